@@ -1,0 +1,1 @@
+"""Tasks, where their examples come from, and how they become batches."""

@@ -1,0 +1,32 @@
+"""The one exception a user may see: a sentence that says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class KdlabError(Exception):
+    """An error a user can cause and mend.
+
+    The command line prints the message as one sentence on standard error and ends with exit code 2; nothing computed
+    before it is lost. Every message names what was found, where (file, line or field), and what to do.
+    """
+
+
+def nearest(name: str, known: Iterable[str], what: str) -> KdlabError:
+    """An error for an unknown name that lists the nearest known ones, and all of them where they are few.
+
+    Args:
+        name: What the user wrote.
+        known: The names that exist.
+        what: The kind of thing, as a noun ("method", "task", "setting").
+
+    Returns:
+        The error, to be raised by the caller.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    listed = f"Known: {', '.join(names)}." if len(names) <= 30 else ""
+    return KdlabError(f"There is no {what} '{name}': {hint}{listed}".rstrip(" :"))
