@@ -1,10 +1,15 @@
-"""The examples of one split, as columns, before tokenisation."""
+"""The examples of a split, as columns, before tokenisation, and the one place that checks a row on its way in."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from kdlab.data.tasks import DEV, TRAIN, TaskSpec
+from kdlab.errors import KdlabError
 
 
 @dataclass(frozen=True)
@@ -13,7 +18,8 @@ class Examples:
 
     Attributes:
         ids: The example's own identifier in its source (GLUE's ``index`` where there is one, else its position).
-        text: First or only sentence, never blank.
+        text: First or only sentence; never blank, but for the test rows of a task whose published file has such rows
+            (QQP), because the server wants a prediction for each.
         text_pair: Second sentence, or None for single-sentence tasks.
         labels: Index into ``TaskSpec.labels``, or the score of a regression task; None for an unlabelled test split.
     """
@@ -32,7 +38,7 @@ class Examples:
             ids=tuple(self.ids[i] for i in positions),
             text=tuple(self.text[i] for i in positions),
             text_pair=None if self.text_pair is None else tuple(self.text_pair[i] for i in positions),
-            labels=None if self.labels is None else tuple(self.labels[i] for i in positions),  # type: ignore[arg-type]
+            labels=None if self.labels is None else tuple(self.labels[i] for i in positions),
         )
 
     def fingerprint(self) -> str:
@@ -44,3 +50,180 @@ class Examples:
                 digest.update(repr(value).encode("utf-8", "surrogatepass"))
                 digest.update(b"\x1f")
         return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The splits of a task as they were read, and what the reader should know about them.
+
+    Attributes:
+        splits: Split name (train, dev, test, ...) to its examples, in the order of ``TaskSpec.splits``.
+        notes: One line for each thing that was skipped, left out or carved.
+    """
+
+    splits: dict[str, Examples]
+    notes: tuple[str, ...] = ()
+
+
+def clip(value: str) -> str:
+    """A value as it is shown in a message: quoted, control characters escaped, at most 60 characters."""
+    return repr(value if len(value) <= 60 else value[:57] + "...")
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file, with or without byte-order mark, with their numbers from 1.
+
+    Lines end at a line feed and nowhere else, for sentences hold other characters that Unicode counts as line ends.
+    Blank lines at the end of the file are left out. A line keeps its line end.
+
+    Raises:
+        KdlabError: The file cannot be read, or a line is not UTF-8; the message names the line and the byte.
+    """
+    try:
+        blank: list[tuple[int, str]] = []
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                line = _decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number)
+                if line.strip("\r\n"):
+                    yield from blank
+                    blank.clear()
+                    yield number, line
+                else:
+                    blank.append((number, line))
+    except (OSError, ValueError) as error:
+        raise KdlabError(f"{path} cannot be read ({error}): check the path and its permissions.") from error
+
+
+def _decode(raw: bytes, path: Path, number: int) -> str:
+    """The line as text, or an error that names the first byte that is no UTF-8."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise KdlabError(
+            f"{path}:{number}: byte {error.start + 1} of the line (0x{raw[error.start]:02x}) is not UTF-8: "
+            f"save the file as UTF-8."
+        ) from error
+
+
+class Collector:
+    """The rows of one split on their way to ``Examples``; every value is checked where it enters.
+
+    Args:
+        spec: The task.
+        split: Name of the split; labels of a test split are never read.
+        source: The file, or the dataset and split on the hub, as messages name it.
+        columns: Names of the columns of text, second text and label in the source, as messages name them.
+        row: What stands between the source and a row's number in messages.
+        blanks: True where a blank text is kept.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        split: str,
+        source: str,
+        columns: tuple[str, str | None, str],
+        row: str = ":",
+        blanks: bool = False,
+    ) -> None:
+        self._spec, self._split, self._source, self._columns = spec, split, source, columns
+        self._row, self._blanks = row, blanks
+        self._labelled = split not in spec.test_splits
+        self._index = {name: i for i, name in enumerate(spec.labels)}
+        self._index |= {other: self._index[name] for other, name in spec.aliases.items()}
+        self._ids: list[int] = []
+        self._text: list[str] = []
+        self._pair: list[str] = []
+        self._labels: list[int] = []
+        self._scores: list[float] = []
+
+    def add(self, line: int, row_id: int, text: str, pair: str | None, label: str | None) -> None:
+        """Take one row.
+
+        Args:
+            line: The row's number in its source, for messages.
+            row_id: The example's id.
+            text: First or only sentence.
+            pair: Second sentence; ignored for single-sentence tasks.
+            label: Label name or score as text; ignored for test splits.
+
+        Raises:
+            KdlabError: A blank text, a label that the task does not have, or a score out of range.
+        """
+        for value, column in ((text, self._columns[0]), (pair, self._columns[1])):
+            if column is not None and not self._blanks and not (value or "").strip():
+                raise self._error(line, f"column {column!r} is blank: write the text or remove the row")
+        if self._labelled and self._spec.regression:
+            self._scores.append(self._score(line, label))
+        elif self._labelled:
+            self._labels.append(self._label(line, label))
+        self._ids.append(row_id)
+        self._text.append(text)
+        self._pair.append(pair or "")
+
+    def finish(self) -> Examples:
+        """The split's examples.
+
+        Raises:
+            KdlabError: No rows, a training split of one label, or scores that are all the same.
+        """
+        if not self._text:
+            raise KdlabError(f"{self._source} holds no examples: check that it is the right file and is complete.")
+        trains = self._split == TRAIN
+        if trains and len(set(self._labels)) == 1:
+            raise KdlabError(
+                f"{self._source}: all {len(self)} examples have the label {self._spec.labels[self._labels[0]]!r} in "
+                f"column {self._columns[2]!r}; training needs examples of at least two labels."
+            )
+        if (trains or self._split.startswith(DEV)) and len(set(self._scores)) == 1:
+            raise KdlabError(
+                f"{self._source}: all {len(self)} examples have the score {self._scores[0]:g} in column "
+                f"{self._columns[2]!r}; a correlation needs at least two different scores."
+            )
+        values = tuple(self._scores) if self._spec.regression else tuple(self._labels)
+        return Examples(
+            ids=tuple(self._ids),
+            text=tuple(self._text),
+            text_pair=None if self._spec.text_pair is None else tuple(self._pair),
+            labels=values if self._labelled else None,
+        )
+
+    def missing_labels(self) -> tuple[str, ...]:
+        """Names of the labels that no row of a labelled split has."""
+        seen = set(self._labels)
+        return tuple(name for i, name in enumerate(self._spec.labels) if self._labelled and i not in seen)
+
+    def __len__(self) -> int:
+        return len(self._text)
+
+    def _error(self, line: int, what: str) -> KdlabError:
+        return KdlabError(f"{self._source}{self._row}{line}: {what}.")
+
+    def _label(self, line: int, value: str | None) -> int:
+        """Index of a label by its name or other spelling."""
+        name = (value or "").strip()
+        if name not in self._index:
+            known = ", ".join(self._spec.labels)
+            other = ", ".join(k for k in self._spec.aliases if k not in self._spec.labels)
+            raise self._error(
+                line,
+                f"label {clip(name)} in column {self._columns[2]!r} is none of {known}"
+                f"{f' (written {other})' if other else ''}: correct it, or check that this is a file of "
+                f"task {self._spec.name}",
+            )
+        return self._index[name]
+
+    def _score(self, line: int, value: str | None) -> float:
+        """A score inside the task's range."""
+        low, high = self._spec.score_range or (-math.inf, math.inf)
+        try:
+            score = float(value or "")
+        except ValueError:
+            score = math.nan
+        if not low <= score <= high:  # also where it is not a number
+            raise self._error(
+                line,
+                f"score {clip(value or '')} in column {self._columns[2]!r} is no number from {low:g} to {high:g}: "
+                f"correct it or remove the row",
+            )
+        return score

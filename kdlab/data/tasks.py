@@ -31,7 +31,11 @@ class TaskSpec:
         aliases: Other spellings of a label found in files (``{"0": "not_equivalent"}``).
         hub: Dataset and configuration on the hub.
         folder: Folder in the original GLUE layout.
+        other_folders: Further folders of the GLUE layout in which its files are found (``diagnostic`` for AX).
         files: Split name to file name (GLUE layout) or path (a user's own task).
+        other_files: Split name to further names its file goes by (MRPC's ``msr_paraphrase_train.txt``).
+        glue_columns: Columns of text, second text and label in the GLUE layout, where they differ from the hub's.
+        glue_header: Columns of the files that have no header line (CoLA's train and dev).
         submission: Test split to the file name the GLUE server expects.
         submission_names: True where the server wants label names, False where it wants numbers.
         train_task: Task whose training and dev data this one borrows (AX is a test set for MNLI models).
@@ -50,7 +54,11 @@ class TaskSpec:
     aliases: dict[str, str] = field(default_factory=dict)
     hub: tuple[str, str] | None = None
     folder: str | None = None
+    other_folders: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=lambda: {TRAIN: "train.tsv", DEV: "dev.tsv", TEST: "test.tsv"})
+    other_files: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    glue_columns: tuple[str, str | None, str] | None = None
+    glue_header: tuple[str, ...] = ()
     submission: dict[str, str] = field(default_factory=dict)
     submission_names: bool = False
     train_task: str | None = None
@@ -66,6 +74,11 @@ class TaskSpec:
     def num_outputs(self) -> int:
         """Width of the classifier's output: the number of labels, 1 for regression."""
         return 1 if self.regression else len(self.labels)
+
+    @property
+    def file_columns(self) -> tuple[str, str | None, str]:
+        """Columns of text, second text and label in files: the GLUE layout's where it has its own names."""
+        return self.glue_columns or (self.text, self.text_pair, self.label)
 
     @property
     def monitor(self) -> str:
@@ -137,14 +150,23 @@ _MNLI_FILES = {
 TASKS: dict[str, TaskSpec] = {
     "cola": _with(
         _glue("cola", "CoLA", "is the sentence acceptable English?", "sentence", _COLA),
-        {"metrics": ("matthews", "accuracy"), "aliases": _numbered(_COLA)},
+        {
+            "metrics": ("matthews", "accuracy"),
+            "aliases": _numbered(_COLA),
+            "glue_header": ("source", "label", "mark", "sentence"),
+        },
     ),
     "sst2": _with(
         _glue("sst2", "SST-2", "sentiment of a movie-review sentence", "sentence", _SST2), {"aliases": _numbered(_SST2)}
     ),
     "mrpc": _with(
         _glue("mrpc", "MRPC", "do two news sentences mean the same?", "sentence1", _MRPC, "sentence2"),
-        {"metrics": ("f1", "accuracy"), "aliases": _numbered(_MRPC)},
+        {
+            "metrics": ("f1", "accuracy"),
+            "aliases": _numbered(_MRPC),
+            "glue_columns": ("#1 String", "#2 String", "Quality"),
+            "other_files": {TRAIN: ("msr_paraphrase_train.txt",), TEST: ("msr_paraphrase_test.txt",)},
+        },
     ),
     "stsb": TaskSpec(
         name="stsb",
@@ -154,12 +176,18 @@ TASKS: dict[str, TaskSpec] = {
         score_range=(0.0, 5.0),
         hub=("nyu-mll/glue", "stsb"),
         folder="STS-B",
+        glue_columns=("sentence1", "sentence2", "score"),
         submission={TEST: "STS-B.tsv"},
         description="similarity of two sentences from 0 to 5 (regression)",
     ),
     "qqp": _with(
         _glue("qqp", "QQP", "do two questions ask the same?", "question1", _QQP, "question2"),
-        {"metrics": ("f1", "accuracy"), "aliases": _numbered(_QQP), "skip_malformed": True},
+        {
+            "metrics": ("f1", "accuracy"),
+            "aliases": _numbered(_QQP),
+            "skip_malformed": True,
+            "glue_columns": ("question1", "question2", "is_duplicate"),
+        },
     ),
     "mnli": _with(
         _glue("mnli", "MNLI", "entailment, neutral or contradiction; matched and mismatched", "premise", _MNLI),
@@ -167,6 +195,7 @@ TASKS: dict[str, TaskSpec] = {
             "text_pair": "hypothesis",
             "splits": _MNLI_SPLITS,
             "files": _MNLI_FILES,
+            "glue_columns": ("sentence1", "sentence2", "gold_label"),
             "submission": {TEST: "MNLI-m.tsv", "test_mm": "MNLI-mm.tsv"},
         },
     ),
@@ -182,6 +211,9 @@ TASKS: dict[str, TaskSpec] = {
             "text_pair": "hypothesis",
             "splits": {TRAIN: "train", DEV: "validation_matched", TEST: "test"},
             "files": {TRAIN: "train.tsv", DEV: "dev_matched.tsv", TEST: "diagnostic.tsv"},
+            "other_files": {TEST: ("AX.tsv", "ax.tsv")},
+            "other_folders": ("diagnostic", "MNLI"),
+            "glue_columns": ("sentence1", "sentence2", "gold_label"),
             "train_task": "mnli",
         },
     ),

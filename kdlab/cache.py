@@ -1,0 +1,150 @@
+"""What is kept between runs: teachers, tokenised data, clean logits, each under a fingerprint of all that it depends on.
+
+An entry is a folder ``<root>/<kind>/<key>`` with a ``manifest.json`` that lists every file with its SHA-256. It is
+built under a temporary name while a lock is held and renamed when it is complete, so that nobody sees half an entry and
+eight processes asking for one teacher make one. A damaged entry is rebuilt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from kdlab.errors import KdlabError
+
+MANIFEST = "manifest.json"
+Say = Callable[[str], None]
+
+
+def default_root() -> Path:
+    """``$KDLAB_CACHE``, else ``$XDG_CACHE_HOME/kdlab``, else ``~/.cache/kdlab``."""
+    if root := os.environ.get("KDLAB_CACHE"):
+        return Path(root)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kdlab"
+
+
+def fingerprint(*parts: Any) -> str:  # noqa: ANN401 - anything that JSON can write
+    """SHA-256 of plain values (numbers, strings, lists, dicts) in canonical JSON."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as f:
+        while chunk := f.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def folder_digest(folder: Path, patterns: Iterable[str]) -> str:
+    """SHA-256 over the names and bytes of a folder's files that match any of the patterns."""
+    files = sorted({p for pattern in patterns for p in folder.glob(pattern) if p.is_file()})
+    return fingerprint([[p.relative_to(folder).as_posix(), file_digest(p)] for p in files])
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Writes a text file so that it is either wholly there or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+class Cache:
+    """A folder of fingerprinted entries.
+
+    Args:
+        root: Where entries live; ``default_root()`` unless given.
+        say: Told, in a sentence, when an entry was damaged and is made again.
+    """
+
+    def __init__(self, root: Path | None = None, say: Say = lambda _: None) -> None:
+        self.root = (root or default_root()).expanduser()
+        self.say = say
+
+    def path(self, kind: str, key: str) -> Path:
+        """Where the entry lies or would lie."""
+        return self.root / kind / key[:32]
+
+    def find(self, kind: str, key: str) -> Path | None:
+        """The entry's folder where it is there and every file matches its checksum, else None."""
+        folder = self.path(kind, key)
+        return folder if folder.is_dir() and not _damage(folder) else None
+
+    def get_or_make(self, kind: str, key: str, build: Callable[[Path], None], about: dict[str, Any]) -> Path:
+        """The entry's folder, built first where it is not there or damaged.
+
+        Args:
+            kind: ``teacher``, ``tokens`` or ``logits``.
+            key: Fingerprint of everything that the content depends on.
+            build: Writes the content into the (temporary, empty) folder it is given.
+            about: What the entry is, for people; stands in the manifest.
+
+        Raises:
+            KdlabError: The cache folder cannot be written.
+        """
+        folder = self.path(kind, key)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+            lock.acquire()
+        except OSError as e:
+            raise KdlabError(
+                f"The cache folder {folder.parent} can't be written ({e.strerror}): set KDLAB_CACHE to one that can."
+            ) from e
+        try:
+            if folder.is_dir():
+                damage = _damage(folder)
+                if not damage:
+                    return folder
+                self.say(f"The cached {kind} {folder} is damaged ({damage}): it is made again.")
+                shutil.rmtree(folder)
+            self._build(folder, build, {"kind": kind, "key": key, **about})
+            return folder
+        finally:
+            lock.release()
+
+    def _build(self, folder: Path, build: Callable[[Path], None], about: dict[str, Any]) -> None:
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.tmp-"))
+        try:
+            build(temporary)
+            files = sorted(p for p in temporary.rglob("*") if p.is_file())
+            sums = {p.relative_to(temporary).as_posix(): file_digest(p) for p in files}
+            write_atomic(temporary / MANIFEST, json.dumps({**about, "files": sums}, indent=1))
+            temporary.chmod(0o755)
+            temporary.rename(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def _damage(folder: Path) -> str:
+    """What is wrong with an entry, or the empty string."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        return f"no readable {MANIFEST}"
+    for name, digest in files.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if file_digest(path) != digest:
+            return f"{name} does not match its checksum"
+    return ""

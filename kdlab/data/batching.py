@@ -1,0 +1,171 @@
+"""Tokenised splits on disk, and batches of near-equal length padded to their longest example."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, Sampler
+
+from kdlab.cache import Cache, fingerprint
+from kdlab.data.examples import Examples
+from kdlab.types import Batch
+
+_FORMAT = 1  # raised when the layout of the arrays changes
+
+
+class EncodedSplit(Dataset[int]):
+    """One tokenised split: flat arrays with offsets, memory-mapped from the cache.
+
+    An item is only its position; ``collate`` makes a whole padded ``Batch`` from positions in one go.
+
+    Args:
+        folder: Cache entry written by ``encode``.
+        labels: ``(N,)`` labels, or None.
+        fingerprint: Key of the tokenised content.
+    """
+
+    def __init__(self, folder: Path, labels: NDArray[Any] | None, fingerprint: str) -> None:
+        self.ids: NDArray[np.int32] = np.load(folder / "ids.npy", mmap_mode="r")  # (tokens,)
+        self.types: NDArray[np.uint8] = np.load(folder / "types.npy", mmap_mode="r")  # (tokens,)
+        self.offsets: NDArray[np.int64] = np.load(folder / "offsets.npy")  # (N + 1,)
+        self.pad_id = int(json.loads((folder / "about.json").read_text(encoding="utf-8"))["pad_id"])
+        self.labels = labels
+        self.fingerprint = fingerprint
+        self.teacher_logits: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, position: int) -> int:
+        return position
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each example, ``(N,)``."""
+        return np.diff(self.offsets)
+
+    def collate(self, positions: Sequence[int]) -> Batch:
+        """The batch of these positions, padded to the longest of them."""
+        index = np.asarray(positions, dtype=np.int64)
+        starts, ends = self.offsets[index], self.offsets[index + 1]
+        longest = int((ends - starts).max())
+        ids = np.full((len(index), longest), self.pad_id, dtype=np.int64)  # (B, T)
+        mask = np.zeros((len(index), longest), dtype=np.int64)
+        types = np.zeros((len(index), longest), dtype=np.int64)
+        for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            ids[row, : end - start] = self.ids[start:end]
+            types[row, : end - start] = self.types[start:end]
+            mask[row, : end - start] = 1
+        soft = self.teacher_logits
+        return Batch(
+            index=torch.from_numpy(index),
+            input_ids=torch.from_numpy(ids),
+            attention_mask=torch.from_numpy(mask),
+            token_type_ids=torch.from_numpy(types),
+            labels=None if self.labels is None else torch.from_numpy(self.labels[index]),
+            teacher_logits=None if soft is None else torch.from_numpy(np.array(soft[index])),
+        )
+
+
+def encode(
+    examples: Examples, tokenizer: Any, tokenizer_fingerprint: str, max_length: int, cache: Cache  # noqa: ANN401
+) -> EncodedSplit:
+    """Tokenises a split once; the same text, tokenizer and length are read back from the cache.
+
+    Args:
+        examples: N examples.
+        tokenizer: A fast Hugging Face tokenizer; sentence pairs are cut longest first.
+        tokenizer_fingerprint: Which tokenizer it is.
+        max_length: Longest input in tokens.
+        cache: Where the arrays are kept.
+    """
+    key = fingerprint("tokens", _FORMAT, examples.fingerprint(), tokenizer_fingerprint, max_length)
+
+    def build(folder: Path) -> None:
+        encoded = tokenizer(
+            list(examples.text),
+            None if examples.text_pair is None else list(examples.text_pair),
+            truncation=True,
+            max_length=max_length,
+            return_token_type_ids=True,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        lengths = [len(row) for row in encoded["input_ids"]]
+        np.save(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
+        np.save(folder / "ids.npy", np.concatenate([np.asarray(r, np.int32) for r in encoded["input_ids"]]))
+        np.save(folder / "types.npy", np.concatenate([np.asarray(r, np.uint8) for r in encoded["token_type_ids"]]))
+        about = {"pad_id": tokenizer.pad_token_id, "examples": len(examples), "max_length": max_length}
+        (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+    folder = cache.get_or_make("tokens", key, build, {"examples": len(examples), "max_length": max_length})
+    labels: NDArray[Any] | None = None
+    if examples.labels is not None:
+        scores = any(isinstance(label, float) for label in examples.labels)
+        labels = np.asarray(examples.labels, dtype=np.float32 if scores else np.int64)
+    return EncodedSplit(folder, labels, key)
+
+
+class BucketSampler(Sampler[list[int]]):
+    """Batches of near-equal length, in an order that is a function of (seed, epoch) alone.
+
+    Examples are shuffled, cut into windows of ``window`` batches, sorted by length inside each window, cut into batches,
+    and the batches shuffled: padding nearly vanishes while every example keeps a random company.
+
+    Args:
+        lengths: Tokens of each example, ``(N,)``.
+        batch_size: Examples a batch; the last may hold fewer.
+        seed: Draws the order together with the epoch.
+        window: Batches that are sorted together.
+    """
+
+    def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int, window: int = 50) -> None:
+        self.lengths = torch.from_numpy(np.ascontiguousarray(lengths))
+        self.batch_size = batch_size
+        self.seed = seed
+        self.window = window
+        self.epoch = 0
+        self.sampler = self  # Lightning looks for set_epoch on the batch sampler's sampler
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(len(self.lengths), generator=draw)
+        batches: list[list[int]] = []
+        for part in order.split(self.window * self.batch_size):
+            by_length = part[self.lengths[part].argsort(stable=True)]
+            batches += [chunk.tolist() for chunk in by_length.split(self.batch_size)]
+        for i in torch.randperm(len(batches), generator=draw).tolist():
+            yield batches[i]
+
+
+class SortedSampler(Sampler[list[int]]):
+    """Every example once, longest first, for evaluation: nothing is repeated or left out.
+
+    Args:
+        lengths: Tokens of each example, ``(N,)``.
+        batch_size: Examples a batch.
+    """
+
+    def __init__(self, lengths: NDArray[np.int64], batch_size: int) -> None:
+        self.order = np.argsort(-lengths, kind="stable")
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for start in range(0, len(self.order), self.batch_size):
+            yield self.order[start : start + self.batch_size].tolist()

@@ -1,0 +1,132 @@
+"""Seeded, stratified subsets: fewer training examples, and a held-out part.
+
+Both take the first examples of one fixed order in which every stratum (a label, or a tenth of the scores) appears in
+proportion at any length. So subsets of the same seed are nested: 1 % lies inside 10 %.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from fractions import Fraction
+
+from kdlab.data.examples import Examples
+from kdlab.errors import KdlabError
+
+_AMOUNT = re.compile(r"([0-9]{1,12})(\.[0-9]{1,9})? ?(%?)")
+_BINS = 10
+
+
+def limit(examples: Examples, amount: str, seed: int) -> Examples:
+    """A stratified subset of the examples, in their order.
+
+    Args:
+        examples: The examples.
+        amount: A percentage (``10%``, ``0.5%``) or a number of examples (``500``). One that reaches the size keeps all.
+        seed: Chooses the subset; the subsets of one seed are nested.
+
+    Returns:
+        The subset, with at least one example of every label that the examples have.
+
+    Raises:
+        KdlabError: The amount is no positive number or percentage up to 100, or less than the number of labels.
+    """
+    match = _AMOUNT.fullmatch(amount.strip())
+    number = Fraction(match[1] + (match[2] or "")) if match else Fraction(0)
+    percent = bool(match and match[3])
+    if number <= 0 or (percent and number > 100) or (not percent and number.denominator != 1):
+        raise KdlabError(
+            f"The amount of training examples {amount!r} is neither a whole number from 1 nor a percentage up to 100%: "
+            f"write for example 500 or 10%."
+        )
+    strata = _strata(examples)
+    classes = len(strata) if _classification(examples) else 1
+    size = max(_round(len(examples) * number / 100), classes) if percent else int(number)
+    if size < min(classes, len(examples)):
+        raise KdlabError(
+            f"The amount of training examples {amount!r} is less than the {classes} labels of the data: take at least "
+            f"one example a label."
+        )
+    if size >= len(examples):
+        return examples
+    return examples.take(sorted(_order(examples, strata, f"limit:{seed}")[:size]))
+
+
+def carve(examples: Examples, fraction: float, seed: int, at_most: int | None = None) -> tuple[Examples, Examples]:
+    """Split labelled examples into a part to train on and a held-out part.
+
+    Args:
+        examples: The examples.
+        fraction: Share to hold out, between 0 and 1.
+        seed: Chooses the held-out part.
+        at_most: Largest number of held-out examples, or None.
+
+    Returns:
+        The part to train on and the held-out part: disjoint, together all, each in the examples' order. The held-out
+        part has at least one example of every label.
+
+    Raises:
+        KdlabError: The fraction or ``at_most`` is out of range, or a label would vanish from the training part.
+    """
+    if not 0 < fraction < 1:
+        raise KdlabError(f"The fraction of examples to hold out is {fraction}: give one between 0 and 1.")
+    strata = _strata(examples)
+    classes = len(strata) if _classification(examples) else 1
+    if at_most is not None and at_most < classes:
+        raise KdlabError(f"At most {at_most} examples may be held out, but {classes} are needed: raise the limit.")
+    size = max(_round(len(examples) * Fraction(str(fraction))), classes)
+    held = set(_order(examples, strata, f"carve:{seed}")[: size if at_most is None else min(size, at_most)])
+    if len(held) >= len(examples):
+        raise KdlabError(f"{len(examples)} examples are too few to hold {len(held)} out: add examples.")
+    for name, positions in strata.items():
+        if _classification(examples) and held.issuperset(positions):
+            raise KdlabError(
+                f"Holding {len(held)} of {len(examples)} examples out would leave none of label number {name}, which "
+                f"has {len(positions)}: add examples of it or hold fewer out."
+            )
+    rest = [i for i in range(len(examples)) if i not in held]
+    return examples.take(rest), examples.take(sorted(held))
+
+
+def _round(value: Fraction) -> int:
+    """The nearest whole number, halves upwards."""
+    return int(value + Fraction(1, 2))
+
+
+def _classification(examples: Examples) -> bool:
+    """True where the labels are classes, and not scores or missing."""
+    return examples.labels is not None and all(isinstance(label, int) for label in examples.labels)
+
+
+def _strata(examples: Examples) -> dict[int, list[int]]:
+    """Positions by label; by tenth of the sorted scores for regression; all together without labels."""
+    strata: dict[int, list[int]] = {}
+    labels = examples.labels
+    if labels is None:
+        return {0: list(range(len(examples)))} if len(examples) else {}
+    if _classification(examples):
+        for position, label in enumerate(labels):
+            strata.setdefault(int(label), []).append(position)
+        return dict(sorted(strata.items()))
+    ranked = sorted(range(len(examples)), key=lambda position: (labels[position], position))
+    for rank, position in enumerate(ranked):
+        strata.setdefault(rank * _BINS // len(ranked), []).append(position)
+    return strata
+
+
+def _order(examples: Examples, strata: dict[int, list[int]], seed: str) -> list[int]:
+    """All positions, so that the strata are in proportion in every beginning, to within one example each.
+
+    The j-th of n shuffled members of a stratum stands at (j + ½)/n. The first of every label stands before all, so that
+    no label is left out.
+    """
+    first = _classification(examples)
+    keyed: list[tuple[float, float, int]] = []
+    for name, members in strata.items():
+        draw = random.Random(f"{seed}:{name}")
+        shuffled = list(members)
+        draw.shuffle(shuffled)
+        for j, position in enumerate(shuffled):
+            place = -1.0 if first and j == 0 else (j + 0.5) / len(shuffled)
+            keyed.append((place, draw.random(), position))
+    return [position for _, _, position in sorted(keyed)]

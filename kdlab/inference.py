@@ -1,0 +1,57 @@
+"""Logits of a whole split, in its order."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kdlab.data.batching import EncodedSplit
+from kdlab.data.glue import eval_loader
+from kdlab.models.encoder import TextEncoder
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Logits of a split and what they cost.
+
+    Attributes:
+        logits: ``(N, C)`` float32 on the CPU, in the split's order.
+        seconds: Wall time of the forward passes.
+    """
+
+    logits: Tensor
+    seconds: float
+
+    @property
+    def samples_per_second(self) -> float:
+        """Throughput of inference."""
+        return len(self.logits) / max(self.seconds, 1e-9)
+
+
+def predict(encoder: TextEncoder, split: EncodedSplit, batch_size: int, device: torch.device) -> Prediction:
+    """The encoder's logits on a split, in float32 and eval mode, each example once.
+
+    Args:
+        encoder: Moved to the device and left there; its mode is put back.
+        split: N tokenised examples.
+        batch_size: Examples a forward pass.
+        device: Where it runs.
+    """
+    encoder = encoder.to(device)
+    was_training = encoder.training
+    encoder.eval()
+    rows, index = [], []
+    started = time.perf_counter()
+    with torch.no_grad():
+        for batch in eval_loader(split, batch_size):
+            rows.append(encoder.classify(batch.to(device)).float())
+            index.append(batch.index)
+        sorted_logits = torch.cat(rows).cpu()
+    seconds = time.perf_counter() - started
+    encoder.train(was_training)
+    logits = torch.empty_like(sorted_logits)
+    logits[torch.cat(index)] = sorted_logits
+    return Prediction(logits, seconds)

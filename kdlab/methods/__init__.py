@@ -1,0 +1,60 @@
+"""The methods by name. A method is imported when it is used; one outside the package is ``path/to/file.py:Class``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdlab.errors import KdlabError, nearest
+
+if TYPE_CHECKING:
+    from kdlab.methods.base import DistillModule
+
+METHODS: dict[str, tuple[str, str]] = {
+    "finetune": ("kdlab.methods.finetune:FineTune", "cross-entropy on the gold labels, no teacher in the loss"),
+    "kd": ("kdlab.methods.kd:KD", "soft targets at a temperature (Hinton et al. 2015)"),
+    "mixkd": ("kdlab.methods.mixkd:MixKD", "teacher and student on mixed embeddings (Liang et al. 2021)"),
+}
+
+
+def load_method(name: str) -> type[DistillModule]:
+    """The class of a method.
+
+    Args:
+        name: A name in ``METHODS``, or ``path/to/file.py:Class``.
+
+    Raises:
+        KdlabError: No such method, file or class, or the class is no ``DistillModule``.
+    """
+    from kdlab.methods.base import DistillModule
+
+    if ".py:" in name:
+        file, _, attribute = name.rpartition(":")
+        found = _from_file(Path(file).expanduser(), attribute)
+    elif name in METHODS:
+        module, _, attribute = METHODS[name][0].partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+    else:
+        raise nearest(name, METHODS, "method")
+    if not (isinstance(found, type) and issubclass(found, DistillModule)):
+        raise KdlabError(f"{name} is no subclass of kdlab.methods.base.DistillModule.")
+    return found
+
+
+def _from_file(file: Path, attribute: str) -> object:
+    if not file.is_file():
+        raise KdlabError(f"There is no file {file}: give --method path/to/file.py:Class.")
+    spec = importlib.util.spec_from_file_location(f"kdlab_user_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise KdlabError(f"{file} can't be imported as Python.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as e:
+        raise KdlabError(f"{file} can't be imported: {type(e).__name__}: {e}") from e
+    if not hasattr(module, attribute):
+        known = [n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__]
+        raise nearest(attribute, known, f"class in {file}")
+    return getattr(module, attribute)

@@ -1,0 +1,273 @@
+"""DistillModule: what every method shares.
+
+The base owns the frozen teacher, optimisers with warm-up, logging of every loss term and one evaluation step. A
+one-player method declares its ``Config`` and ``needs`` and overrides ``compute_loss``; nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+from torch.nn import Parameter
+
+from kdlab.data.tasks import TaskSpec
+from kdlab.errors import KdlabError
+from kdlab.losses.soft_targets import supervised
+from kdlab.metrics import evaluate
+from kdlab.models.encoder import TextEncoder, freeze
+from kdlab.types import Batch, LossTerms, Need
+
+
+@dataclass
+class MethodConfig:
+    """Settings of a method; subclass it beside the method, one typed field a setting."""
+
+    def validate(self) -> None:
+        """Raises ``KdlabError`` for values that make no sense; the base has none."""
+
+
+@dataclass
+class TrainingConfig:
+    """How an encoder is trained.
+
+    Attributes:
+        epochs: Passes over the training data.
+        max_steps: Stop after so many steps; -1 trains all epochs.
+        batch_size: Examples an optimiser step, over all devices.
+        eval_batch_size: Examples a batch of evaluation.
+        learning_rate: Peak learning rate.
+        weight_decay: AdamW's, on all weights but biases and LayerNorm.
+        warmup: Fraction of steps in which the learning rate rises; then it falls linearly to zero.
+        clip: Largest norm of the gradient; 0 does not clip.
+        accumulate: Steps whose gradients are added up before an optimiser step; ``batch_size`` counts all of them.
+        log_every: Optimiser steps between two lines of the history; each line is the mean of what lies between.
+    """
+
+    epochs: int = 3
+    max_steps: int = -1
+    batch_size: int = 32
+    eval_batch_size: int = 128
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    clip: float = 1.0
+    accumulate: int = 1
+    log_every: int = 20
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training with a schedule of its own.
+
+    Attributes:
+        name: Shown in progress and history.
+        epochs: Passes over the data; None takes the configuration's.
+        learning_rate: Peak learning rate; None takes the configuration's.
+    """
+
+    name: str = "student"
+    epochs: int | None = None
+    learning_rate: float | None = None
+
+
+class DistillModule(LightningModule):
+    """A method: a loss over a student and a frozen teacher.
+
+    Args:
+        config: The method's own settings, an instance of ``Config``.
+        student: What is trained.
+        teacher: What is learned from, where ``needs`` asks for more than its cached logits; else None.
+        task: What the labels are.
+
+    Attributes:
+        name: Name of the method, its section in the configuration, and the start of its run folders.
+        Config: Dataclass of the method's settings.
+        needs: What it takes from the teacher; empty means that no teacher is loaded for the loss.
+        presets: Profile name (``paper``, ``embedded``, ``auto``; ``*`` is all of them) to configuration values.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def __init__(self, config: Any, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:  # noqa: ANN401
+        super().__init__()
+        if self.needs - {Need.LOGITS} and teacher is None:
+            raise ValueError(f"{self.name} needs the teacher itself")
+        self.config = config
+        self.task = task
+        self.student = student
+        self.teacher = None if teacher is None else freeze(teacher)
+        self.training_config = TrainingConfig()
+        self.phase = Phase()
+        self.total_steps = 1
+        self.seed = 0
+        self.student_step = 0
+        self.last_terms: dict[str, float] = {}
+        self._window: dict[str, Tensor] = {}
+        self._window_steps = 0
+        self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.train()  # from_pretrained leaves the student in eval mode, and fit does not call train()
+
+    # --- what a method overrides -------------------------------------------------------------------------------------
+
+    def compute_loss(self, batch: Batch) -> LossTerms:
+        """The objective on a batch: what to minimise, and its parts by name."""
+        raise NotImplementedError(f"{type(self).__name__} must override compute_loss")
+
+    def players(self) -> dict[str, Iterable[Parameter]]:
+        """Who is optimised, by name. The default is one player; a second makes the method step by hand.
+
+        A method of two players overrides this and ``training_step``, where it calls ``optimize`` for each.
+        """
+        return {"student": [p for n, p in self.named_parameters() if not n.startswith("teacher.")]}
+
+    def phases(self) -> list[Phase]:
+        """The stretches of training, in order."""
+        return [Phase()]
+
+    # --- the shared loop ---------------------------------------------------------------------------------------------
+
+    @property
+    def frozen_teacher(self) -> TextEncoder:
+        """The teacher of a method that needs it itself."""
+        if self.teacher is None:
+            raise ValueError(f"{self.name} has no teacher: declare it in `needs`")
+        return self.teacher
+
+    @property
+    def automatic_optimization(self) -> bool:  # type: ignore[override]
+        """One player is stepped by Lightning, several by ``optimize``."""
+        return len(self.players()) == 1
+
+    def begin_phase(self, phase: Phase, training: TrainingConfig, total_steps: int, seed: int) -> None:
+        """Called before each phase's ``fit``: its schedule, length in optimiser steps, and seed."""
+        self.phase, self.training_config, self.total_steps, self.seed = phase, training, max(total_steps, 1), seed
+        self.student_step = 0
+
+    def train(self, mode: bool = True) -> DistillModule:
+        """Sets the mode of everything but the teacher, which stays in eval mode."""
+        super().train(mode)
+        if getattr(self, "teacher", None) is not None:
+            self.frozen_teacher.eval()
+        return self
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Draws this step's random numbers from (seed, phase, step) alone, whatever ran before."""
+        text = f"{self.seed}/{self.phase.name}/{self.global_step}/{batch_idx}"
+        torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """One step of a one-player method."""
+        losses = self.compute_loss(batch)
+        self.record_terms({"loss": losses.total, **losses.terms})
+        return losses.total
+
+    def optimize(self, player: str, loss: Tensor) -> None:
+        """Backward, clip, step and schedule of one player of several."""
+        at = list(self.players()).index(player)
+        optimizers: Any = self.optimizers()
+        schedules: Any = self.lr_schedulers()
+        optimizer = optimizers[at]
+        self.toggle_optimizer(optimizer)
+        self.manual_backward(loss)
+        clip = self.training_config.clip
+        self.clip_gradients(optimizer, gradient_clip_val=clip or None, gradient_clip_algorithm="norm")
+        optimizer.step()
+        optimizer.zero_grad()
+        self.untoggle_optimizer(optimizer)
+        schedules[at].step()
+        if player == "student":
+            self.student_step += 1
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ANN401
+        """Counts student steps and writes the window's means to the loggers."""
+        if self.automatic_optimization:
+            self.student_step = self.global_step
+        due = self.training_config.log_every * self.training_config.accumulate
+        if self._window_steps >= due or batch_idx + 1 == self.trainer.num_training_batches:
+            self._write_window()
+
+    def record_terms(self, terms: dict[str, Tensor]) -> None:
+        """Adds a step's loss terms to the window; nothing is moved to the CPU here."""
+        for name, value in terms.items():
+            held = self._window.get(name)
+            self._window[name] = value.detach() if held is None else held + value.detach()
+        self._window_steps += 1
+
+    def _write_window(self) -> None:
+        if not self._window_steps:
+            return
+        values = torch.stack([v.float() for v in self._window.values()]) / self._window_steps
+        self.last_terms = dict(zip(self._window, values.tolist(), strict=True))
+        self._window, self._window_steps = {}, 0
+        bad = next((name for name, value in self.last_terms.items() if not math.isfinite(value)), None)
+        if bad is not None:
+            raise KdlabError(
+                f"The loss term '{bad}' of {self.name} became {self.last_terms[bad]} by step {self.student_step} of "
+                f"phase '{self.phase.name}': lower training.learning_rate (now {self.training_config.learning_rate})."
+            )
+        line = {f"train/{name}": value for name, value in self.last_terms.items()}
+        line["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        for logger in self.loggers:
+            logger.log_metrics(line, step=self.student_step)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """The student's logits on clean inputs, the same for every method."""
+        self._outputs.append((batch.index, self.student.classify(batch).float(), batch.gold()))
+
+    def on_validation_epoch_end(self) -> None:
+        """The task's metrics on the whole split, as ``val/<metric>`` and ``val/loss``."""
+        logits = torch.cat([logits for _, logits, _ in self._outputs])
+        labels = torch.cat([labels for _, _, labels in self._outputs])
+        self._outputs.clear()
+        scores = evaluate(logits, labels, self.task.metrics, self.task.regression)
+        scores["loss"] = float(supervised(logits, labels, self.task.regression))
+        self.log_dict({f"val/{name}": value for name, value in scores.items()})
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning takes many shapes
+        """AdamW for each player with linear warm-up and decay, counted in its own steps."""
+        rate = self.phase.learning_rate or self.training_config.learning_rate
+        optimizers, schedules = [], []
+        for parameters in self.players().values():
+            held = [p for p in parameters if p.requires_grad]
+            decay = self.training_config.weight_decay
+            groups = [
+                {"params": [p for p in held if p.ndim >= 2], "weight_decay": decay},
+                {"params": [p for p in held if p.ndim < 2], "weight_decay": 0.0},  # biases and LayerNorm
+            ]
+            optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
+            optimizers.append(optimizer)
+            schedules.append(torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_at))
+        if self.automatic_optimization:
+            schedule = {"scheduler": schedules[0], "interval": "step"}
+            return {"optimizer": optimizers[0], "lr_scheduler": schedule}
+        return optimizers, schedules
+
+    def _rate_at(self, step: int) -> float:
+        """Fraction of the peak learning rate at an optimiser step."""
+        warm = round(self.training_config.warmup * self.total_steps)
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        return max(0.0, (self.total_steps - step) / max(self.total_steps - warm, 1))
+
+    # --- checkpoints hold no teacher ---------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leaves the teacher's weights out."""
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith("teacher.")}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Puts the teacher that was given back in, so that loading stays strict."""
+        if self.teacher is not None:
+            held = {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
+            checkpoint["state_dict"] = {**checkpoint["state_dict"], **held}

@@ -1,0 +1,246 @@
+"""Checkpoints: a folder or a name on the hub, what its head says, and how it becomes an encoder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kdlab.cache import folder_digest
+from kdlab.errors import KdlabError
+from kdlab.models.encoder import TextEncoder, get_family
+
+EMBEDDED = "embedded"
+_WEIGHTS = ("*.safetensors", "config.json")
+_TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json")
+_HEADS = ("classifier.weight", "classifier.out_proj.weight")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A Hugging Face folder on disk.
+
+    Attributes:
+        folder: Where it lies.
+        source: What the user called it (a folder, a name on the hub, ``embedded``).
+    """
+
+    folder: Path
+    source: str
+
+    @cached_property
+    def config(self) -> Any:  # noqa: ANN401
+        """The Hugging Face configuration of a supported architecture."""
+        from transformers import AutoConfig
+
+        try:
+            config = AutoConfig.from_pretrained(self.folder, local_files_only=True)
+        except (OSError, ValueError, KeyError) as e:
+            raise KdlabError(f"{self.folder}/config.json is no Hugging Face configuration: {_first_line(e)}") from e
+        get_family(config.model_type, str(self.folder))
+        return config
+
+    @cached_property
+    def weights_fingerprint(self) -> str:
+        """SHA-256 of weights and configuration: a checkpoint retrained in place gets another."""
+        return folder_digest(self.folder, _WEIGHTS)
+
+    @cached_property
+    def tokenizer_fingerprint(self) -> str:
+        """SHA-256 of the tokenizer's files."""
+        return folder_digest(self.folder, _TOKENIZER)
+
+    @cached_property
+    def tokenizer(self) -> Any:  # noqa: ANN401
+        """The checkpoint's fast tokenizer."""
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        except (OSError, ValueError, KeyError) as e:
+            raise KdlabError(f"{self.folder} has no tokenizer that loads: {_first_line(e)}") from e
+        if not tokenizer.is_fast or len(tokenizer) < 6:
+            raise KdlabError(f"{self.folder} has no vocabulary: give a folder with tokenizer.json or vocab.txt.")
+        return tokenizer
+
+    @cached_property
+    def weight_names(self) -> frozenset[str]:
+        """Names of the tensors in the checkpoint, read from the file headers alone."""
+        from safetensors import SafetensorError, safe_open
+
+        index = self.folder / "model.safetensors.index.json"
+        if index.is_file():
+            return frozenset(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+        try:
+            with safe_open(self.folder / "model.safetensors", framework="pt") as f:
+                return frozenset(f.keys())
+        except (OSError, SafetensorError) as e:
+            raise KdlabError(
+                f"{self.folder}/model.safetensors can't be read ({_first_line(e)}): the file is damaged."
+            ) from e
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the weights of a classification head are in the checkpoint."""
+        return any(name in self.weight_names for name in _HEADS)
+
+    @property
+    def head_labels(self) -> tuple[str, ...]:
+        """Label names in the order of the head's outputs."""
+        names = self.config.id2label
+        return tuple(str(names[i]) for i in sorted(names))
+
+
+def resolve_checkpoint(source: str, offline: bool) -> Checkpoint:
+    """The folder of a checkpoint: given, shipped with kdlab, in the hub's cache, or downloaded.
+
+    Only safetensors weights are taken: pickled weights could run foreign code.
+
+    Args:
+        source: A folder, a name on the hub, or ``embedded``.
+        offline: Whether the hub must not be asked.
+
+    Raises:
+        KdlabError: Nothing is there, or its weights are not safetensors.
+    """
+    if source == EMBEDDED:
+        return _checked(Checkpoint(Path(__file__).parent / "embedded", source))
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return _checked(Checkpoint(folder, source))
+    if source.count("/") > 1 or source.startswith((".", "/", "~")) or not source:
+        raise KdlabError(f"There is no folder '{source}': give a Hugging Face folder, a name on the hub, or 'embedded'.")
+    return _checked(Checkpoint(_from_hub(source, offline), source))
+
+
+def _from_hub(name: str, offline: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(name, allow_patterns=[*_WEIGHTS, *_TOKENIZER, "*.json"], local_files_only=offline)
+        )
+    except LocalEntryNotFoundError as e:
+        raise KdlabError(
+            f"'{name}' is neither a folder nor in the hub's cache, and the hub can't be reached: "
+            "give a Hugging Face folder, connect once, or use --profile embedded."
+        ) from e
+    except (HfHubHTTPError, OSError, ValueError) as e:
+        raise KdlabError(f"'{name}' can't be had from the hub: {_first_line(e)}") from e
+
+
+def cached_on_disk(source: str) -> bool:
+    """Whether a checkpoint needs no network: it is a folder, shipped, or wholly in the hub's cache."""
+    if source == EMBEDDED or Path(source).expanduser().is_dir():
+        return True
+    try:
+        resolve_checkpoint(source, offline=True)
+    except KdlabError:
+        return False
+    return True
+
+
+def _checked(checkpoint: Checkpoint) -> Checkpoint:
+    folder = checkpoint.folder
+    if not (folder / "config.json").is_file():
+        raise KdlabError(f"{folder} has no config.json: give a Hugging Face folder (config, safetensors, tokenizer).")
+    if not any(folder.glob("*.safetensors")):
+        raise KdlabError(
+            f"{folder} has no safetensors weights (kdlab loads no pickles, which can run foreign code): "
+            "convert it with transformers' save_pretrained."
+        )
+    return checkpoint
+
+
+def labelled_config(config: Any, labels: Sequence[str]) -> Any:  # noqa: ANN401
+    """A copy of a configuration with a head for these labels in this order; none of them means regression."""
+    import copy
+
+    new = copy.deepcopy(config)
+    names = list(labels) or ["score"]
+    new.id2label = dict(enumerate(names))
+    new.label2id = {name: i for i, name in enumerate(names)}
+    new.problem_type = "single_label_classification" if labels else "regression"
+    new.architectures = None
+    return new
+
+
+def head_order(checkpoint: Checkpoint, labels: Sequence[str], aliases: dict[str, str]) -> list[int] | None:
+    """Where each label of the task stands among the head's outputs, by *name*; None where the head is another task's.
+
+    Args:
+        checkpoint: A checkpoint, with or without a head.
+        labels: The task's labels in order; empty for regression.
+        aliases: Other spellings of them.
+
+    Returns:
+        For each label its row in the head, or None.
+    """
+    if not checkpoint.has_head:
+        return None
+    found = checkpoint.head_labels
+    if not labels:
+        return [0] if len(found) == 1 else None
+    spelling = {_plain(k): v for k, v in aliases.items()} | {_plain(name): name for name in labels}
+    names = [spelling.get(_plain(name)) for name in found]
+    return [names.index(name) for name in labels] if sorted(map(str, names)) == sorted(labels) else None
+
+
+def load_encoder(
+    checkpoint: Checkpoint, labels: Sequence[str], order: list[int] | None, seed: int, config: Any = None  # noqa: ANN401
+) -> TextEncoder:
+    """An encoder in float32 with a head in the task's label order.
+
+    Args:
+        checkpoint: Where the weights are.
+        labels: The task's labels in order; empty for regression.
+        order: From ``head_order``: the head is kept, its rows brought into the task's order. None gives a new head.
+        seed: Draws a new head, whatever the random state was; that state is left as it was.
+        config: A changed configuration (fewer layers); the checkpoint's own unless given.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    base = labelled_config(config or checkpoint.config, labels)
+    if order is not None and len(order) != base.num_labels:
+        raise ValueError("the order of labels does not fit the head")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            checkpoint.folder,
+            config=base,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=order is None,
+        )
+        encoder = TextEncoder(model)
+        head = _head_layer(encoder)
+        if order is None:
+            if checkpoint.has_head:  # another task's head: drawn anew
+                model._init_weights(head)
+                torch.nn.init.normal_(head.weight, std=base.initializer_range)
+                torch.nn.init.zeros_(head.bias)
+        elif order != sorted(order):
+            with torch.no_grad():
+                head.weight.copy_(head.weight[order].clone())
+                head.bias.copy_(head.bias[order].clone())
+    return encoder
+
+
+def _head_layer(encoder: TextEncoder) -> torch.nn.Linear:
+    head = encoder.model.classifier
+    return head if isinstance(head, torch.nn.Linear) else head.out_proj  # type: ignore[no-any-return]
+
+
+def _plain(name: str) -> str:
+    return str(name).strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".") + "."

@@ -1,0 +1,176 @@
+"""One face over Hugging Face encoders with a classification head: BERT (and MiniLM), RoBERTa, DistilBERT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdlab.errors import KdlabError
+from kdlab.types import Batch, EncoderOutput
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where a Hugging Face architecture keeps its parts.
+
+    Attributes:
+        backbone: Attribute of the sequence classifier that holds the encoder.
+        layers: Path from the encoder to its list of layers.
+        extra_positions: Position rows that no token uses (RoBERTa starts counting after its padding index).
+        segments: Whether ``forward`` takes token types.
+    """
+
+    backbone: str
+    layers: str
+    extra_positions: int = 0
+    segments: bool = True
+
+
+FAMILIES: dict[str, Family] = {
+    "bert": Family("bert", "encoder.layer"),
+    "roberta": Family("roberta", "encoder.layer", extra_positions=2),
+    "distilbert": Family("distilbert", "transformer.layer", segments=False),
+}
+
+
+def get_family(model_type: str, where: str) -> Family:
+    """The family of a ``model_type`` in a Hugging Face configuration.
+
+    Raises:
+        KdlabError: kdlab does not know the architecture.
+    """
+    if model_type not in FAMILIES:
+        raise KdlabError(
+            f"{where} is of architecture '{model_type}', which kdlab does not drive: give a checkpoint of "
+            f"{', '.join(FAMILIES)} (MiniLM and the like are 'bert')."
+        )
+    return FAMILIES[model_type]
+
+
+class TextEncoder(nn.Module):
+    """A sequence classifier that runs on ids or on embeddings.
+
+    ``forward(embeddings=embed(ids, types))`` equals ``forward(ids, types)``: ``embed`` returns word plus token-type
+    embedding, less the token-type row 0 that Hugging Face adds by itself where no token types are given. Positions are
+    added inside, so that two inputs can be mixed before it.
+
+    Args:
+        model: A ``…ForSequenceClassification`` of a known family.
+    """
+
+    def __init__(self, model: Any) -> None:  # noqa: ANN401 - transformers is untyped here
+        super().__init__()
+        self.model = model
+        self.family = get_family(model.config.model_type, "The model")
+        self.maps = False
+
+    @property
+    def config(self) -> Any:  # noqa: ANN401
+        """The Hugging Face configuration."""
+        return self.model.config
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return int(self.config.num_hidden_layers)
+
+    @property
+    def num_outputs(self) -> int:
+        """Width of the logits."""
+        return int(self.config.num_labels)
+
+    def num_parameters(self) -> int:
+        """Number of weights, embeddings and head included."""
+        return sum(p.numel() for p in self.parameters())
+
+    def enable_attention_maps(self) -> None:
+        """Makes ``attentions=True`` possible, at the cost of the slower eager attention."""
+        self.model.set_attn_implementation("eager")
+        self.maps = True
+
+    def embed(self, input_ids: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """Word plus token-type embeddings, without positions.
+
+        Args:
+            input_ids: ``(B, T)``.
+            token_type_ids: ``(B, T)``; None is segment 0 everywhere.
+
+        Returns:
+            ``(B, T, D)``, to be mixed or perturbed and given back to ``forward``.
+        """
+        embeddings = getattr(self.model, self.family.backbone).embeddings
+        words: Tensor = embeddings.word_embeddings(input_ids)  # (B, T, D)
+        if not self.family.segments or token_type_ids is None or self.config.type_vocab_size < 2:
+            return words
+        rows = embeddings.token_type_embeddings.weight  # (S, D)
+        return words + (rows - rows[0])[token_type_ids]
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        *,
+        embeddings: Tensor | None = None,
+        hidden_states: bool = False,
+        attentions: bool = False,
+    ) -> EncoderOutput:
+        """Logits, and hidden states or attention maps where asked for.
+
+        Args:
+            input_ids: ``(B, T)``; give these or ``embeddings``.
+            attention_mask: ``(B, T)``.
+            token_type_ids: ``(B, T)``; with ``embeddings`` they are in there already.
+            embeddings: ``(B, T, D)`` from ``embed``.
+            hidden_states: Whether to return the L+1 hidden states.
+            attentions: Whether to return the L attention maps; needs ``enable_attention_maps()``.
+
+        Raises:
+            ValueError: Both or neither of ids and embeddings, or maps asked for and not enabled.
+        """
+        if (input_ids is None) == (embeddings is None):
+            raise ValueError("give either input_ids or embeddings")
+        if attentions and not self.maps:
+            raise ValueError("attention maps need enable_attention_maps() first")
+        inputs: dict[str, Any] = {"attention_mask": attention_mask}
+        if embeddings is not None:
+            inputs["inputs_embeds"] = embeddings
+        else:
+            inputs["input_ids"] = input_ids
+            if self.family.segments and self.config.type_vocab_size >= 2:
+                inputs["token_type_ids"] = token_type_ids
+        out = self.model(**inputs, output_hidden_states=hidden_states, output_attentions=attentions, return_dict=True)
+        return EncoderOutput(
+            logits=out.logits,
+            hidden_states=tuple(out.hidden_states) if hidden_states else None,
+            attentions=tuple(out.attentions) if attentions else None,
+        )
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Logits of a clean batch, ``(B, C)``."""
+        return self(batch.input_ids, batch.attention_mask, batch.token_type_ids).logits  # type: ignore[no-any-return]
+
+
+def freeze(encoder: TextEncoder) -> TextEncoder:
+    """The encoder in eval mode with weights that take no gradient; gradients still flow *through* it to its input."""
+    encoder.requires_grad_(False)
+    encoder.eval()
+    return encoder
+
+
+def usable_positions(config: Any) -> int:  # noqa: ANN401
+    """The longest input, in tokens, that a Hugging Face configuration has positions for."""
+    family = get_family(config.model_type, "The model")
+    return int(config.max_position_embeddings) - family.extra_positions
+
+
+def count_parameters(config: Any) -> int:  # noqa: ANN401
+    """Number of weights of the sequence classifier of a configuration, without allocating it."""
+    from transformers import AutoModelForSequenceClassification
+
+    with torch.device("meta"):
+        model = AutoModelForSequenceClassification.from_config(config)
+    return sum(p.numel() for p in model.parameters())

@@ -1,0 +1,1 @@
+"""Tensor steps that are no loss: pure functions on tensors."""
