@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
 
 import yaml
 
-from kdlab.data.examples import Collector, Examples, Loaded, clip, read_lines
-from kdlab.data.local import check_width, find_columns, split_tabs
+from kdlab.data.examples import Collector, Examples, Loaded, clip, listed, read_lines
+from kdlab.data.local import FORMATS, kind_of, read_rows
 from kdlab.data.subset import carve
 from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, Metric, TaskSpec
 from kdlab.errors import KdlabError, nearest
@@ -23,10 +20,7 @@ _FIELDS = ("name", "files", "columns", "labels", "score_range", "aliases", "metr
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CLASSES: tuple[Metric, ...] = ("accuracy", "f1", "matthews")
 _SCORES: tuple[Metric, ...] = ("pearson", "spearman")
-_ENDINGS = (".csv", ".tsv", ".jsonl")
 _DEV_SHARE = 0.1
-
-_Row = tuple[int, str, str | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,7 @@ class _Sheet:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            self.fail(key, f"is {_kind(value)}: write a mapping such as {{a: b}}")
+            self.fail(key, f"is {kind_of(value)}: write a mapping such as {{a: b}}")
         named = {self.word(key, name): item for name, item in value.items()}
         for name in named:
             if known is not None and name not in known:
@@ -60,8 +54,8 @@ class _Sheet:
         if value is None:
             return ()
         if not isinstance(value, list):
-            self.fail(key, f"is {_kind(value)}: write a list such as [a, b]")
-        words = tuple(self.word(key, item) for item in value)
+            self.fail(key, f"is {kind_of(value)}: write a list such as [a, b]")
+        words = tuple(self.word(key, item).strip() for item in value)
         for word in words:
             if words.count(word) > 1:
                 self.fail(key, f"names {clip(word)} twice: remove one")
@@ -71,9 +65,11 @@ class _Sheet:
         """A text that is not blank, or a whole number as text."""
         if isinstance(value, bool) or not isinstance(value, str | int):
             hint = "yes, no, on, off, true and false need quotes" if isinstance(value, bool) else "a text is needed"
-            self.fail(key, f"holds {_kind(value)} ({clip(str(value))}): {hint}")
+            self.fail(key, f"holds {kind_of(value)} ({clip(str(value))}): {hint}")
         if not str(value).strip():
             self.fail(key, "holds a blank text: write one")
+        if not str(value).isprintable():
+            self.fail(key, f"holds {clip(str(value))}, which has control characters or line breaks: remove them")
         return str(value)
 
 
@@ -144,7 +140,8 @@ def load_custom(spec: TaskSpec, base: Path, seed: int = 0) -> Loaded:
     for split, name in spec.files.items():
         path = base / name
         collector = Collector(spec, split, str(path), spec.file_columns)
-        for position, (line, text, pair, label) in enumerate(_rows(spec, path, split not in spec.test_splits)):
+        rows = read_rows(path, spec.file_columns, labelled=split not in spec.test_splits)
+        for position, (line, text, pair, label) in enumerate(rows):
             collector.add(line, position, text, pair, label)
         splits[split] = collector.finish()
         missing = collector.missing_labels()
@@ -163,28 +160,23 @@ def _read_sheet(path: Path) -> _Sheet:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        # PyYAML lets the plain errors of its constructors through: a date of month 13, "!!bool x", "!!timestamp x".
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-        what = getattr(error, "problem", None) or str(error).split("\n")[0]
+        what = getattr(error, "problem", None) or str(error).split("\n")[0] or type(error).__name__
         raise KdlabError(f"{where}: not valid YAML ({what}): correct the file.") from error
     if not isinstance(values, dict) or not isinstance(root, yaml.MappingNode):
         raise KdlabError(f"{path} is no task description: write fields such as 'name: reviews', one a line.")
     lines: dict[str, int] = {}
     for key, _ in root.value:
-        line, name = key.start_mark.line + 1, str(key.value)
+        line, name = key.start_mark.line + 1, listed([str(key.value)])
         if name in lines:
             raise KdlabError(f"{path}:{line}: field '{name}' stands on line {lines[name]} already: remove one.")
         if name not in _FIELDS:
             raise KdlabError(f"{path}:{line}: {nearest(name, _FIELDS, 'field of a task')}")
         lines[name] = line
     return _Sheet(path, values, lines)
-
-
-def _kind(value: object) -> str:
-    """What a YAML or JSON value is, in words."""
-    names = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
-    return "missing" if value is None else names.get(type(value), f"a {type(value).__name__}")
 
 
 def _score_range(sheet: _Sheet) -> tuple[float, float] | None:
@@ -210,8 +202,8 @@ def _files(sheet: _Sheet) -> dict[str, str]:
     if TRAIN not in given:
         sheet.fail("files", "has no entry 'train': write files: {train: train.csv}")
     for name in given.values():
-        if Path(name).suffix.lower() not in _ENDINGS:
-            sheet.fail("files", f"names {clip(name)}: files end in {', '.join(_ENDINGS)}")
+        if Path(name).suffix.lower() not in FORMATS:
+            sheet.fail("files", f"names {clip(name)}: files end in {', '.join(FORMATS)}")
     if len({Path(name) for name in given.values()}) < len(given):
         sheet.fail("files", "names one file for two splits: a model must not be judged on what it was trained on")
     return {split: given[split] for split in (TRAIN, DEV, TEST) if split in given}
@@ -233,7 +225,7 @@ def _metrics(sheet: _Sheet, labels: tuple[str, ...]) -> tuple[Metric, ...]:
 
 def _aliases(sheet: _Sheet, labels: tuple[str, ...]) -> dict[str, str]:
     """Other spellings of labels."""
-    aliases = {other: sheet.word("aliases", name) for other, name in sheet.mapping("aliases").items()}
+    aliases = {other.strip(): sheet.word("aliases", name) for other, name in sheet.mapping("aliases").items()}
     for other, name in aliases.items():
         if name not in labels:
             sheet.fail("aliases", f"maps {clip(other)} to {clip(name)}, which is none of the labels: name one of them")
@@ -244,7 +236,9 @@ def _aliases(sheet: _Sheet, labels: tuple[str, ...]) -> dict[str, str]:
 
 def _description(sheet: _Sheet) -> str:
     value = sheet.values.get("description")
-    return " ".join(sheet.word("description", value).split()) if value is not None else ""
+    if value is None:
+        return ""
+    return sheet.word("description", " ".join(value.split()) if isinstance(value, str) else value)
 
 
 def _carve_dev(spec: TaskSpec, train: Examples, path: Path, seed: int) -> tuple[Examples, Examples]:
@@ -257,7 +251,12 @@ def _carve_dev(spec: TaskSpec, train: Examples, path: Path, seed: int) -> tuple[
                     f"examples of that label or a dev file."
                 )
     try:
-        rest, dev = carve(train, _DEV_SHARE, seed, None)
+        parts = carve(train, _DEV_SHARE, seed, None)
     except KdlabError as error:
-        raise KdlabError(f"{path}: no dev split can be carved out ({error}): add examples or a dev file.") from error
-    return rest, dev
+        raise KdlabError(f"{path}: {error}") from error
+    if spec.regression and any(len(set(part.labels or ())) < 2 for part in parts):
+        raise KdlabError(
+            f"{path}: {len(train)} examples are too few to carve a dev split with two different scores out of: add "
+            f"examples or a dev file."
+        )
+    return parts

@@ -1,10 +1,10 @@
-"""The examples of a split, as columns, before tokenisation, and the one place that checks a row on its way in."""
+"""The examples of a split, as columns, before tokenisation, and the checks of lines and rows on their way in."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +70,11 @@ def clip(value: str) -> str:
     return repr(value if len(value) <= 60 else value[:57] + "...")
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names as they are listed in a message: on one line, at most 300 characters."""
+    return "".join(c if c.isprintable() else "?" for c in ", ".join(names)[:300]) or "none"
+
+
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file, with or without byte-order mark, with their numbers from 1.
 
@@ -103,6 +108,37 @@ def _decode(raw: bytes, path: Path, number: int) -> str:
             f"{path}:{number}: byte {error.start + 1} of the line (0x{raw[error.start]:02x}) is not UTF-8: "
             f"save the file as UTF-8."
         ) from error
+
+
+def find_columns(path: Path, header: list[str], wanted: tuple[str, ...]) -> list[int]:
+    """Positions of the wanted columns in a header.
+
+    Raises:
+        KdlabError: A column is missing or stands there twice; the message lists the columns that are there.
+    """
+    for name in wanted:
+        if header.count(name) != 1:
+            number = "no column" if name not in header else "more than one column"
+            raise KdlabError(
+                f"{path}:1: {number} {name!r}; the columns there are {listed(header)}: correct the header."
+            )
+    return [header.index(name) for name in wanted]
+
+
+def split_tabs(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and tab-separated fields of a file, without any quoting."""
+    for number, line in read_lines(path):
+        yield number, line.rstrip("\r\n").split("\t")
+
+
+def check_width(path: Path, line: int, fields: list[str], header: list[str]) -> None:
+    """Raise KdlabError where a row has not as many columns as the header."""
+    if len(fields) != len(header):
+        number = f"{len(fields)} column{'s' * (len(fields) != 1)}"
+        raise KdlabError(
+            f"{path}:{line}: {number} where {len(header)} are expected ({listed(header)}): mend the row, "
+            f"which a tab, comma or line break inside a text may have broken."
+        )
 
 
 class Collector:

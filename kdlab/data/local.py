@@ -1,23 +1,26 @@
-"""GLUE tasks from files in the original GLUE folder layout, with its quirks.
+"""Tables in files (CSV, TSV, JSONL), and GLUE tasks in the original GLUE folder layout, with its quirks.
 
-Fields are separated by tabs and never quoted. Labels are mapped by name. Ids are the ``index`` column where it holds
-distinct integers, else the row's position in its file, counting skipped rows, as the hub counts.
+Fields of a TSV file are separated by tabs and never quoted. Labels are mapped by name. Ids are GLUE's ``index`` column
+where it holds distinct integers, else the row's position in its file, counting skipped rows, as the hub counts.
 """
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from kdlab.data.examples import Collector, Examples, Loaded, read_lines
+from kdlab.data.examples import Collector, Examples, Loaded, check_width, find_columns, listed, read_lines, split_tabs
 from kdlab.data.tasks import DEV, TASKS, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 
 _MSR_TRAIN = "msr_paraphrase_train.txt"
 _MSR_IDS = ("#1 ID", "#2 ID")
 _DEV_IDS = ("dev_ids.tsv", "mrpc_dev_ids.tsv")
+FORMATS = (".csv", ".tsv", ".jsonl")
 _INTEGER = re.compile(r"[0-9]{1,18}")
 
 _Pairs = frozenset[tuple[str, str]]
@@ -56,33 +59,98 @@ def load_glue(spec: TaskSpec, root: Path) -> Loaded:
     return Loaded(splits, tuple(notes))
 
 
-def find_columns(path: Path, header: list[str], wanted: tuple[str, ...]) -> list[int]:
-    """Positions of the wanted columns in a header.
+def kind_of(value: object) -> str:
+    """What a YAML or JSON value is, in words."""
+    names = {
+        dict: "a mapping",
+        list: "a list",
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
+    return "missing" if value is None else names.get(type(value), f"a {type(value).__name__}")
+
+
+def read_rows(
+    path: Path, columns: tuple[str, str | None, str], labelled: bool
+) -> Iterator[tuple[int, str, str | None, str | None]]:
+    """The rows of a CSV, TSV or JSONL file with named columns, by the file's ending.
+
+    Args:
+        path: The file.
+        columns: Names of the columns of text, second text and label.
+        labelled: False where the label column is not read and may be missing.
+
+    Returns:
+        For each row: the line on which it starts, text, second text and label, as texts.
 
     Raises:
-        KdlabError: A column is missing or stands there twice; the message lists the columns that are there.
+        KdlabError: The file or a row cannot be read; the message names file and line.
     """
-    for name in wanted:
-        if header.count(name) != 1:
-            number = "no column" if name not in header else "more than one column"
-            there = ", ".join(header) if header else "none"
-            raise KdlabError(f"{path}:1: {number} {name!r}; the columns there are {there[:300]}: correct the header.")
-    return [header.index(name) for name in wanted]
+    text, pair, label = columns
+    wanted = tuple(name for name in (text, pair, label if labelled else None) if name is not None)
+    rows = _objects(path, wanted, label) if path.suffix.lower() == ".jsonl" else _cells(path, wanted)
+    for line, cells in rows:
+        yield line, cells[text] or "", cells[pair] if pair else None, cells[label] if labelled else None
 
 
-def split_tabs(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and tab-separated fields of a file, without any quoting."""
-    for number, line in read_lines(path):
-        yield number, line.rstrip("\r\n").split("\t")
+def _cells(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """The wanted columns of a CSV or TSV file with a header."""
+    rows = _csv_rows(path) if path.suffix.lower() == ".csv" else split_tabs(path)
+    _, header = next(rows, (1, []))
+    at = find_columns(path, header, wanted)
+    for line, fields in rows:
+        check_width(path, line, fields, header)
+        yield line, {name: fields[i] for name, i in zip(wanted, at, strict=True)}
 
 
-def check_width(path: Path, line: int, fields: list[str], header: list[str]) -> None:
-    """Raise KdlabError where a row has not as many columns as the header."""
-    if len(fields) != len(header):
-        raise KdlabError(
-            f"{path}:{line}: {len(fields)} columns where {len(header)} are expected ({', '.join(header)[:300]}): mend "
-            f"the row, which a tab or line break inside a text may have broken."
-        )
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Quoted, comma-separated rows with the line on which each starts; blank lines are left out."""
+    reader = csv.reader((line for _, line in read_lines(path)), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise KdlabError(f"{path}:{line}: not valid CSV ({error}): mend the quotes of this row.") from error
+        if fields is None:
+            return
+        if fields:
+            yield line, fields
+
+
+def _objects(path: Path, wanted: tuple[str, ...], label: str) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """The wanted fields of a file with one JSON object a line; blank lines are left out."""
+    for line, raw in read_lines(path):
+        if not raw.strip():
+            continue
+        try:
+            row = json.loads(raw)
+        except json.JSONDecodeError as error:
+            what = f"{error.msg}, character {error.pos + 1}"
+            raise KdlabError(f"{path}:{line}: not valid JSON ({what}): write one object a line.") from error
+        except (ValueError, RecursionError) as error:
+            raise KdlabError(f"{path}:{line}: not valid JSON ({error}): write one object a line.") from error
+        if not isinstance(row, dict):
+            raise KdlabError(f"{path}:{line}: {kind_of(row)} where a JSON object is needed: write one object a line.")
+        for name in wanted:
+            if name not in row:
+                raise KdlabError(f"{path}:{line}: no field {name!r}; the fields there are {listed(row)}: add it.")
+        yield line, {name: _json_text(path, line, name, row[name], name == label) for name in wanted}
+
+
+def _json_text(path: Path, line: int, name: str, value: object, label: bool) -> str | None:
+    """A JSON value as text: sentences are texts, labels and scores may be numbers, true or false too."""
+    if label and isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or (label and isinstance(value, int | float)):
+        return None if value is None else str(value)
+    if not isinstance(value, str):
+        raise KdlabError(f"{path}:{line}: field {name!r} is {kind_of(value)} where a text is needed: correct it.")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise KdlabError(f"{path}:{line}: field {name!r} holds half a surrogate pair, which is no text: correct it.")
+    return value
 
 
 def _plain(name: str) -> str:

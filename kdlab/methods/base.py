@@ -72,7 +72,7 @@ class Phase:
         learning_rate: Peak learning rate; None takes the configuration's.
     """
 
-    name: str = "student"
+    name: str = "train"
     epochs: int | None = None
     learning_rate: float | None = None
 
@@ -97,6 +97,12 @@ class DistillModule(LightningModule):
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     needs: ClassVar[frozenset[Need]] = frozenset()
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """A method without a name takes its class's, in lower case."""
+        super().__init_subclass__()
+        if "name" not in cls.__dict__:
+            cls.name = cls.__name__.lower()
 
     def __init__(self, config: Any, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:  # noqa: ANN401
         super().__init__()

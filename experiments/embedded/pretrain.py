@@ -1,0 +1,254 @@
+"""Make the embedded backbone: a small BERT pretrained on the embedded corpus's own text by masked-language modelling.
+
+    python experiments/embedded/pretrain.py --out kdlab/models/embedded
+
+writes the shipped folder again (vocabulary, configuration, float16 weights, model card).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections import Counter
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
+
+from kdlab.data.embedded import VERSION, generate, pretraining_text
+from kdlab.data.tasks import TASKS
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+PAD, CLS, SEP, MASK = 0, 2, 3, 4
+CARD = Path(__file__).with_name("card.md")
+
+
+def vocabulary(lines: list[str]) -> dict[str, int]:
+    """Special tokens, every printable ASCII character alone and as a continuation, then the words by frequency."""
+    letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    counts: Counter[str] = Counter()
+    for line in lines:
+        for mark in ",.?'\t":
+            line = line.replace(mark, " ")
+        counts.update(line.lower().split())
+    words = [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if len(word) > 1]
+    pieces = [*SPECIAL, *letters, *(f"##{letter}" for letter in letters if letter.isalnum()), *words]
+    return {piece: i for i, piece in enumerate(pieces)}
+
+
+def corpus_lines(seed: int) -> list[str]:
+    """Every sentence of every train split: the words the vocabulary must hold."""
+    lines: list[str] = []
+    for task in TASKS:
+        train = generate(task, seed)["train"]
+        lines += [*train.text, *(train.text_pair or ())]
+    return lines
+
+
+def encode(tokenizer: BertTokenizerFast, lines: list[str]) -> tuple[list[list[int]], list[list[int]]]:
+    """Token ids and token types of every line; a tab parts the two sentences of a pair."""
+    parts = [line.split("\t") for line in lines]
+    single = [i for i, part in enumerate(parts) if len(part) == 1]
+    double = [i for i, part in enumerate(parts) if len(part) == 2]
+    ids: list[list[int]] = [[] for _ in lines]
+    types: list[list[int]] = [[] for _ in lines]
+    for chosen in (single, double):
+        columns = list(zip(*(parts[i] for i in chosen), strict=True))
+        encoded = tokenizer(*(list(column) for column in columns), truncation=True, max_length=128)
+        for i, line_ids, line_types in zip(chosen, encoded["input_ids"], encoded["token_type_ids"], strict=True):
+            ids[i], types[i] = line_ids, line_types
+    return ids, types
+
+
+def padded(rows: list[list[int]]) -> torch.Tensor:
+    """Rows as one tensor ``(B, T)``, filled with zeros."""
+    longest = max(map(len, rows))
+    return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+
+
+def mask_tokens(
+    ids: torch.Tensor, types: torch.Tensor, rates: tuple[float, float], generator: torch.Generator, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Hide tokens for masked-language modelling.
+
+    Of the chosen tokens 80 % become [MASK], 10 % another token of the same line or of the vocabulary, 10 % stay.
+
+    Args:
+        ids: Token ids ``(B, T)``.
+        types: Token types ``(B, T)``.
+        rates: Share of tokens chosen in the first and in the second sentence.
+        generator: Source of chance.
+        size: Vocabulary size.
+
+    Returns:
+        The changed ids ``(B, T)`` and which were chosen ``(B, T)``.
+    """
+    rate = torch.where(types == 1, rates[1], rates[0])
+    chosen = (torch.rand(ids.shape, generator=generator) < rate) & (ids != PAD) & (ids != CLS) & (ids != SEP)
+    fate = torch.rand(ids.shape, generator=generator)
+    lengths = (ids != PAD).sum(1, keepdim=True)
+    positions = (torch.rand(ids.shape, generator=generator) * lengths).long()
+    other = ids.gather(1, positions)
+    other = torch.where((other == CLS) | (other == SEP), torch.randint(5, size, ids.shape, generator=generator), other)
+    changed = torch.where(chosen & (fate < 0.8), MASK, ids)
+    return torch.where(chosen & (fate >= 0.8) & (fate < 0.9), other, changed), chosen
+
+
+def masked_loss(
+    model: BertForMaskedLM,
+    ids: torch.Tensor,
+    types: torch.Tensor,
+    rates: tuple[float, float],
+    generator: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy and accuracy at the chosen tokens; the vocabulary's scores are computed for those alone."""
+    changed, chosen = mask_tokens(ids, types, rates, generator, model.config.vocab_size)
+    hidden = model.bert(input_ids=changed, token_type_ids=types, attention_mask=(ids != PAD).long())[0]  # (B, T, D)
+    scores = model.cls(hidden[chosen])  # (M, V)
+    loss = F.cross_entropy(scores, ids[chosen])
+    return loss, (scores.argmax(1) == ids[chosen]).float().mean()
+
+
+def batches(lengths: list[int], size: int, generator: torch.Generator) -> list[list[int]]:
+    """Positions in batches of similar length, in random order."""
+    noise = torch.rand(len(lengths), generator=generator).tolist()
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i] + 2 * noise[i])
+    rows = [order[i : i + size] for i in range(0, len(order) - size + 1, size)]
+    return [rows[i] for i in torch.randperm(len(rows), generator=generator).tolist()]
+
+
+@torch.no_grad()
+def masked_accuracy(model: BertForMaskedLM, tokenizer: BertTokenizerFast, lines: list[str], seed: int = 0) -> float:
+    """Share of masked tokens (15 %) that the model gets right, over all lines."""
+    ids, types = encode(tokenizer, lines)
+    generator = torch.Generator().manual_seed(seed)
+    model.eval()
+    right = total = 0.0
+    for start in range(0, len(ids), 64):
+        batch = padded(ids[start : start + 64])
+        kinds = padded(types[start : start + 64])
+        changed, chosen = mask_tokens(batch, kinds, (0.15, 0.15), generator, model.config.vocab_size)
+        mask = (batch != PAD).long()
+        hidden = model.bert(input_ids=changed, token_type_ids=kinds, attention_mask=mask)[0]
+        right += float((model.cls(hidden[chosen]).argmax(1) == batch[chosen]).sum())
+        total += float(chosen.sum())
+    return right / total
+
+
+def pretrain(arguments: argparse.Namespace) -> None:
+    """Write the folder: vocabulary, tokenizer, pretrained weights, card."""
+    torch.manual_seed(arguments.seed)
+    torch.set_num_threads(arguments.threads)
+    started = time.monotonic()
+    lines = pretraining_text(arguments.seed)
+    held, lines = lines[-1000:], lines[:-1000]
+    vocab = vocabulary(corpus_lines(arguments.seed) + lines)
+    tokenizer = BertTokenizerFast(vocab=vocab, do_lower_case=True, model_max_length=128)
+    config = BertConfig(
+        vocab_size=len(vocab),
+        hidden_size=arguments.width,
+        num_hidden_layers=arguments.layers,
+        num_attention_heads=arguments.heads,
+        intermediate_size=arguments.intermediate,
+        max_position_embeddings=128,
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
+        pad_token_id=PAD,
+    )
+    model = BertForMaskedLM(config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = arguments.dropout
+    ids, types = encode(tokenizer, lines)
+    print(f"{len(lines)} lines, {sum(map(len, ids))} tokens, {len(vocab)} words, {model.num_parameters()} parameters")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    warm = arguments.steps // 20
+
+    def rate(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, arguments.steps - warm)))
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    generator = torch.Generator().manual_seed(arguments.seed)
+    step, losses, accuracies, plan = 0, 0.0, 0.0, batches(list(map(len, ids)), arguments.batch, generator)
+    model.train()
+    while step < arguments.steps:
+        plan = plan or batches(list(map(len, ids)), arguments.batch, generator)
+        rows = plan.pop()
+        rates = (arguments.first_rate, arguments.second_rate)
+        loss, accuracy = masked_loss(
+            model, padded([ids[i] for i in rows]), padded([types[i] for i in rows]), rates, generator
+        )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        scheduler.step()
+        step, losses, accuracies = step + 1, losses + loss.item(), accuracies + accuracy.item()
+        if step % 200 == 0:
+            minutes = (time.monotonic() - started) / 60
+            print(
+                f"step {step}: loss {losses / 200:.3f}, accuracy {accuracies / 200:.3f}, {minutes:.1f} min", flush=True
+            )
+            losses = accuracies = 0.0
+        if step % 2000 == 0 or step == arguments.steps:
+            save(model, tokenizer, arguments, step, masked_accuracy(model, tokenizer, held))
+            model.train()
+
+
+def save(
+    model: BertForMaskedLM, tokenizer: BertTokenizerFast, arguments: argparse.Namespace, step: int, accuracy: float
+) -> None:
+    """Write weights in float16, configuration, tokenizer and card."""
+    folder: Path = arguments.out
+    folder.mkdir(parents=True, exist_ok=True)
+    half = BertForMaskedLM(model.config)
+    half.load_state_dict(model.state_dict())
+    half.to(torch.float16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    facts = {
+        "layers": arguments.layers,
+        "width": arguments.width,
+        "heads": arguments.heads,
+        "intermediate": arguments.intermediate,
+        "vocabulary": model.config.vocab_size,
+        "parameters": f"{model.num_parameters():,}",
+        "seed": arguments.seed,
+        "steps": step,
+        "batch": arguments.batch,
+        "lr": arguments.lr,
+        "version": VERSION,
+        "accuracy": f"{accuracy:.3f}",
+        "command": "python experiments/embedded/pretrain.py --out kdlab/models/embedded",
+    }
+    card = CARD.read_text(encoding="utf-8")
+    for name, value in facts.items():
+        card = card.replace(f"{{{name}}}", str(value))
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    print(f"step {step}: held-out masked accuracy {accuracy:.3f}; written to {folder}", flush=True)
+
+
+def main() -> None:
+    """Read the command line and pretrain."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--intermediate", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--dropout", type=float, default=0.0, help="while pretraining; fine-tuning uses 0.1")
+    parser.add_argument("--first-rate", type=float, default=0.15, help="share of masked tokens, first sentence")
+    parser.add_argument("--second-rate", type=float, default=0.25, help="share of masked tokens, second sentence")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    pretrain(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The ``kdlab`` command. Only the standard library is imported until the words of the command line make sense."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from kdlab import __version__
+from kdlab.errors import KdlabError, nearest
+
+# flag -> setting, type, metavar, help
+_SETTINGS: dict[str, tuple[str, type, str, str]] = {
+    "--method": ("method", str, "NAME", "a method of --list methods, or path/to/file.py:Class"),
+    "--task": ("task", str, "NAME", "a task of --list tasks, or path/to/task.yaml"),
+    "--profile": ("profile", str, "{auto,paper,embedded}", "where data and encoders come from (default: auto)"),
+    "--data-dir": ("data.dir", str, "DIR", "folder in the original GLUE layout"),
+    "--limit-train": ("data.limit_train", str, "N", "part of the training data: 10%%, 1%% or 500"),
+    "--teacher": ("teacher.source", str, "MODEL", "folder, name on the hub, or 'embedded'"),
+    "--student": ("student.source", str, "SPEC", "checkpoint, or [DONOR:]layers:bottom:3 (top, skip, or 0,2,4)"),
+    "--seed": ("seed", int, "N", "the student's seed (default: 0)"),
+    "--seeds": ("seeds", int, "N", "run N student seeds and print mean and sd"),
+    "--out": ("out", str, "DIR", "where records are written (default: runs)"),
+    "--accelerator": ("accelerator", str, "{auto,cpu,gpu}", "where to compute (default: auto)"),
+    "--devices": ("devices", int, "N", "how many devices (default: 1)"),
+    "--precision": ("precision", str, "{auto,32,bf16,16}", "arithmetic (default: auto)"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one sentence, like every other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise KdlabError(f"{message[0].upper()}{message[1:]}: see {self.prog} --help.")
+
+
+def _parsers() -> tuple[_Parser, _Parser]:
+    top = _Parser(
+        prog="kdlab",
+        description="Distil a fine-tuned BERT-like classifier into a small one when task data is scarce.",
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"kdlab {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="COMMAND")
+    run = verbs.add_parser(
+        "run",
+        help="train a student and record it (the same as python -m kdlab.run)",
+        description="Train a student and record it. Any setting can follow as key=value: see --print-config.",
+        epilog="example: kdlab run --method mixkd --task rte --seeds 5 mixkd.alpha_sm=0.5 training.epochs=5",
+        allow_abbrev=False,
+    )
+    for flag, (key, kind, metavar, text) in _SETTINGS.items():
+        run.add_argument(flag, dest=key, type=kind, metavar=metavar, help=text)
+    run.add_argument("--config", metavar="FILE", help="YAML file of settings; flags and key=value go over it")
+    run.add_argument(
+        "--logger",
+        action="append",
+        metavar="{csv,wandb,tensorboard}",
+        help="log there too (CSV is always written); may be repeated",
+    )
+    run.add_argument("--fresh", action="store_true", help="run again though a finished record is there, and keep that")
+    run.add_argument("--dry-run", action="store_true", help="show the plan and stop")
+    run.add_argument("--print-config", action="store_true", help="print the resolved configuration and stop")
+    run.add_argument("--list", choices=("methods", "tasks"), help="list what there is and stop")
+    return top, run
+
+
+def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> dict[str, Any]:
+    """Dotted settings: the YAML file's, then flags and key=value words, the last word winning."""
+    from kdlab.config import parse_override, read_file
+
+    settings = read_file(Path(arguments.config).expanduser()) if arguments.config else {}
+    for key, _, _, _ in _SETTINGS.values():
+        if getattr(arguments, key) is not None:
+            settings[key] = getattr(arguments, key)
+    if arguments.logger:
+        settings["logger"] = ["csv", *(name for name in dict.fromkeys(arguments.logger) if name != "csv")]
+    if arguments.fresh:
+        settings["fresh"] = True
+    for word in extra:
+        if word.startswith("-") and "=" not in word:
+            raise nearest(word, [o for a in parser._actions for o in a.option_strings], "flag")
+        key, value = parse_override(word)
+        settings[key] = value
+    return settings
+
+
+def _list(what: str) -> None:
+    """Methods or tasks, one line each."""
+    if what == "methods":
+        from kdlab.methods import METHODS
+
+        lines = {name: text for name, (_, text) in METHODS.items()}
+    else:
+        from kdlab.data.tasks import TASKS
+
+        lines = {name: spec.description for name, spec in TASKS.items()}
+    width = max(map(len, lines))
+    sys.stdout.write("".join(f"{name:<{width}}  {text}\n" for name, text in lines.items()))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The ``kdlab`` command.
+
+    Args:
+        argv: Words after the command's name; those of the process unless given.
+
+    Returns:
+        Exit code: 0 done, 2 the user's error (one sentence on standard error), 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    top, run = _parsers()
+    try:
+        arguments, extra = top.parse_known_args(words)
+        if arguments.verb is None:
+            if extra:
+                raise KdlabError(f"'{extra[0]}' is no command: see kdlab --help.")
+            top.print_help()
+            return 0
+        if arguments.list:
+            _list(arguments.list)
+            return 0
+        return _run(arguments, extra, run)
+    except KdlabError as e:
+        sys.stderr.write(f"kdlab: error: {' '.join(str(e).split())}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("kdlab: interrupted; the same command starts again, with what the cache holds.\n")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> int:
+    settings = _settings(arguments, extra, parser)
+    from kdlab.run import run
+
+    run(settings, dry_run=arguments.dry_run, print_config=arguments.print_config)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

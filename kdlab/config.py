@@ -1,0 +1,266 @@
+"""The configuration of a run: typed, layered, and checked in one place.
+
+Layers, each over the one before: defaults, the method's presets, the profile, the YAML file of ``--config``, the flags
+and ``key=value`` words of the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from kdlab.errors import KdlabError, nearest
+from kdlab.methods.base import DistillModule, MethodConfig, TrainingConfig
+
+PROFILES = ("auto", "paper", "embedded")
+LOGGERS = ("csv", "wandb", "tensorboard")
+
+
+@dataclass
+class DataConfig:
+    """Where data comes from and how it is cut.
+
+    Attributes:
+        dir: Folder in the original GLUE layout (``--data-dir``); None leaves the choice to the profile.
+        limit_train: Seeded stratified part of the training data: ``10%``, ``1%`` or ``500``.
+        max_length: Longest input in tokens; None takes 128 or what the encoder has positions for.
+        split_seed: Draws the limited subset and the hold-out; the student's seed does not touch it.
+        selection: ``holdout``: a part of train chooses the checkpoint and dev is only reported; ``dev``: dev chooses.
+        holdout: Fraction of train that is held out.
+    """
+
+    dir: str | None = None
+    limit_train: str | None = None
+    max_length: int | None = None
+    split_seed: int = 0
+    selection: str = "holdout"
+    holdout: float = 0.1
+
+
+@dataclass
+class TeacherConfig(TrainingConfig):
+    """The teacher: where it comes from and, where it must be fine-tuned, how.
+
+    Attributes:
+        source: Folder, name on the hub, or ``embedded``; None leaves the choice to the profile.
+        seed: The teacher's own; ``--seeds`` varies the student alone.
+        labels: Order of the labels in a checkpoint whose head names them LABEL_0, LABEL_1, …
+    """
+
+    source: str | None = None
+    seed: int = 0
+    labels: list[str] | None = None
+    learning_rate: float = 5e-5
+
+
+@dataclass
+class StudentConfig:
+    """The student.
+
+    Attributes:
+        source: A checkpoint, or ``[DONOR:]layers:bottom:3`` (also top, skip, or a list); the donor is the teacher.
+    """
+
+    source: str = "layers:bottom:3"
+
+
+@dataclass
+class RunConfig:
+    """Everything that a run depends on; the method's own section stands beside these under the method's name."""
+
+    method: str = "mixkd"
+    task: str = "rte"
+    profile: str = "auto"
+    seed: int = 0
+    seeds: int = 1
+    out: str = "runs"
+    fresh: bool = False
+    logger: list[str] = field(default_factory=lambda: ["csv"])
+    accelerator: str = "auto"
+    devices: int = 1
+    precision: str = "auto"
+    data: DataConfig = field(default_factory=DataConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    student: StudentConfig = field(default_factory=StudentConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A checked configuration.
+
+    Attributes:
+        run: Settings that every run has.
+        method: The method's own settings, an instance of its ``Config``.
+        plain: Both as one plain dictionary, for records and loggers.
+    """
+
+    run: RunConfig
+    method: Any
+    plain: dict[str, Any]
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # the papers fine-tune with the settings of Devlin et al. 2019 and select on dev, as their tables do
+    "paper": {"data.selection": "dev", "data.max_length": 128},
+    # a 1-MB encoder learns faster and longer than BERT: measured by experiments/embedded/hardness.py
+    "embedded": {
+        "teacher.learning_rate": 4e-4,
+        "teacher.epochs": 4,
+        "training.learning_rate": 4e-4,
+        "training.epochs": 4,
+        "student.source": "layers:bottom:2",
+    },
+}
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The settings of a ``--config`` YAML file, flattened to dotted keys.
+
+    Raises:
+        KdlabError: Missing, not UTF-8, not YAML or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as e:
+        raise KdlabError(f"The configuration {path} can't be read: {e}.") from e
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise KdlabError(f"{path}{line} is no YAML: {getattr(e, 'problem', None) or e}.") from e
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise KdlabError(f"{path} must hold settings as 'key: value', not a {type(content).__name__}.")
+    return flatten(content)
+
+
+def flatten(content: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def parse_override(word: str) -> tuple[str, Any]:
+    """``key=value`` of the command line; the value is read as YAML reads it.
+
+    Raises:
+        KdlabError: No ``=`` in it, or a value that is no YAML.
+    """
+    key, sign, text = word.removeprefix("--").partition("=")
+    if not sign or not key:
+        raise KdlabError(f"'{word}' is neither a flag nor key=value: see kdlab run --help.")
+    try:
+        return key, yaml.safe_load(text) if text else ""
+    except yaml.YAMLError as e:
+        raise KdlabError(f"The value of '{word}' can't be read: put quotes around it.") from e
+
+
+def resolve(method: type[DistillModule], presets: tuple[str, ...], overrides: Mapping[str, Any]) -> Resolved:
+    """Layers the settings and checks them.
+
+    Args:
+        method: The method's class.
+        presets: Names of the presets that apply, weakest first (``embedded``, ``paper``).
+        overrides: Dotted keys from the YAML file and the command line.
+
+    Raises:
+        KdlabError: Unknown key, wrong type, or a value out of range.
+    """
+    tree = OmegaConf.create({f.name: _node(f.name) for f in fields(RunConfig)})
+    tree[method.name] = OmegaConf.structured(method.Config)
+    OmegaConf.set_struct(tree, True)
+    known = [key for key in flatten(_container(tree))]
+    for name in ("*", *presets):
+        for layer in (method.presets.get(name, {}), PRESETS.get(name, {})):
+            for key, value in layer.items():
+                _set(tree, key, value, known)
+    for key, value in overrides.items():
+        _set(tree, key, value, known)
+    plain = _container(tree)
+    own = OmegaConf.to_object(tree[method.name])
+    run = _to_run(tree)
+    if isinstance(own, MethodConfig):
+        own.validate()
+    _check(run)
+    return Resolved(run, own, plain)
+
+
+def _node(name: str) -> Any:  # noqa: ANN401
+    """One field of RunConfig as a typed OmegaConf value."""
+    return OmegaConf.structured(RunConfig)._get_node(name)
+
+
+def _container(tree: DictConfig) -> dict[str, Any]:
+    return OmegaConf.to_container(tree, resolve=True)  # type: ignore[return-value]
+
+
+def _to_run(tree: DictConfig) -> RunConfig:
+    base = OmegaConf.structured(RunConfig)
+    for f in fields(RunConfig):
+        base[f.name] = tree[f.name]
+    return OmegaConf.to_object(base)  # type: ignore[return-value]
+
+
+def _set(tree: DictConfig, key: str, value: Any, known: list[str]) -> None:  # noqa: ANN401
+    if key not in known and not any(k.startswith(f"{key}.") for k in known):
+        raise nearest(key, known, "setting")
+    if key not in known:
+        raise KdlabError(f"'{key}' is a section: set one of {', '.join(k for k in known if k.startswith(key + '.'))}.")
+    try:
+        OmegaConf.update(tree, key, value)
+    except OmegaConfBaseException as e:
+        reason = str(e).splitlines()[0].rstrip(".")
+        default = OmegaConf.to_container(tree, resolve=True)
+        for part in key.split("."):
+            default = default[part]  # type: ignore[index, call-overload]
+        raise KdlabError(f"{key}={value} has the wrong type: {reason}; the default is {default!r}.") from e
+
+
+def _check(run: RunConfig) -> None:
+    """Ranges and words, each with the key that is wrong."""
+    _one_of("profile", run.profile, PROFILES)
+    _one_of("data.selection", run.data.selection, ("holdout", "dev"))
+    for name in run.logger:
+        _one_of("logger", name, LOGGERS)
+    _at_least("seeds", run.seeds, 1)
+    _at_least("seed", run.seed, 0)
+    if not 0 < run.data.holdout < 0.9:
+        raise KdlabError(f"data.holdout={run.data.holdout}: it is the fraction of train held out, between 0 and 0.9.")
+    if run.data.max_length is not None:
+        _at_least("data.max_length", run.data.max_length, 8)
+    for section, t in (("teacher", run.teacher), ("training", run.training)):
+        for name in ("epochs", "batch_size", "eval_batch_size", "accumulate", "log_every"):
+            _at_least(f"{section}.{name}", getattr(t, name), 1)
+        if t.max_steps == 0 or t.max_steps < -1:
+            raise KdlabError(f"{section}.max_steps={t.max_steps}: a number of steps, or -1 for all epochs.")
+        if t.learning_rate <= 0:
+            raise KdlabError(f"{section}.learning_rate={t.learning_rate}: it must be positive.")
+        if t.batch_size % t.accumulate:
+            raise KdlabError(f"{section}.batch_size={t.batch_size} must be a multiple of accumulate={t.accumulate}.")
+        for name in ("weight_decay", "warmup", "clip"):
+            if getattr(t, name) < 0:
+                raise KdlabError(f"{section}.{name}={getattr(t, name)}: it can't be negative.")
+        if t.warmup > 1:
+            raise KdlabError(f"{section}.warmup={t.warmup}: it is a fraction of the steps, at most 1.")
+
+
+def _one_of(key: str, value: str, words: tuple[str, ...]) -> None:
+    if value not in words:
+        raise nearest(value, words, f"{key} of the name")
+
+
+def _at_least(key: str, value: int, least: int) -> None:
+    if value < least:
+        raise KdlabError(f"{key}={value}: it must be {least} or more.")

@@ -1,0 +1,44 @@
+"""The embedded corpus: every GLUE task written by a seeded grammar, for work without a network.
+
+The texts are made, not collected: a few hundred words, and sentence families for negation and its scope, contrast,
+kinds of things, active and passive, quantity, comparison, converse verbs, pronouns and agreement. They are for trying
+methods and for tests; a number measured on them says nothing about English.
+"""
+
+from __future__ import annotations
+
+from kdlab.data.embedded.corpus import make_task
+from kdlab.data.embedded.pretraining import make_text
+from kdlab.data.examples import Examples
+
+VERSION = "1"
+"""Changes whenever the grammar's output does; part of every fingerprint of data made here."""
+
+
+def generate(task: str, seed: int = 0) -> dict[str, Examples]:
+    """Every split of a GLUE task in this corpus.
+
+    Args:
+        task: A name in ``TASKS``.
+        seed: Seed of the corpus; the shipped backbone's pretraining text avoids the dev and test splits of seed 0.
+
+    Returns:
+        Split name to examples, with the split names of ``TaskSpec.splits``. No sentence of a dev or test split is in a
+        split before it; labels are balanced; test splits have none. AX has MNLI's train and dev splits.
+
+    Raises:
+        KdlabError: No such task.
+    """
+    return make_task(task, seed)
+
+
+def pretraining_text(seed: int = 0) -> list[str]:
+    """Text for masked-language-model pretraining, free of every dev and test sentence of the same seed.
+
+    Args:
+        seed: Seed of the corpus.
+
+    Returns:
+        Lines of one sentence, or of two related sentences with a tab between them.
+    """
+    return make_text(seed)

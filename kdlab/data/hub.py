@@ -1,0 +1,235 @@
+"""GLUE tasks from the Hugging Face hub or its cache on disk.
+
+Importing this module imports neither ``datasets`` nor ``huggingface_hub``. Both retry an unreachable hub for half a
+minute and more, so ask ``hub_reachable`` first and ``go_offline`` where the answer is no.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kdlab.data.examples import Collector, Examples, Loaded, clip
+from kdlab.data.tasks import TASKS, TaskSpec
+from kdlab.errors import KdlabError
+
+_OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+_TRUE = {"1", "ON", "YES", "TRUE"}
+_CONSTANTS = {  # the values that the libraries read from the environment when they are imported
+    "huggingface_hub.constants": ("HF_HUB_OFFLINE",),
+    "datasets.config": ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"),
+}
+_ENDPOINT = "https://huggingface.co"
+
+
+def load_hub(spec: TaskSpec, offline: bool) -> Loaded:
+    """Read a task's splits through ``datasets``.
+
+    Args:
+        spec: A task with ``hub``.
+        offline: True to read the cache on disk and never ask the network; turns offline mode on for the whole process.
+
+    Returns:
+        Every split of the task.
+
+    Raises:
+        KdlabError: ``datasets`` cannot find or read the dataset, or it is not what the task expects.
+    """
+    if offline:
+        go_offline()
+    splits: dict[str, Examples] = {}
+    notes: list[str] = []
+    opened: dict[tuple[str, str], Any] = {}
+    for split, hub_split in spec.splits.items():
+        hub = _hub(spec, split)
+        if hub not in opened:
+            opened[hub] = _open(hub, offline)
+        source = f"{hub[0]} ({hub[1]}), split {hub_split}"
+        if hub_split not in opened[hub]:
+            raise KdlabError(
+                f"{source} is not there; the splits there are {', '.join(opened[hub])}: remove the dataset from "
+                f"{_cache()} and load it again."
+            )
+        splits[split], found = convert(opened[hub][hub_split], spec, split, source)
+        notes.extend(found)
+    return Loaded(splits, tuple(notes))
+
+
+def convert(dataset: Any, spec: TaskSpec, split: str, source: str) -> tuple[Examples, list[str]]:  # noqa: ANN401
+    """The examples of a ``datasets.Dataset``, and notes on what was skipped.
+
+    Args:
+        dataset: Columns text, second text, label and ``idx``; labels by name, whatever their order in the dataset.
+        spec: The task.
+        split: The task's name for the split.
+        source: What messages call the dataset.
+
+    Raises:
+        KdlabError: A column is missing, a row has no label in a labelled split, or a label is not the task's.
+    """
+    test = split in spec.test_splits
+    columns = (spec.text, spec.text_pair, spec.label)
+    wanted = [name for name in (spec.text, spec.text_pair, None if test else spec.label) if name is not None]
+    for name in wanted:
+        if name not in dataset.column_names:
+            raise KdlabError(
+                f"{source}: no column {name!r}; the columns there are {', '.join(dataset.column_names)}: check that it "
+                f"is the dataset of task {spec.name}."
+            )
+    texts = _texts(dataset, spec.text)
+    pairs = [None] * len(texts) if spec.text_pair is None else _texts(dataset, spec.text_pair)
+    labels = [None] * len(texts) if test else _labels(dataset, spec.label, source)
+    ids: Sequence[int] = dataset["idx"][:] if "idx" in dataset.column_names else ()
+    if len(set(ids)) != len(texts) or not all(isinstance(i, int) for i in ids):
+        ids = range(len(texts))
+    collector = Collector(spec, split, source, columns, row=", row ", blanks=spec.skip_malformed and test)
+    skipped = 0
+    for row, (text, pair, label) in enumerate(zip(texts, pairs, labels, strict=True)):
+        if spec.skip_malformed and not test and not (text.strip() and (pair is None or pair.strip())):
+            skipped += 1
+            continue
+        collector.add(row, ids[row], text, pair, label)
+    notes = [f"{source}: {skipped} broken row{'s' * (skipped != 1)} skipped"] if skipped else []
+    return collector.finish(), notes
+
+
+def hub_cached(spec: TaskSpec) -> bool:
+    """True where every split of the task is prepared in the ``datasets`` cache, so that no network is needed."""
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for split, hub_split in spec.splits.items():
+        if spec.hub is None:
+            return False
+        wanted.setdefault(_hub(spec, split), set()).add(hub_split)
+    return all(_prepared(hub, splits) for hub, splits in wanted.items())
+
+
+def hub_reachable(timeout: float = 2.0) -> bool:
+    """True where the hub answers one request within this many seconds, name look-up included.
+
+    Honours ``HF_ENDPOINT``, ``HTTPS_PROXY`` and ``NO_PROXY``, and the offline variables, which answer False at once.
+    """
+    if is_offline():
+        return False
+    answer: list[bool] = []
+    endpoint = os.environ.get("HF_ENDPOINT") or _ENDPOINT
+    probe = threading.Thread(target=lambda: answer.append(_answers(endpoint, timeout)), daemon=True)
+    probe.start()
+    probe.join(timeout)  # a look-up of the name knows no time-out: leave it behind
+    return answer == [True]
+
+
+def is_offline() -> bool:
+    """True where an environment variable turns offline mode on."""
+    return any(os.environ.get(name, "").upper() in _TRUE for name in _OFFLINE)
+
+
+def go_offline() -> None:
+    """Keep the Hugging Face libraries off the network from here on, imported or not."""
+    for name in _OFFLINE:
+        os.environ[name] = "1"
+    for module, names in _CONSTANTS.items():
+        for name in names:
+            if module in sys.modules and hasattr(sys.modules[module], name):
+                setattr(sys.modules[module], name, True)
+
+
+def _hub(spec: TaskSpec, split: str) -> tuple[str, str]:
+    """Dataset and configuration of a split: AX borrows train and dev from MNLI."""
+    owner = TASKS[spec.train_task] if spec.train_task and split not in spec.test_splits else spec
+    if owner.hub is None:
+        raise KdlabError(f"Task {spec.name} is not on the Hugging Face hub: give the folder of its files.")
+    return owner.hub
+
+
+def _open(hub: tuple[str, str], offline: bool) -> Any:  # noqa: ANN401
+    """A ``datasets.DatasetDict``, untyped because ``datasets`` is only imported here."""
+    try:
+        import datasets
+
+        return datasets.load_dataset(hub[0], hub[1])
+    except Exception as error:
+        where = f"in the cache {_cache()}, and offline mode is on" if offline else "on the hub or in its cache"
+        what = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise KdlabError(
+            f"The dataset {hub[0]} ({hub[1]}) cannot be read {where} ({type(error).__name__}: {what[:300]}): load it "
+            f"once with a network, or give a folder with the files in the GLUE layout."
+        ) from error
+
+
+def _texts(dataset: Any, column: str) -> list[str]:  # noqa: ANN401
+    """A column as texts; a missing one is blank."""
+    return ["" if value is None else str(value) for value in dataset[column][:]]
+
+
+def _labels(dataset: Any, column: str, source: str) -> list[str | None]:  # noqa: ANN401
+    """A label column as texts: class numbers by their name in the dataset, scores without the noise of 32 bits."""
+    names: list[str] | None = getattr(dataset.features[column], "names", None)
+    labels: list[str | None] = []
+    for row, value in enumerate(dataset[column][:]):
+        if value is None or (names is not None and not 0 <= value < len(names)):
+            raise KdlabError(
+                f"{source}, row {row}: column {column!r} is {clip(str(value))}, which is no label: this split should "
+                f"be labelled, so check that it is the right one."
+            )
+        if names is not None:
+            labels.append(names[value])
+        else:
+            labels.append(f"{value:.6g}" if isinstance(value, float) else str(value))
+    return labels
+
+
+def _cache() -> Path:
+    """The folder in which ``datasets`` keeps what it prepared; the library's own answer where it is imported."""
+    loaded = sys.modules.get("datasets.config")
+    if loaded is not None:
+        return Path(loaded.HF_DATASETS_CACHE)
+    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or str(Path(root) / "huggingface")
+    return Path(os.environ.get("HF_DATASETS_CACHE") or str(Path(home) / "datasets")).expanduser()
+
+
+def _prepared(hub: tuple[str, str], splits: set[str]) -> bool:
+    """True where the newest prepared copy of a configuration, the one that ``datasets`` takes, has these splits."""
+    name = hub[0].split("/")[-1]
+    folder = _cache() / hub[0].replace("/", "___") / hub[1]
+    try:
+        copies = [path for path in folder.glob("*/*") if path.is_dir()]
+        if not copies:
+            return False
+        copy = max(copies, key=lambda path: path.stat().st_mtime)
+        infos = [json.loads((path / "dataset_info.json").read_text(encoding="utf-8")) for path in copies]
+        there = infos[copies.index(copy)]["splits"]
+        return all(split in there and any(copy.glob(f"{name}-{split}*.arrow")) for split in splits)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _answers(endpoint: str, timeout: float) -> bool:
+    """True where a server answers for the hub: the hub itself, or a mirror that knows other paths."""
+    try:
+        url = urlsplit(endpoint)
+        if url.scheme not in ("http", "https"):
+            return False
+        proxies = urllib.request.getproxies()
+        proxy = proxies.get(url.scheme) or proxies.get("all")
+        bypass = proxy is None or urllib.request.proxy_bypass(url.hostname or "")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({} if bypass else {url.scheme: str(proxy)}))
+        opener.open(urllib.request.Request(endpoint, method="HEAD"), timeout=timeout).close()
+        return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500 and error.code not in (403, 407)  # those are a proxy's refusal
+    except urllib.error.URLError as error:
+        # It is there, and the client that will talk to it brings its own certificates.
+        return isinstance(error.reason, ssl.SSLCertVerificationError)
+    except (OSError, ValueError, http.client.HTTPException):
+        return False

@@ -1,0 +1,189 @@
+"""Where a task's examples come from, and how they are cut into train, hold-out, dev and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kdlab.cache import fingerprint
+from kdlab.data import embedded
+from kdlab.data.custom import load_custom, load_task
+from kdlab.data.examples import Examples, Loaded
+from kdlab.data.hub import go_offline, hub_cached, hub_reachable, load_hub
+from kdlab.data.local import load_glue
+from kdlab.data.subset import carve, limit
+from kdlab.data.tasks import TRAIN, TaskSpec, get_task
+from kdlab.errors import KdlabError
+
+HOLDOUT = "holdout"
+_HOLDOUT_AT_MOST = 2000
+
+
+class Hub:
+    """Whether the hub answers: asked once, for at most 2 s, when somebody first needs to know."""
+
+    @cached_property
+    def online(self) -> bool:
+        """True where the hub answered; otherwise every client is put into offline mode."""
+        answered = hub_reachable(timeout=2.0)
+        if not answered:
+            go_offline()
+        return answered
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where examples come from.
+
+    Attributes:
+        kind: ``files`` (the user's own task), ``local`` (GLUE folder), ``hub`` or ``embedded``.
+        where: The folder, the name on the hub, or the corpus's version.
+        reason: Why it was chosen, where that needs saying.
+    """
+
+    kind: str
+    where: str
+    reason: str = ""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether figures are those of the embedded corpus, and not a benchmark's."""
+        return self.kind == "embedded"
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task's examples, cut and fingerprinted.
+
+    Attributes:
+        spec: The task.
+        source: Where they came from.
+        splits: ``train``, ``holdout`` where one is carved out, dev and test splits.
+        select_on: The split that chooses checkpoints.
+        notes: What was skipped or carved, in sentences.
+    """
+
+    spec: TaskSpec
+    source: Source
+    splits: dict[str, Examples]
+    select_on: str
+    notes: tuple[str, ...]
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 of each split."""
+        return {name: examples.fingerprint() for name, examples in self.splits.items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all splits and of which one selects."""
+        return fingerprint("data", self.fingerprints, self.select_on, self.spec.labels, self.spec.metrics)
+
+    @property
+    def training_fingerprint(self) -> str:
+        """SHA-256 of what shapes a trained model: train and the split that selects."""
+        held = [self.fingerprints[TRAIN], self.fingerprints[self.select_on]]
+        return fingerprint("training data", held, self.spec.labels, self.spec.monitor)
+
+    @property
+    def dev_splits(self) -> list[str]:
+        """The labelled splits that are reported."""
+        return [s for s in self.splits if s.startswith("dev")]
+
+    @property
+    def test_splits(self) -> list[str]:
+        """The unlabelled splits that are predicted."""
+        return [s for s in self.splits if s.startswith("test")]
+
+
+def find_task(name: str) -> tuple[TaskSpec, Path | None]:
+    """A GLUE task by name, or a user's own by its YAML file, with the folder its files lie in."""
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name).expanduser()
+        return load_task(path), path.parent
+    return get_task(name), None
+
+
+def choose_source(spec: TaskSpec, base: Path | None, profile: str, data_dir: str | None, hub: Hub) -> Source:
+    """Where the data comes from under a profile.
+
+    Args:
+        spec: The task.
+        base: Folder of a user's own task file, else None.
+        profile: ``auto`` tries ``--data-dir``, the hub's cache, the hub, and then the embedded corpus; ``paper`` never
+            takes the embedded corpus; ``embedded`` takes nothing else.
+        data_dir: ``--data-dir``.
+        hub: Asked only where it matters.
+
+    Raises:
+        KdlabError: The profile rules out what is there.
+    """
+    if base is not None:
+        return Source("files", str(data_dir or base))
+    if profile == "embedded":
+        if data_dir is not None:
+            raise KdlabError(
+                f"--profile embedded uses the embedded corpus, and --data-dir {data_dir} names another: leave one out "
+                "(the embedded encoder on your own data is --teacher embedded)."
+            )
+        return Source("embedded", f"grammar {embedded.VERSION}")
+    if data_dir is not None:
+        if not Path(data_dir).expanduser().is_dir():
+            raise KdlabError(f"There is no folder {data_dir}: --data-dir is a folder with GLUE's RTE/, SST-2/, ….")
+        return Source("local", data_dir)
+    name = "/".join(spec.hub or ())
+    if hub_cached(spec):
+        return Source("hub", f"{name} (cached)")
+    if hub.online:
+        return Source("hub", name)
+    if profile == "paper":
+        raise KdlabError(
+            f"--profile paper needs {name} from the hub, which is not in its cache and can't be reached: "
+            "connect once, or give --data-dir FOLDER in GLUE's layout."
+        )
+    return Source("embedded", f"grammar {embedded.VERSION}", "no --data-dir was given and the hub can't be reached")
+
+
+def load_data(
+    spec: TaskSpec,
+    source: Source,
+    hub: Hub,
+    limit_train: str | None,
+    selection: str,
+    holdout: float,
+    seed: int,
+) -> TaskData:
+    """Reads, limits and cuts a task's examples; the same seed gives teacher and student the same.
+
+    Args:
+        spec: The task.
+        source: From ``choose_source``.
+        hub: Whether it answers.
+        limit_train: ``10%``, ``1%`` or ``500``; None takes all.
+        selection: ``holdout`` carves the selecting split out of train; ``dev`` selects on dev.
+        holdout: Fraction that is carved out.
+        seed: The split seed.
+    """
+    loaded = _load(spec, source, hub, seed)
+    splits, notes = dict(loaded.splits), list(loaded.notes)
+    if limit_train is not None:
+        whole = len(splits[TRAIN])
+        splits[TRAIN] = limit(splits[TRAIN], limit_train, seed)
+        notes.append(f"train limited to {len(splits[TRAIN])} of {whole} examples (seed {seed})")
+    select_on = next(s for s in splits if s.startswith("dev"))
+    if selection == HOLDOUT:
+        train, held = carve(splits[TRAIN], holdout, seed, _HOLDOUT_AT_MOST)
+        splits = {TRAIN: train, HOLDOUT: held, **{k: v for k, v in splits.items() if k != TRAIN}}
+        select_on = HOLDOUT
+    return TaskData(spec, source, splits, select_on, tuple(notes))
+
+
+def _load(spec: TaskSpec, source: Source, hub: Hub, seed: int) -> Loaded:
+    if source.kind == "files":
+        return load_custom(spec, Path(source.where).expanduser(), seed)
+    if source.kind == "local":
+        return load_glue(spec, Path(source.where).expanduser())
+    if source.kind == "hub":
+        return load_hub(spec, offline=not hub.online)
+    return Loaded(embedded.generate(spec.name), ())

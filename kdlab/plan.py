@@ -1,0 +1,316 @@
+"""The plan of a run: everything that is decided before any training, and what is said of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kdlab.cache import Cache, file_digest, fingerprint
+from kdlab.config import Resolved, RunConfig, resolve
+from kdlab.console import Reporter
+from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
+from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.errors import KdlabError
+from kdlab.methods import load_method
+from kdlab.methods.base import DistillModule
+from kdlab.models.checkpoint import (
+    EMBEDDED,
+    Checkpoint,
+    cached_on_disk,
+    head_order,
+    labelled_config,
+    resolve_checkpoint,
+)
+from kdlab.models.encoder import count_parameters, usable_positions
+from kdlab.models.student import StudentSpec, parse_student, select_layers, shallow_config
+from kdlab.teacher import TeacherPlan, plan_teacher
+from kdlab.training import Hardware, count_steps, resolve_hardware
+
+BACKBONE = "bert-base-uncased"  # the backbone of the papers' teachers
+_FORMAT = 1  # raised when a record made before can't be taken for one made now
+_NOT_IDENTITY = ("out", "fresh", "logger", "seeds", "seed", "profile", "accelerator", "devices", "precision")
+
+
+@dataclass(frozen=True)
+class StudentPlan:
+    """What the student will be made of.
+
+    Attributes:
+        spec: What ``--student`` says.
+        donor: Checkpoint its weights come from; None is the fine-tuned teacher.
+        layers: Which of the donor's layers; None takes the checkpoint as it is.
+        config: Hugging Face configuration of the student.
+        parameters: Number of weights, head included.
+    """
+
+    spec: StudentSpec
+    donor: Checkpoint | None
+    layers: tuple[int, ...] | None
+    config: Any
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that is ready to start.
+
+    Attributes:
+        settings: The checked configuration.
+        method: The method's class.
+        task: The task's examples.
+        hardware: Where it runs.
+        teacher: What is done for the teacher; None where none is needed.
+        teacher_parameters: Number of the teacher's weights; 0 without one.
+        student: What the student is made of.
+        text: Checkpoint whose tokenizer reads the data.
+        max_length: Longest input in tokens.
+        substituted: What stands in for something that could not be had, in sentences.
+        cache: What is kept between runs.
+        about_method: Name, and for a user's own file its content's fingerprint.
+    """
+
+    settings: Resolved
+    method: type[DistillModule]
+    task: TaskData
+    hardware: Hardware
+    teacher: TeacherPlan | None
+    teacher_parameters: int
+    student: StudentPlan
+    text: Checkpoint
+    max_length: int
+    substituted: tuple[str, ...]
+    cache: Cache
+    about_method: list[str] = field(default_factory=list)
+
+    @property
+    def config(self) -> RunConfig:
+        """Settings that every run has."""
+        return self.settings.run
+
+    def identity(self, seed: int) -> str:
+        """Fingerprint of everything that the record of a seed depends on."""
+        plain = {k: v for k, v in copy.deepcopy(self.settings.plain).items() if k not in _NOT_IDENTITY}
+        plain["data"].pop("dir")
+        plain.pop("teacher")  # its fingerprint says it all
+        return fingerprint(
+            "run",
+            _FORMAT,
+            self.about_method,
+            plain,
+            seed,
+            self.task.fingerprint,
+            self.teacher.key if self.teacher else "",
+            self.student.donor.weights_fingerprint if self.student.donor else "",
+            self.text.tokenizer_fingerprint,
+            self.max_length,
+            [self.hardware.accelerator, self.hardware.devices, self.hardware.precision],
+        )
+
+    def folder(self, seed: int) -> Path:
+        """Where the record of a seed lies."""
+        name = f"{self.method.name}-{self.task.spec.name}-{self.task.source.kind}-s{seed}-{self.identity(seed)[:8]}"
+        return Path(self.config.out).expanduser() / name
+
+    def steps(self) -> int:
+        """The student's optimiser steps."""
+        return count_steps(len(self.task.splits[TRAIN]), self.config.training, self.config.training.epochs)
+
+
+def make_plan(overrides: Mapping[str, Any]) -> Plan:
+    """Decides everything: data, teacher, student, hardware. Reads data and configurations, trains nothing.
+
+    Args:
+        overrides: Dotted settings from the YAML file and the command line.
+
+    Raises:
+        KdlabError: Anything a user can get wrong.
+    """
+    hub = Hub()
+    method = load_method(str(overrides.get("method", RunConfig.method)))
+    first = resolve(method, (), overrides).run  # types and ranges are checked before anything slow
+    hardware = resolve_hardware(first.accelerator, first.devices, first.precision)
+    spec, base = find_task(first.task)
+    source = choose_source(spec, base, first.profile, first.data.dir, hub)
+    backbone, substituted = _choose_backbone(first, source.embedded, hub)
+    presets = [name for name, wanted in (("paper", first.profile == "paper"), (EMBEDDED, backbone == EMBEDDED)) if wanted]
+    settings = resolve(method, tuple(presets), overrides)
+    run = settings.run
+    task = load_data(spec, source, hub, run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
+    student_spec = parse_student(run.student.source)
+    cache = Cache()
+    wants_teacher = bool(method.needs) or student_spec.from_teacher
+    base_checkpoint = resolve_checkpoint(backbone, _offline(backbone, hub)) if wants_teacher else None
+    donor = _donor(student_spec, hub)
+    _check_vocabularies(base_checkpoint, donor)
+    student = _plan_student(student_spec, donor, base_checkpoint, task)
+    text = base_checkpoint or donor
+    if text is None:
+        raise ValueError("neither teacher nor student has a tokenizer")
+    max_length = _max_length(run.data.max_length, [c.config for c in (base_checkpoint, donor) if c], task)
+    teacher, parameters = None, 0
+    if base_checkpoint is not None:
+        teacher = plan_teacher(
+            base_checkpoint,
+            spec,
+            run.teacher,
+            run.teacher.labels,
+            run.teacher.seed,
+            task.training_fingerprint,
+            max_length,
+            hardware.precision,
+            cache,
+        )
+        parameters = count_parameters(labelled_config(base_checkpoint.config, spec.labels))
+    return Plan(
+        settings=settings,
+        method=method,
+        task=task,
+        hardware=hardware,
+        teacher=teacher,
+        teacher_parameters=parameters,
+        student=student,
+        text=text,
+        max_length=max_length,
+        substituted=substituted,
+        cache=cache,
+        about_method=_about_method(run.method),
+    )
+
+
+def _choose_backbone(run: RunConfig, embedded_data: bool, hub: Hub) -> tuple[str, tuple[str, ...]]:
+    """The teacher's checkpoint, and what it stands in for."""
+    if run.teacher.source is not None:
+        return run.teacher.source, ()
+    if run.profile == "embedded" or embedded_data:
+        return EMBEDDED, ()
+    if cached_on_disk(BACKBONE) or hub.online:
+        return BACKBONE, ()
+    if not parse_student(run.student.source).from_teacher and not load_method(run.method).needs:
+        return BACKBONE, ()  # named but never used: no teacher is needed
+    if run.profile == "paper":
+        raise KdlabError(
+            f"--profile paper needs {BACKBONE} from the hub, which is not in its cache and can't be reached: "
+            "connect once, or give --teacher FOLDER."
+        )
+    return EMBEDDED, (
+        f"the embedded encoder stands in for {BACKBONE}, which is not in the hub's cache and can't be reached: "
+        "--teacher FOLDER gives a real one",
+    )
+
+
+def _offline(source: str, hub: Hub) -> bool:
+    return cached_on_disk(source) or not hub.online
+
+
+def _donor(spec: StudentSpec, hub: Hub) -> Checkpoint | None:
+    source = spec.checkpoint or spec.donor
+    return None if source is None else resolve_checkpoint(source, _offline(source, hub))
+
+
+def _check_vocabularies(teacher: Checkpoint | None, donor: Checkpoint | None) -> None:
+    """One tokenised input feeds both networks, so their vocabularies must be one."""
+    if teacher is None or donor is None:
+        return
+    ours, theirs = teacher.tokenizer.get_vocab(), donor.tokenizer.get_vocab()
+    if ours != theirs:
+        odd = next((w for w, i in ours.items() if theirs.get(w) != i), "")
+        raise KdlabError(
+            f"Teacher {teacher.source} ({len(ours)} tokens) and student {donor.source} ({len(theirs)} tokens) have "
+            f"different vocabularies (for one, '{odd}'): both read the same ids, so take a pair with one vocabulary."
+        )
+
+
+def _plan_student(spec: StudentSpec, donor: Checkpoint | None, teacher: Checkpoint | None, task: TaskData) -> StudentPlan:
+    origin = donor or teacher
+    if origin is None:
+        raise ValueError("a student of layers needs a donor")
+    config = labelled_config(origin.config, task.spec.labels)
+    layers = None if spec.checkpoint else select_layers(spec, int(config.num_hidden_layers))
+    if layers is not None:
+        config = shallow_config(config, layers)
+    return StudentPlan(spec, donor, layers, config, count_parameters(config))
+
+
+def _max_length(asked: int | None, configs: list[Any], task: TaskData) -> int:
+    most = min(usable_positions(config) for config in configs)
+    if asked is not None and asked > most:
+        raise KdlabError(f"data.max_length={asked}, but the encoder has positions for {most} tokens.")
+    return asked or min(128, most)
+
+
+def _about_method(name: str) -> list[str]:
+    if ".py:" not in name:
+        return [name]
+    file, _, attribute = name.rpartition(":")
+    return [attribute, file_digest(Path(file).expanduser())]
+
+
+def student_head(plan: Plan) -> list[int] | None:
+    """The order of a student checkpoint's own head where it is this task's, else None (a new head is drawn)."""
+    donor = plan.student.donor
+    return None if donor is None else head_order(donor, plan.task.spec.labels, plan.task.spec.aliases)
+
+
+def show_plan(plan: Plan, reporter: Reporter) -> None:
+    """Says what will happen, before it does."""
+    run, task, source = plan.config, plan.task, plan.task.source
+    if source.embedded:
+        why = f" ({source.reason})" if source.reason else ""
+        reporter.announce(f"EMBEDDED CORPUS{why}: these are figures of kdlab's own grammar, NOT of {_title(task.spec)}")
+    for sentence in plan.substituted:
+        reporter.announce(f"SUBSTITUTED: {sentence}")
+    sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in task.splits.items())
+    selects = task.select_on if task.select_on != "holdout" else "holdout (carved out of train; dev is only reported)"
+    rows = [
+        ("method", f"{plan.method.name}: {_settings(plan)}"),
+        ("data", f"{source.kind}: {source.where}, fingerprint {task.fingerprint[:12]}"),
+        ("", sizes),
+        *(("", note) for note in task.notes),
+        ("teacher", _teacher_line(plan)),
+        ("student", _student_line(plan)),
+        (
+            "training",
+            f"{plan.steps()} steps: {run.training.epochs} epochs, batch {run.training.batch_size}, learning rate "
+            f"{run.training.learning_rate:g}, inputs up to {plan.max_length} tokens",
+        ),
+        ("hardware", plan.hardware.describe()),
+        ("checkpoint", f"chosen by {task.spec.monitor} on {selects}"),
+        ("records", ", ".join(str(plan.folder(seed)) for seed in seeds(run))),
+    ]
+    reporter.rows(f"Plan: {plan.method.name} on {task.spec.name}", rows)
+
+
+def seeds(run: RunConfig) -> list[int]:
+    """The student seeds of a run."""
+    return list(range(run.seed, run.seed + run.seeds))
+
+
+def _title(spec: TaskSpec) -> str:
+    return f"GLUE's {spec.folder}" if spec.folder else spec.name
+
+
+def _settings(plan: Plan) -> str:
+    own = plan.settings.plain[plan.method.name]
+    return ", ".join(f"{name} {value}" for name, value in own.items()) or "no settings of its own"
+
+
+def _teacher_line(plan: Plan) -> str:
+    if plan.teacher is None:
+        return "not needed"
+    used = "" if plan.method.needs else " (the student's donor; the loss does not use it)"
+    why = f" ({plan.teacher.reason})" if plan.teacher.reason else ""
+    fixed = f", seed {plan.config.teacher.seed}" if plan.teacher.order is None else ""
+    return (
+        f"{plan.teacher.checkpoint.source}, {plan.teacher.status}{why}{fixed}, {plan.teacher_parameters:,} parameters, "
+        f"fingerprint {plan.teacher.key[:12]}{used}"
+    )
+
+
+def _student_line(plan: Plan) -> str:
+    student = plan.student
+    origin = student.donor.source if student.donor else "the teacher"
+    what = origin if student.layers is None else f"layers {', '.join(map(str, student.layers))} of {origin}"
+    return f"{what}, {student.parameters:,} parameters"

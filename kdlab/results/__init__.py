@@ -1,0 +1,1 @@
+"""Records: one run, one folder; tables over seeds."""

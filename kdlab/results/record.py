@@ -1,0 +1,178 @@
+"""The record of a run: one folder with everything needed to believe, repeat and use it.
+
+::
+
+    config.yaml         the resolved configuration
+    environment.json    versions and machine
+    fingerprints.json   data, teacher, tokenizer, run
+    history/metrics.csv every loss term and validation metric over steps
+    predictions/*.jsonl each example's gold label, the student's and the teacher's logits
+    glue/*.tsv          predictions on unlabelled test splits in the GLUE server's format
+    student/            the student as a Hugging Face folder with a model card
+    metrics.json        the figures; written last, so a folder that has it is finished
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from kdlab import __version__
+from kdlab.cache import write_atomic
+from kdlab.data.examples import Examples
+from kdlab.data.tasks import TaskSpec
+from kdlab.errors import KdlabError
+
+METRICS = "metrics.json"
+_PACKAGES = ("torch", "lightning", "transformers", "datasets", "torchmetrics", "wandb", "omegaconf", "numpy")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run.
+
+    Attributes:
+        path: Where it lies.
+    """
+
+    path: Path
+
+    def finished(self) -> dict[str, Any] | None:
+        """The figures of a finished run, or None."""
+        try:
+            found = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def prepare(self, fresh: bool) -> None:
+        """An empty folder for a run; a finished record that is run afresh is kept beside it as ``NAME.1``, ….
+
+        Raises:
+            KdlabError: The folder can't be written.
+        """
+        try:
+            if self.path.exists():
+                if fresh and self.finished() is not None:
+                    self.path.rename(_free_name(self.path))
+                else:
+                    shutil.rmtree(self.path)  # an unfinished run's remains
+            self.path.mkdir(parents=True)
+        except OSError as e:
+            raise unwritable(self.path, e) from e
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        """Writes a JSON or YAML file by its ending."""
+        if name.endswith(".json"):
+            text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        else:
+            text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        write_atomic(self.path / name, text)
+
+    def write_predictions(
+        self, split: str, spec: TaskSpec, examples: Examples, student: Tensor, teacher: Tensor | None
+    ) -> None:
+        """One JSON line an example: gold label, and each network's answer and logits.
+
+        Args:
+            split: Name of the split.
+            spec: The task.
+            examples: N examples.
+            student: ``(N, C)`` logits.
+            teacher: ``(N, C)`` logits, or None without a teacher.
+        """
+        lines = []
+        for i in range(len(examples)):
+            line: dict[str, Any] = {"id": examples.ids[i]}
+            if examples.labels is not None:
+                line["gold"] = examples.labels[i] if spec.regression else spec.labels[int(examples.labels[i])]
+            for who, logits in (("student", student), ("teacher", teacher)):
+                if logits is not None:
+                    line[who] = answer(spec, logits[i])
+                    line[f"{who}_logits"] = [round(x, 6) for x in logits[i].tolist()]
+            lines.append(json.dumps(line, ensure_ascii=False))
+        write_atomic(self.path / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
+
+    def write_submission(self, name: str, spec: TaskSpec, examples: Examples, logits: Tensor) -> None:
+        """A test file as the GLUE server takes it: header, then index and prediction.
+
+        Args:
+            name: File name, such as ``RTE.tsv``.
+            spec: The task.
+            examples: N unlabelled examples.
+            logits: ``(N, C)``.
+        """
+        rows = ["index\tprediction"]
+        for i in range(len(examples)):
+            if spec.regression:
+                low, high = spec.score_range or (0.0, 0.0)
+                shown = f"{min(max(float(logits[i]), low), high):.3f}"
+            else:
+                label = int(logits[i].argmax())
+                shown = spec.labels[label] if spec.submission_names else str(label)
+            rows.append(f"{examples.ids[i]}\t{shown}")
+        write_atomic(self.path / "glue" / name, "\n".join(rows) + "\n")
+
+
+def answer(spec: TaskSpec, logits: Tensor) -> str | float:
+    """What logits ``(C,)`` say: a label's name, or a score."""
+    return round(float(logits[0]), 6) if spec.regression else spec.labels[int(logits.argmax())]
+
+
+def unwritable(path: Path, error: OSError) -> KdlabError:
+    """The sentence for a folder that can't be written."""
+    return KdlabError(f"The output folder {path} can't be written ({error.strerror}): choose another with --out.")
+
+
+def check_writable(out: Path) -> None:
+    """Fails before any work where records could not be written.
+
+    Raises:
+        KdlabError: The folder can't be made or written.
+    """
+    probe = out / f".kdlab-{os.getpid()}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe.write_text("", encoding="utf-8")
+        probe.unlink()
+    except OSError as e:
+        raise unwritable(out, e) from e
+
+
+def environment(hardware: str) -> dict[str, Any]:
+    """Versions and machine of this process."""
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = None
+    return {
+        "kdlab": __version__,
+        "python": platform.python_version(),
+        "packages": packages,
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "hardware": hardware,
+        "command": sys.argv,
+    }
+
+
+def _free_name(path: Path) -> Path:
+    n = 1
+    while path.with_name(f"{path.name}.{n}").exists():
+        n += 1
+    return path.with_name(f"{path.name}.{n}")

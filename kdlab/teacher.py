@@ -1,0 +1,163 @@
+"""The teacher: used as it is or fine-tuned once, kept under its fingerprint, with its clean logits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch.loggers import CSVLogger
+
+from kdlab.cache import Cache, fingerprint
+from kdlab.console import Reporter
+from kdlab.data.glue import GLUEDataModule
+from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.inference import predict
+from kdlab.methods.base import MethodConfig, TrainingConfig
+from kdlab.methods.finetune import FineTune
+from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder
+from kdlab.models.encoder import TextEncoder
+from kdlab.training import Hardware, fit
+
+_FORMAT = 1  # raised when teachers are made in another way
+
+
+@dataclass(frozen=True)
+class TeacherPlan:
+    """What will be done for a teacher.
+
+    Attributes:
+        checkpoint: Where its weights start.
+        order: Rows of its head in the task's label order; None where it must be fine-tuned.
+        key: Fingerprint of the teacher that results.
+        status: ``used as it is``, ``found in the cache`` or ``to be fine-tuned``.
+        reason: Why a head that is there is not used, or empty.
+    """
+
+    checkpoint: Checkpoint
+    order: list[int] | None
+    key: str
+    status: str
+    reason: str = ""
+
+
+def plan_teacher(
+    checkpoint: Checkpoint,
+    spec: TaskSpec,
+    training: TrainingConfig,
+    labels: list[str] | None,
+    seed: int,
+    data_fingerprint: str,
+    max_length: int,
+    precision: str,
+    cache: Cache,
+) -> TeacherPlan:
+    """Decides by label *name* whether a checkpoint's head is this task's, and where the fine-tuned teacher is kept.
+
+    Args:
+        checkpoint: A folder.
+        spec: The task.
+        training: How it would be fine-tuned.
+        labels: Order of the head's labels as the user states it, for heads that name them LABEL_0, LABEL_1, ….
+        seed: The teacher's own.
+        data_fingerprint: Of train and the split that selects.
+        max_length: Longest input in tokens.
+        precision: Lightning's name.
+        cache: Looked into, not written.
+    """
+    if labels is not None and checkpoint.has_head:
+        checkpoint.config.id2label = dict(enumerate(labels))
+    order = head_order(checkpoint, spec.labels, spec.aliases)
+    if order is not None:
+        return TeacherPlan(
+            checkpoint, order, fingerprint("as is", checkpoint.weights_fingerprint, order), "used as it is"
+        )
+    settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig)}
+    key = fingerprint(
+        "teacher",
+        _FORMAT,
+        checkpoint.weights_fingerprint,
+        checkpoint.tokenizer_fingerprint,
+        data_fingerprint,
+        settings,
+        seed,
+        max_length,
+        precision,
+    )
+    reason = ""
+    if checkpoint.has_head:
+        wanted = ", ".join(spec.labels) or "one score"
+        reason = f"its head says {', '.join(checkpoint.head_labels)}, not {wanted}"
+        if len(checkpoint.head_labels) == spec.num_outputs > 1:
+            reason += "; teacher.labels=[…] states their order"
+    status = "found in the cache" if cache.find("teacher", key) else "to be fine-tuned"
+    return TeacherPlan(checkpoint, None, key, status, reason)
+
+
+def obtain_teacher(
+    plan: TeacherPlan,
+    data: GLUEDataModule,
+    training: TrainingConfig,
+    seed: int,
+    hardware: Hardware,
+    cache: Cache,
+    reporter: Reporter,
+) -> TextEncoder:
+    """The teacher, fine-tuned first where the cache has none.
+
+    Args:
+        plan: From ``plan_teacher``.
+        data: The task's data, with the teacher's tokenizer.
+        training: How it is fine-tuned.
+        seed: The teacher's own.
+        hardware: Where.
+        cache: Where it is kept.
+        reporter: Shows progress.
+    """
+    spec = data.task
+    if plan.order is not None:
+        return load_encoder(plan.checkpoint, spec.labels, plan.order, seed)
+
+    def build(folder: Path) -> None:
+        reporter.say(f"Fine-tuning the teacher {plan.checkpoint.source} on {spec.name}.")
+        student = load_encoder(plan.checkpoint, spec.labels, None, seed)
+        module = FineTune(MethodConfig(), student, None, spec)
+        logger = CSVLogger(folder, name=None, version="history")
+        fitted = fit(module, data, training, hardware, folder, seed, [logger], reporter, "teacher")
+        for file in (folder / "checkpoints").iterdir():
+            file.unlink()
+        (folder / "checkpoints").rmdir()
+        module.student.to("cpu").model.save_pretrained(folder)
+        plan.checkpoint.tokenizer.save_pretrained(folder)
+        (folder / "fitted.json").write_text(json.dumps(asdict(fitted), indent=1), encoding="utf-8")
+
+    about = {"task": spec.name, "from": plan.checkpoint.source, "seed": seed}
+    folder = cache.get_or_make("teacher", plan.key, build, about)
+    kept = Checkpoint(folder, plan.checkpoint.source)
+    return load_encoder(kept, spec.labels, list(range(spec.num_outputs)), seed)
+
+
+def clean_logits(
+    teacher: TextEncoder, key: str, data: GLUEDataModule, batch_size: int, hardware: Hardware, cache: Cache
+) -> Path:
+    """File of the teacher's logits on the training split, ``(N, C)`` float32, computed once.
+
+    Args:
+        teacher: The teacher.
+        key: Its fingerprint: two teachers never share logits, nor one that was retrained in place.
+        data: The task's data.
+        batch_size: Examples a forward pass.
+        hardware: Where.
+        cache: Where they are kept.
+    """
+    train = data.split(TRAIN)
+
+    def build(folder: Path) -> None:
+        logits = predict(teacher, train, batch_size, hardware.device).logits
+        np.save(folder / "logits.npy", logits.numpy())
+
+    whole = fingerprint("logits", _FORMAT, key, train.fingerprint)
+    about: dict[str, Any] = {"task": data.task.name, "examples": len(train)}
+    return cache.get_or_make("logits", whole, build, about) / "logits.npy"

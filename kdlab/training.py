@@ -1,0 +1,237 @@
+"""Training: the only file that builds a Lightning Trainer. Teachers and students of every method go through ``fit``."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+
+from kdlab.console import Reporter, TrainingProgress
+from kdlab.data.glue import GLUEDataModule
+from kdlab.errors import KdlabError, nearest
+from kdlab.methods.base import DistillModule, Phase, TrainingConfig
+
+PRECISIONS = {
+    "auto": "auto",
+    "32": "32-true",
+    "32-true": "32-true",
+    "bf16": "bf16-mixed",
+    "bf16-mixed": "bf16-mixed",
+    "16": "16-mixed",
+    "16-mixed": "16-mixed",
+}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where training runs, resolved.
+
+    Attributes:
+        accelerator: ``cpu`` or ``gpu``.
+        devices: How many.
+        precision: Lightning's name of it.
+    """
+
+    accelerator: str
+    devices: int
+    precision: str
+
+    @property
+    def device(self) -> torch.device:
+        """The device of plain forward passes."""
+        return torch.device("cuda" if self.accelerator == "gpu" else "cpu")
+
+    def describe(self) -> str:
+        """As the plan says it."""
+        name = torch.cuda.get_device_name() if self.accelerator == "gpu" else f"CPU, {torch.get_num_threads()} threads"
+        return f"{self.devices} × {name}, precision {self.precision}"
+
+
+def resolve_hardware(accelerator: str, devices: int, precision: str) -> Hardware:
+    """Checks what was asked for against what is there.
+
+    Args:
+        accelerator: ``auto``, ``cpu`` or ``gpu`` (``cuda``).
+        devices: Number of devices.
+        precision: ``auto``, ``32``, ``bf16`` or ``16``; auto is bf16 on GPUs that have it and 32 elsewhere.
+
+    Raises:
+        KdlabError: Unknown words, or a GPU asked for and absent.
+    """
+    known = {"auto": "auto", "cpu": "cpu", "gpu": "gpu", "cuda": "gpu"}
+    if accelerator not in known:
+        raise nearest(accelerator, known, "accelerator")
+    if precision not in PRECISIONS:
+        raise nearest(precision, PRECISIONS, "precision")
+    chosen = known[accelerator]
+    if chosen == "gpu" and not torch.cuda.is_available():
+        raise KdlabError(
+            f"--accelerator {accelerator} asks for CUDA, but torch {torch.__version__} finds no CUDA device here: "
+            "use --accelerator cpu or auto, or install a CUDA build of torch."
+        )
+    if chosen == "auto":
+        chosen = "gpu" if torch.cuda.is_available() else "cpu"
+    there = torch.cuda.device_count() if chosen == "gpu" else 1
+    if devices < 1 or devices > there:
+        raise KdlabError(f"--devices {devices}: there {'is' if there == 1 else 'are'} {there} of kind '{chosen}' here.")
+    exact = PRECISIONS[precision]
+    if exact == "auto":
+        exact = "bf16-mixed" if chosen == "gpu" and torch.cuda.is_bf16_supported() else "32-true"
+    if exact == "16-mixed" and chosen == "cpu":
+        raise KdlabError("--precision 16 needs a GPU: use --precision bf16 or 32 on the CPU.")
+    return Hardware(chosen, devices, exact)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a training ended.
+
+    Attributes:
+        metric: Name of the metric that chose the checkpoint (``val/accuracy``).
+        value: Its value.
+        epoch: Epoch of the chosen checkpoint, from 1.
+        steps: Optimiser steps of all phases.
+        seconds: Wall time of all phases.
+    """
+
+    metric: str
+    value: float
+    epoch: int
+    steps: int
+    seconds: float
+
+
+def quiet_libraries() -> None:
+    """Keeps the libraries' own chatter off the terminal; their errors still come through."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric", "torch.utils.flop_counter"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
+    warnings.filterwarnings("ignore", module=r"torch\.optim\.lr_scheduler")
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
+def seed_all(seed: int) -> None:
+    """Seeds Python, NumPy and torch."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def count_steps(examples: int, training: TrainingConfig, epochs: int) -> int:
+    """Optimiser steps of a phase."""
+    batches = math.ceil(examples / max(training.batch_size // training.accumulate, 1))
+    steps = math.ceil(batches / training.accumulate) * epochs
+    return min(steps, training.max_steps) if training.max_steps >= 0 else steps
+
+
+def fit(
+    module: DistillModule,
+    data: GLUEDataModule,
+    training: TrainingConfig,
+    hardware: Hardware,
+    folder: Path,
+    seed: int,
+    loggers: Sequence[Logger],
+    reporter: Reporter,
+    title: str,
+) -> Fitted:
+    """Trains a module through all its phases and leaves it with the weights that did best on the selection split.
+
+    Args:
+        module: A method.
+        data: Its data.
+        training: Epochs, learning rate and the like; a phase may change some.
+        hardware: Where.
+        folder: Checkpoints go below it.
+        seed: Draws everything random in it.
+        loggers: Lightning loggers.
+        reporter: Shows progress.
+        title: Whose training it is.
+    """
+    seed_all(seed)
+    started, steps = time.perf_counter(), 0
+    best: Fitted | None = None
+    for phase in module.phases():
+        epochs = phase.epochs or training.epochs
+        total = count_steps(len(data.split("train")), training, epochs)
+        module.begin_phase(phase, training, total, seed)
+        best_file, value, epoch = _fit_phase(
+            module, data, training, phase, total, hardware, folder, loggers, reporter, title
+        )
+        steps += total
+        _load_weights(module, best_file)
+        metric = f"val/{module.task.monitor}"
+        best = Fitted(metric, value, epoch, steps, time.perf_counter() - started)
+    if best is None:
+        raise ValueError(f"{module.name} has no phases")
+    return best
+
+
+def _fit_phase(
+    module: DistillModule,
+    data: GLUEDataModule,
+    training: TrainingConfig,
+    phase: Phase,
+    total: int,
+    hardware: Hardware,
+    folder: Path,
+    loggers: Sequence[Logger],
+    reporter: Reporter,
+    title: str,
+) -> tuple[Path, float, int]:
+    """Trains one phase; returns the best checkpoint, its metric and its epoch from 1."""
+    epochs = phase.epochs or training.epochs
+    keep = ModelCheckpoint(
+        dirpath=folder / "checkpoints",
+        filename=f"{title}-{phase.name}-best-{{epoch}}",
+        monitor=f"val/{module.task.monitor}",
+        mode="max",
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    manual = not module.automatic_optimization
+    trainer = Trainer(
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        precision=hardware.precision,  # type: ignore[arg-type]
+        max_epochs=epochs,
+        max_steps=-1 if manual else training.max_steps,
+        gradient_clip_val=None if manual or not training.clip else training.clip,
+        accumulate_grad_batches=1 if manual else training.accumulate,
+        callbacks=[keep, TrainingProgress(reporter, title, total, epochs)],
+        logger=list(loggers) or False,
+        log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    try:
+        trainer.fit(module, datamodule=data)
+    except SystemExit as e:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from e
+    value = keep.best_model_score
+    epoch = int(Path(keep.best_model_path).stem.rpartition("=")[2]) + 1
+    return Path(keep.best_model_path), float(value) if value is not None else math.nan, epoch
+
+
+def _load_weights(module: DistillModule, file: Path) -> None:
+    checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    module.on_load_checkpoint(checkpoint)
+    module.load_state_dict(checkpoint["state_dict"])
