@@ -211,7 +211,6 @@ def _fit_phase(
         precision=hardware.precision,  # type: ignore[arg-type]
         max_epochs=epochs,
         max_steps=-1 if manual else training.max_steps,
-        gradient_clip_val=None if manual or not training.clip else training.clip,
         accumulate_grad_batches=1 if manual else training.accumulate,
         callbacks=[keep, TrainingProgress(reporter, title, total, epochs)],
         logger=list(loggers) or False,

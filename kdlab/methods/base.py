@@ -185,14 +185,27 @@ class DistillModule(LightningModule):
         optimizer = optimizers[at]
         self.toggle_optimizer(optimizer)
         self.manual_backward(loss)
-        clip = self.training_config.clip
-        self.clip_gradients(optimizer, gradient_clip_val=clip or None, gradient_clip_algorithm="norm")
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None:
+            scaler.unscale_(optimizer.optimizer)
+        self._clip(optimizer.optimizer)
         optimizer.step()
         optimizer.zero_grad()
         self.untoggle_optimizer(optimizer)
         schedules[at].step()
         if player == "student":
             self.student_step += 1
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None  # noqa: ANN401
+    ) -> None:
+        """Clips here, not in the Trainer, which refuses fused AdamW under autocast though nothing is scaled there."""
+        self._clip(optimizer)
+
+    def _clip(self, optimizer: Any) -> None:  # noqa: ANN401
+        if self.training_config.clip:
+            held = [p for group in optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(held, self.training_config.clip)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ANN401
         """Counts student steps and writes the window's means to the loggers."""
@@ -250,7 +263,8 @@ class DistillModule(LightningModule):
                 {"params": [p for p in held if p.ndim >= 2], "weight_decay": decay},
                 {"params": [p for p in held if p.ndim < 2], "weight_decay": 0.0},  # biases and LayerNorm
             ]
-            optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
+            fused = self.trainer.precision != "16-mixed"  # a gradient scaler must unscale before clipping
+            optimizer = torch.optim.AdamW(groups, lr=rate, fused=fused)
             optimizers.append(optimizer)
             schedules.append(torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_at))
         if self.automatic_optimization:
