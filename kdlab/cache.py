@@ -1,4 +1,4 @@
-"""What is kept between runs: teachers, tokenised data, clean logits, each under a fingerprint of all that it depends on.
+"""What is kept between runs: teachers, tokenised data and clean logits, each under a fingerprint of all it depends on.
 
 An entry is a folder ``<root>/<kind>/<key>`` with a ``manifest.json`` that lists every file with its SHA-256. It is
 built under a temporary name while a lock is held and renamed when it is complete, so that nobody sees half an entry and
@@ -31,7 +31,7 @@ def default_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kdlab"
 
 
-def fingerprint(*parts: Any) -> str:  # noqa: ANN401 - anything that JSON can write
+def fingerprint(*parts: Any) -> str:
     """SHA-256 of plain values (numbers, strings, lists, dicts) in canonical JSON."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 

@@ -181,7 +181,7 @@ def resolve(method: type[DistillModule], presets: tuple[str, ...], overrides: Ma
     tree = OmegaConf.create({f.name: _node(f.name) for f in fields(RunConfig)})
     tree[method.name] = OmegaConf.structured(method.Config)
     OmegaConf.set_struct(tree, True)
-    known = [key for key in flatten(_container(tree))]
+    known = list(flatten(_container(tree)))
     for name in ("*", *presets):
         for layer in (method.presets.get(name, {}), PRESETS.get(name, {})):
             for key, value in layer.items():
@@ -197,7 +197,7 @@ def resolve(method: type[DistillModule], presets: tuple[str, ...], overrides: Ma
     return Resolved(run, own, plain)
 
 
-def _node(name: str) -> Any:  # noqa: ANN401
+def _node(name: str) -> Any:
     """One field of RunConfig as a typed OmegaConf value."""
     return OmegaConf.structured(RunConfig)._get_node(name)
 
@@ -213,7 +213,7 @@ def _to_run(tree: DictConfig) -> RunConfig:
     return OmegaConf.to_object(base)  # type: ignore[return-value]
 
 
-def _set(tree: DictConfig, key: str, value: Any, known: list[str]) -> None:  # noqa: ANN401
+def _set(tree: DictConfig, key: str, value: Any, known: list[str]) -> None:
     if key not in known and not any(k.startswith(f"{key}.") for k in known):
         raise nearest(key, known, "setting")
     if key not in known:

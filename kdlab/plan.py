@@ -135,7 +135,9 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     spec, base = find_task(first.task)
     source = choose_source(spec, base, first.profile, first.data.dir, hub)
     backbone, substituted = _choose_backbone(first, source.embedded, hub)
-    presets = [name for name, wanted in (("paper", first.profile == "paper"), (EMBEDDED, backbone == EMBEDDED)) if wanted]
+    presets = [
+        name for name, wanted in (("paper", first.profile == "paper"), (EMBEDDED, backbone == EMBEDDED)) if wanted
+    ]
     settings = resolve(method, tuple(presets), overrides)
     run = settings.run
     task = load_data(spec, source, hub, run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
@@ -223,7 +225,9 @@ def _check_vocabularies(teacher: Checkpoint | None, donor: Checkpoint | None) ->
         )
 
 
-def _plan_student(spec: StudentSpec, donor: Checkpoint | None, teacher: Checkpoint | None, task: TaskData) -> StudentPlan:
+def _plan_student(
+    spec: StudentSpec, donor: Checkpoint | None, teacher: Checkpoint | None, task: TaskData
+) -> StudentPlan:
     origin = donor or teacher
     if origin is None:
         raise ValueError("a student of layers needs a donor")

@@ -177,14 +177,14 @@ def _one_seed(stage: Stage, seed: int) -> dict[str, Any]:
     return metrics
 
 
-def _close(metrics: dict[str, Any], folder: Any, reporter: Reporter) -> None:  # noqa: ANN401
+def _close(metrics: dict[str, Any], folder: Any, reporter: Reporter) -> None:
     from kdlab.results.tables import show_record
 
     show_record(metrics, reporter)
     reporter.say(f"Record: {folder.path}")
 
 
-def _logits_file(stage: Stage, data: GLUEDataModule) -> Any:  # noqa: ANN401
+def _logits_file(stage: Stage, data: GLUEDataModule) -> Any:
     from kdlab.teacher import clean_logits
 
     plan = stage.plan
@@ -233,7 +233,11 @@ def _scores(plan: Plan, predictions: dict[str, Prediction]) -> dict[str, dict[st
 
 
 def _metrics(
-    plan: Plan, seed: int, fitted: Any, student: dict[str, Prediction], teacher: dict[str, Prediction]  # noqa: ANN401
+    plan: Plan,
+    seed: int,
+    fitted: Any,
+    student: dict[str, Prediction],
+    teacher: dict[str, Prediction],
 ) -> dict[str, Any]:
     """The content of ``metrics.json``."""
     from dataclasses import asdict
@@ -261,7 +265,12 @@ def _metrics(
         "split_seed": plan.config.data.split_seed,
         "source": {**asdict(plan.task.source), "embedded": plan.task.source.embedded},
         "substituted": list(plan.substituted),
-        "selection": {"split": plan.task.select_on, "metric": fitted.metric, "value": fitted.value, "epoch": fitted.epoch},
+        "selection": {
+            "split": plan.task.select_on,
+            "metric": fitted.metric,
+            "value": fitted.value,
+            "epoch": fitted.epoch,
+        },
         "max_length": plan.max_length,
         "training": {"steps": fitted.steps, "epochs": plan.config.training.epochs, "seconds": round(fitted.seconds, 2)},
         "teacher": None
@@ -295,7 +304,7 @@ def _fingerprints(plan: Plan, seed: int) -> dict[str, Any]:
 
 
 def _record(
-    folder: Any,  # noqa: ANN401
+    folder: Any,
     plan: Plan,
     metrics: dict[str, Any],
     encoder: TextEncoder,

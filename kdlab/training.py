@@ -18,10 +18,11 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from kdlab.console import Reporter, TrainingProgress
+from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.errors import KdlabError, nearest
 from kdlab.methods.base import DistillModule, Phase, TrainingConfig
+from kdlab.progress import TrainingProgress
 
 PRECISIONS = {
     "auto": "auto",
@@ -212,7 +213,7 @@ def _fit_phase(
         max_epochs=epochs,
         max_steps=-1 if manual else training.max_steps,
         accumulate_grad_batches=1 if manual else training.accumulate,
-        callbacks=[keep, TrainingProgress(reporter, title, total, epochs)],
+        callbacks=[keep, TrainingProgress(reporter, module, title, total, epochs)],
         logger=list(loggers) or False,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
         num_sanity_val_steps=0,

@@ -74,7 +74,11 @@ class EncodedSplit(Dataset[int]):
 
 
 def encode(
-    examples: Examples, tokenizer: Any, tokenizer_fingerprint: str, max_length: int, cache: Cache  # noqa: ANN401
+    examples: Examples,
+    tokenizer: Any,
+    tokenizer_fingerprint: str,
+    max_length: int,
+    cache: Cache,
 ) -> EncodedSplit:
     """Tokenises a split once; the same text, tokenizer and length are read back from the cache.
 
@@ -115,8 +119,8 @@ def encode(
 class BucketSampler(Sampler[list[int]]):
     """Batches of near-equal length, in an order that is a function of (seed, epoch) alone.
 
-    Examples are shuffled, cut into windows of ``window`` batches, sorted by length inside each window, cut into batches,
-    and the batches shuffled: padding nearly vanishes while every example keeps a random company.
+    Examples are shuffled, cut into windows of ``window`` batches, sorted by length inside each window, cut into
+    batches, and the batches shuffled: padding nearly vanishes while every example keeps a random company.
 
     Args:
         lengths: Tokens of each example, ``(N,)``.
@@ -144,9 +148,9 @@ class BucketSampler(Sampler[list[int]]):
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.lengths), generator=draw)
         batches: list[list[int]] = []
-        for part in order.split(self.window * self.batch_size):
+        for part in torch.split(order, self.window * self.batch_size):
             by_length = part[self.lengths[part].argsort(stable=True)]
-            batches += [chunk.tolist() for chunk in by_length.split(self.batch_size)]
+            batches += [chunk.tolist() for chunk in torch.split(by_length, self.batch_size)]
         for i in torch.randperm(len(batches), generator=draw).tolist():
             yield batches[i]
 

@@ -35,7 +35,7 @@ class GLUEDataModule(LightningDataModule):
         self,
         task: TaskSpec,
         splits: dict[str, Examples],
-        tokenizer: Any,  # noqa: ANN401
+        tokenizer: Any,
         tokenizer_fingerprint: str,
         max_length: int,
         batch_size: int,
@@ -44,7 +44,7 @@ class GLUEDataModule(LightningDataModule):
         seed: int,
         cache: Cache,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.task = task
         self.examples = splits
         self.batch_size = batch_size

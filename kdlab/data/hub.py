@@ -65,7 +65,7 @@ def load_hub(spec: TaskSpec, offline: bool) -> Loaded:
     return Loaded(splits, tuple(notes))
 
 
-def convert(dataset: Any, spec: TaskSpec, split: str, source: str) -> tuple[Examples, list[str]]:  # noqa: ANN401
+def convert(dataset: Any, spec: TaskSpec, split: str, source: str) -> tuple[Examples, list[str]]:
     """The examples of a ``datasets.Dataset``, and notes on what was skipped.
 
     Args:
@@ -151,7 +151,7 @@ def _hub(spec: TaskSpec, split: str) -> tuple[str, str]:
     return owner.hub
 
 
-def _open(hub: tuple[str, str], offline: bool) -> Any:  # noqa: ANN401
+def _open(hub: tuple[str, str], offline: bool) -> Any:
     """A ``datasets.DatasetDict``, untyped because ``datasets`` is only imported here."""
     try:
         import datasets
@@ -166,12 +166,12 @@ def _open(hub: tuple[str, str], offline: bool) -> Any:  # noqa: ANN401
         ) from error
 
 
-def _texts(dataset: Any, column: str) -> list[str]:  # noqa: ANN401
+def _texts(dataset: Any, column: str) -> list[str]:
     """A column as texts; a missing one is blank."""
     return ["" if value is None else str(value) for value in dataset[column][:]]
 
 
-def _labels(dataset: Any, column: str, source: str) -> list[str | None]:  # noqa: ANN401
+def _labels(dataset: Any, column: str, source: str) -> list[str | None]:
     """A label column as texts: class numbers by their name in the dataset, scores without the noise of 32 bits."""
     names: list[str] | None = getattr(dataset.features[column], "names", None)
     labels: list[str | None] = []

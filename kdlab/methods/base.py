@@ -104,7 +104,7 @@ class DistillModule(LightningModule):
         if "name" not in cls.__dict__:
             cls.name = cls.__name__.lower()
 
-    def __init__(self, config: Any, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:  # noqa: ANN401
+    def __init__(self, config: Any, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:
         super().__init__()
         if self.needs - {Need.LOGITS} and teacher is None:
             raise ValueError(f"{self.name} needs the teacher itself")
@@ -149,13 +149,9 @@ class DistillModule(LightningModule):
             raise ValueError(f"{self.name} has no teacher: declare it in `needs`")
         return self.teacher
 
-    @property
-    def automatic_optimization(self) -> bool:  # type: ignore[override]
-        """One player is stepped by Lightning, several by ``optimize``."""
-        return len(self.players()) == 1
-
     def begin_phase(self, phase: Phase, training: TrainingConfig, total_steps: int, seed: int) -> None:
         """Called before each phase's ``fit``: its schedule, length in optimiser steps, and seed."""
+        self.automatic_optimization = len(self.players()) == 1  # several players are stepped by `optimize`
         self.phase, self.training_config, self.total_steps, self.seed = phase, training, max(total_steps, 1), seed
         self.student_step = 0
 
@@ -197,17 +193,20 @@ class DistillModule(LightningModule):
             self.student_step += 1
 
     def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None  # noqa: ANN401
+        self,
+        optimizer: Any,
+        gradient_clip_val: Any = None,
+        gradient_clip_algorithm: Any = None,
     ) -> None:
         """Clips here, not in the Trainer, which refuses fused AdamW under autocast though nothing is scaled there."""
         self._clip(optimizer)
 
-    def _clip(self, optimizer: Any) -> None:  # noqa: ANN401
+    def _clip(self, optimizer: Any) -> None:
         if self.training_config.clip:
             held = [p for group in optimizer.param_groups for p in group["params"]]
             torch.nn.utils.clip_grad_norm_(held, self.training_config.clip)
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ANN401
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Counts student steps and writes the window's means to the loggers."""
         if self.automatic_optimization:
             self.student_step = self.global_step
@@ -252,7 +251,7 @@ class DistillModule(LightningModule):
         scores["loss"] = float(supervised(logits, labels, self.task.regression))
         self.log_dict({f"val/{name}": value for name, value in scores.items()})
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning takes many shapes
+    def configure_optimizers(self) -> Any:
         """AdamW for each player with linear warm-up and decay, counted in its own steps."""
         rate = self.phase.learning_rate or self.training_config.learning_rate
         optimizers, schedules = [], []

@@ -34,7 +34,7 @@ class Checkpoint:
     source: str
 
     @cached_property
-    def config(self) -> Any:  # noqa: ANN401
+    def config(self) -> Any:
         """The Hugging Face configuration of a supported architecture."""
         from transformers import AutoConfig
 
@@ -56,7 +56,7 @@ class Checkpoint:
         return folder_digest(self.folder, _TOKENIZER)
 
     @cached_property
-    def tokenizer(self) -> Any:  # noqa: ANN401
+    def tokenizer(self) -> Any:
         """The checkpoint's fast tokenizer."""
         from transformers import AutoTokenizer
 
@@ -114,7 +114,9 @@ def resolve_checkpoint(source: str, offline: bool) -> Checkpoint:
     if folder.is_dir():
         return _checked(Checkpoint(folder, source))
     if source.count("/") > 1 or source.startswith((".", "/", "~")) or not source:
-        raise KdlabError(f"There is no folder '{source}': give a Hugging Face folder, a name on the hub, or 'embedded'.")
+        raise KdlabError(
+            f"There is no folder '{source}': give a Hugging Face folder, a name on the hub, or 'embedded'."
+        )
     return _checked(Checkpoint(_from_hub(source, offline), source))
 
 
@@ -158,7 +160,7 @@ def _checked(checkpoint: Checkpoint) -> Checkpoint:
     return checkpoint
 
 
-def labelled_config(config: Any, labels: Sequence[str]) -> Any:  # noqa: ANN401
+def labelled_config(config: Any, labels: Sequence[str]) -> Any:
     """A copy of a configuration with a head for these labels in this order; none of them means regression."""
     import copy
 
@@ -193,7 +195,11 @@ def head_order(checkpoint: Checkpoint, labels: Sequence[str], aliases: dict[str,
 
 
 def load_encoder(
-    checkpoint: Checkpoint, labels: Sequence[str], order: list[int] | None, seed: int, config: Any = None  # noqa: ANN401
+    checkpoint: Checkpoint,
+    labels: Sequence[str],
+    order: list[int] | None,
+    seed: int,
+    config: Any = None,
 ) -> TextEncoder:
     """An encoder in float32 with a head in the task's label order.
 
@@ -235,7 +241,7 @@ def load_encoder(
 
 def _head_layer(encoder: TextEncoder) -> torch.nn.Linear:
     head = encoder.model.classifier
-    return head if isinstance(head, torch.nn.Linear) else head.out_proj  # type: ignore[no-any-return]
+    return head if isinstance(head, torch.nn.Linear) else head.out_proj
 
 
 def _plain(name: str) -> str:

@@ -61,14 +61,14 @@ class TextEncoder(nn.Module):
         model: A ``…ForSequenceClassification`` of a known family.
     """
 
-    def __init__(self, model: Any) -> None:  # noqa: ANN401 - transformers is untyped here
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
         self.family = get_family(model.config.model_type, "The model")
         self.maps = False
 
     @property
-    def config(self) -> Any:  # noqa: ANN401
+    def config(self) -> Any:
         """The Hugging Face configuration."""
         return self.model.config
 
@@ -106,7 +106,8 @@ class TextEncoder(nn.Module):
         if not self.family.segments or token_type_ids is None or self.config.type_vocab_size < 2:
             return words
         rows = embeddings.token_type_embeddings.weight  # (S, D)
-        return words + (rows - rows[0])[token_type_ids]
+        segments: Tensor = (rows - rows[0])[token_type_ids]
+        return words + segments
 
     def forward(
         self,
@@ -161,13 +162,13 @@ def freeze(encoder: TextEncoder) -> TextEncoder:
     return encoder
 
 
-def usable_positions(config: Any) -> int:  # noqa: ANN401
+def usable_positions(config: Any) -> int:
     """The longest input, in tokens, that a Hugging Face configuration has positions for."""
     family = get_family(config.model_type, "The model")
     return int(config.max_position_embeddings) - family.extra_positions
 
 
-def count_parameters(config: Any) -> int:  # noqa: ANN401
+def count_parameters(config: Any) -> int:
     """Number of weights of the sequence classifier of a configuration, without allocating it."""
     from transformers import AutoModelForSequenceClassification
 

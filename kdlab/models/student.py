@@ -90,7 +90,7 @@ def select_layers(spec: StudentSpec, depth: int) -> tuple[int, ...]:
     return tuple(i * depth // spec.count for i in range(spec.count))
 
 
-def shallow_config(config: Any, layers: Sequence[int]) -> Any:  # noqa: ANN401
+def shallow_config(config: Any, layers: Sequence[int]) -> Any:
     """A copy of a Hugging Face configuration with only as many layers."""
     new = copy.deepcopy(config)
     new.num_hidden_layers = len(layers)

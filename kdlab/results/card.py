@@ -12,7 +12,7 @@ def model_card(metrics: dict[str, Any], labels: tuple[str, ...]) -> str:
         metrics: What ``metrics.json`` holds.
         labels: Label names in the order of the outputs; empty for regression.
     """
-    student, teacher = metrics["student"], metrics["teacher"]
+    student, teacher, source = metrics["student"], metrics["teacher"], metrics["source"]
     rows = []
     for split, values in student["metrics"].items():
         for name, value in values.items():
@@ -20,10 +20,10 @@ def model_card(metrics: dict[str, Any], labels: tuple[str, ...]) -> str:
             rows.append(f"| {split} | {name} | {value:.4f} | {theirs} |")
     origin = f"{student['made_of']}, trained with `{metrics['method']}`"
     warning = ""
-    if metrics["source"]["embedded"]:
+    if source["embedded"]:
         warning = (
-            "\n> **Embedded corpus.** The figures are those of kdlab's own grammar of made sentences. They are not GLUE "
-            "figures, and the model is of no use on real text.\n"
+            "\n> **Embedded corpus.** The figures are those of kdlab's own grammar of made sentences. They are not "
+            "GLUE figures, and the model is of no use on real text.\n"
         )
     if metrics["substituted"]:
         warning += "\n> **Substituted.** " + "; ".join(metrics["substituted"]) + ".\n"
@@ -44,7 +44,6 @@ Outputs: {outputs}. Inputs up to {metrics["max_length"]} tokens.
 |---|---|---|---|
 {chr(10).join(rows)}
 
-Data: {metrics["source"]["kind"]}, {metrics["source"]["where"]}, fingerprint `{metrics["fingerprints"]["data"][:12]}`. The
-checkpoint was chosen by `{metrics["selection"]["metric"]}` on `{metrics["selection"]["split"]}`, epoch
+Data: {source["kind"]}, {source["where"]}, fingerprint `{metrics["fingerprints"]["data"][:12]}`. The checkpoint was chosen by `{metrics["selection"]["metric"]}` on `{metrics["selection"]["split"]}`, epoch
 {metrics["selection"]["epoch"]} of {metrics["training"]["epochs"]}.
 """

@@ -152,7 +152,7 @@ def check_writable(out: Path) -> None:
 
 def environment(hardware: str) -> dict[str, Any]:
     """Versions and machine of this process."""
-    packages = {}
+    packages: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
             packages[name] = version(name)

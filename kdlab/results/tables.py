@@ -25,7 +25,10 @@ def show_record(metrics: dict[str, Any], reporter: Reporter) -> None:
             values = [f"{metrics[who]['metrics'][split][name]:.4f}" for split, name in columns]
             body.append([who, *values, f"{metrics[who]['parameters']:,}", f"{metrics[who]['samples_per_second']:,.0f}"])
     if metrics["retained"]:
-        shown = [f"{metrics['retained'][split][name]:.1f} %" if name in metrics["retained"][split] else "" for split, name in columns]
+        shown = [
+            f"{metrics['retained'][split][name]:.1f} %" if name in metrics["retained"][split] else ""
+            for split, name in columns
+        ]
         body.append(["retained", *shown, "", ""])
     reporter.table(header, body)
     reporter.say(_stamp(metrics))

@@ -56,7 +56,7 @@ def test_a_classifier_loads_and_answers(tokenizer):
 def test_pairs_are_written_as_bert_writes_them(tokenizer):
     encoded = tokenizer("Anna sold the car.", "Who sold it?")
     tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
-    assert tokens == "[CLS] anna sold the car . [SEP] who sold it ? [SEP]".split()
+    assert tokens == ["[CLS]", "anna", "sold", "the", "car", ".", "[SEP]", "who", "sold", "it", "?", "[SEP]"]
     assert encoded["token_type_ids"] == [0] * 7 + [1] * 5
 
 

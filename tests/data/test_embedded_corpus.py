@@ -14,8 +14,7 @@ from kdlab.data.examples import Examples
 from kdlab.data.tasks import TASKS
 from kdlab.errors import KdlabError
 
-FINGERPRINTS = {
-}
+FINGERPRINTS = {}
 PAIRS = ("rte", "mrpc", "qqp", "qnli", "mnli", "wnli")
 
 
@@ -29,7 +28,9 @@ def sentences(examples: Examples) -> set[str]:
 
 
 def test_fingerprints_are_those_of_this_version(corpus):
-    found = {task: splits["train"].fingerprint()[:16] + splits["dev"].fingerprint()[:16] for task, splits in corpus.items()}
+    found = {
+        task: splits["train"].fingerprint()[:16] + splits["dev"].fingerprint()[:16] for task, splits in corpus.items()
+    }
     assert (VERSION, found) == ("1", FINGERPRINTS)
 
 
