@@ -10,9 +10,8 @@ from typing import Any
 
 from kdlab.cache import Cache, file_digest, fingerprint
 from kdlab.config import Resolved, RunConfig, resolve
-from kdlab.console import Reporter
 from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
-from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
 from kdlab.methods import load_method
 from kdlab.methods.base import DistillModule
@@ -52,6 +51,12 @@ class StudentPlan:
     config: Any
     parameters: int
 
+    @property
+    def made_of(self) -> str:
+        """Where its weights start, in words."""
+        origin = self.donor.source if self.donor else "the teacher"
+        return origin if self.layers is None else f"layers {', '.join(map(str, self.layers))} of {origin}"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -89,6 +94,11 @@ class Plan:
     def config(self) -> RunConfig:
         """Settings that every run has."""
         return self.settings.run
+
+    @property
+    def seeds(self) -> list[int]:
+        """The student seeds."""
+        return list(range(self.config.seed, self.config.seed + self.config.seeds))
 
     def identity(self, seed: int) -> str:
         """Fingerprint of everything that the record of a seed depends on."""
@@ -256,65 +266,3 @@ def student_head(plan: Plan) -> list[int] | None:
     """The order of a student checkpoint's own head where it is this task's, else None (a new head is drawn)."""
     donor = plan.student.donor
     return None if donor is None else head_order(donor, plan.task.spec.labels, plan.task.spec.aliases)
-
-
-def show_plan(plan: Plan, reporter: Reporter) -> None:
-    """Says what will happen, before it does."""
-    run, task, source = plan.config, plan.task, plan.task.source
-    if source.embedded:
-        why = f" ({source.reason})" if source.reason else ""
-        reporter.announce(f"EMBEDDED CORPUS{why}: these are figures of kdlab's own grammar, NOT of {_title(task.spec)}")
-    for sentence in plan.substituted:
-        reporter.announce(f"SUBSTITUTED: {sentence}")
-    sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in task.splits.items())
-    selects = task.select_on if task.select_on != "holdout" else "holdout (carved out of train; dev is only reported)"
-    rows = [
-        ("method", f"{plan.method.name}: {_settings(plan)}"),
-        ("data", f"{source.kind}: {source.where}, fingerprint {task.fingerprint[:12]}"),
-        ("", sizes),
-        *(("", note) for note in task.notes),
-        ("teacher", _teacher_line(plan)),
-        ("student", _student_line(plan)),
-        (
-            "training",
-            f"{plan.steps()} steps: {run.training.epochs} epochs, batch {run.training.batch_size}, learning rate "
-            f"{run.training.learning_rate:g}, inputs up to {plan.max_length} tokens",
-        ),
-        ("hardware", plan.hardware.describe()),
-        ("checkpoint", f"chosen by {task.spec.monitor} on {selects}"),
-        ("records", ", ".join(str(plan.folder(seed)) for seed in seeds(run))),
-    ]
-    reporter.rows(f"Plan: {plan.method.name} on {task.spec.name}", rows)
-
-
-def seeds(run: RunConfig) -> list[int]:
-    """The student seeds of a run."""
-    return list(range(run.seed, run.seed + run.seeds))
-
-
-def _title(spec: TaskSpec) -> str:
-    return f"GLUE's {spec.folder}" if spec.folder else spec.name
-
-
-def _settings(plan: Plan) -> str:
-    own = plan.settings.plain[plan.method.name]
-    return ", ".join(f"{name} {value}" for name, value in own.items()) or "no settings of its own"
-
-
-def _teacher_line(plan: Plan) -> str:
-    if plan.teacher is None:
-        return "not needed"
-    used = "" if plan.method.needs else " (the student's donor; the loss does not use it)"
-    why = f" ({plan.teacher.reason})" if plan.teacher.reason else ""
-    fixed = f", seed {plan.config.teacher.seed}" if plan.teacher.order is None else ""
-    return (
-        f"{plan.teacher.checkpoint.source}, {plan.teacher.status}{why}{fixed}, {plan.teacher_parameters:,} parameters, "
-        f"fingerprint {plan.teacher.key[:12]}{used}"
-    )
-
-
-def _student_line(plan: Plan) -> str:
-    student = plan.student
-    origin = student.donor.source if student.donor else "the teacher"
-    what = origin if student.layers is None else f"layers {', '.join(map(str, student.layers))} of {origin}"
-    return f"{what}, {student.parameters:,} parameters"

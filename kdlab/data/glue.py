@@ -44,20 +44,25 @@ class GLUEDataModule(LightningDataModule):
         seed: int,
         cache: Cache,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.task = task
         self.examples = splits
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.select_on = select_on
         self.seed = seed
-        self._encode = lambda e: encode(e, tokenizer, tokenizer_fingerprint, max_length, cache)
+        self.tokenizer = tokenizer
+        self.tokenizer_fingerprint = tokenizer_fingerprint
+        self.max_length = max_length
+        self.cache = cache
         self._encoded: dict[str, EncodedSplit] = {}
 
     def split(self, name: str) -> EncodedSplit:
         """A tokenised split, made on first use."""
         if name not in self._encoded:
-            self._encoded[name] = self._encode(self.examples[name])
+            self._encoded[name] = encode(
+                self.examples[name], self.tokenizer, self.tokenizer_fingerprint, self.max_length, self.cache
+            )
         return self._encoded[name]
 
     def hand_out_logits(self, file: Path) -> None:

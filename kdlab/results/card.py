@@ -44,6 +44,7 @@ Outputs: {outputs}. Inputs up to {metrics["max_length"]} tokens.
 |---|---|---|---|
 {chr(10).join(rows)}
 
-Data: {source["kind"]}, {source["where"]}, fingerprint `{metrics["fingerprints"]["data"][:12]}`. The checkpoint was chosen by `{metrics["selection"]["metric"]}` on `{metrics["selection"]["split"]}`, epoch
+Data: {source["kind"]}, {source["where"]}, fingerprint `{metrics["fingerprints"]["data"][:12]}`. The checkpoint
+was chosen by `{metrics["selection"]["metric"]}` on `{metrics["selection"]["split"]}`, epoch
 {metrics["selection"]["epoch"]} of {metrics["training"]["epochs"]}.
 """

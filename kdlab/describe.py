@@ -1,0 +1,61 @@
+"""What is said of a plan before it is carried out."""
+
+from __future__ import annotations
+
+from kdlab.console import Reporter
+from kdlab.data.tasks import TaskSpec
+from kdlab.plan import Plan
+
+
+def show_plan(plan: Plan, reporter: Reporter) -> None:
+    """Says what will happen, before it does."""
+    run, task, source = plan.config, plan.task, plan.task.source
+    if source.embedded:
+        why = f" ({source.reason})" if source.reason else ""
+        reporter.announce(f"EMBEDDED CORPUS{why}: these are figures of kdlab's own grammar, NOT of {_title(task.spec)}")
+    for sentence in plan.substituted:
+        reporter.announce(f"SUBSTITUTED: {sentence}")
+    sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in task.splits.items())
+    selects = task.select_on if task.select_on != "holdout" else "holdout (carved out of train; dev is only reported)"
+    rows = [
+        ("method", f"{plan.method.name}: {_settings(plan)}"),
+        ("data", f"{source.kind}: {source.where}, fingerprint {task.fingerprint[:12]}"),
+        ("", sizes),
+        *(("", note) for note in task.notes),
+        ("teacher", _teacher_line(plan)),
+        ("student", _student_line(plan)),
+        (
+            "training",
+            f"{plan.steps()} steps: {run.training.epochs} epochs, batch {run.training.batch_size}, learning rate "
+            f"{run.training.learning_rate:g}, inputs up to {plan.max_length} tokens",
+        ),
+        ("hardware", plan.hardware.describe()),
+        ("checkpoint", f"chosen by {task.spec.monitor} on {selects}"),
+        ("records", ", ".join(str(plan.folder(seed)) for seed in plan.seeds)),
+    ]
+    reporter.rows(f"Plan: {plan.method.name} on {task.spec.name}", rows)
+
+
+def _title(spec: TaskSpec) -> str:
+    return f"GLUE's {spec.folder}" if spec.folder else spec.name
+
+
+def _settings(plan: Plan) -> str:
+    own = plan.settings.plain[plan.method.name]
+    return ", ".join(f"{name} {value}" for name, value in own.items()) or "no settings of its own"
+
+
+def _teacher_line(plan: Plan) -> str:
+    if plan.teacher is None:
+        return "not needed"
+    used = "" if plan.method.needs else " (the student's donor; the loss does not use it)"
+    why = f" ({plan.teacher.reason})" if plan.teacher.reason else ""
+    fixed = f", seed {plan.config.teacher.seed}" if plan.teacher.order is None else ""
+    return (
+        f"{plan.teacher.checkpoint.source}, {plan.teacher.status}{why}{fixed}, {plan.teacher_parameters:,} parameters, "
+        f"fingerprint {plan.teacher.key[:12]}{used}"
+    )
+
+
+def _student_line(plan: Plan) -> str:
+    return f"{plan.student.made_of}, {plan.student.parameters:,} parameters"

@@ -1,0 +1,229 @@
+"""A little world for tests of the command line: a tiny checkpoint, GLUE files, a cache, and ``kdlab`` run in-process."""
+
+import contextlib
+import io
+import json
+import random
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, BertConfig, BertTokenizer, set_seed
+
+from kdlab.cli import main
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+SUBJECTS = ("man", "woman", "dog", "cat", "child", "bird", "horse", "nurse")
+VERBS = ("sleeps", "runs", "sings", "eats", "swims", "waits", "laughs", "falls")
+NLI = ("entailment", "neutral", "contradiction")
+RTE = ("entailment", "not_entailment")
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "a", "not", ".", *SUBJECTS, *VERBS)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command ended with."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def sentence(self) -> str:
+        """The one sentence of a refused command."""
+        assert self.code == 2, f"exit code {self.code}\n{self.out}\n{self.err}"
+        lines = [line for line in self.err.splitlines() if not line.startswith("kdlab: warning: ")]
+        assert len(lines) == 1, f"one line is expected, not\n{self.err}"
+        assert lines[0].startswith("kdlab: error: ")
+        assert "Traceback" not in self.err
+        return lines[0].removeprefix("kdlab: error: ")
+
+    def field(self, name: str) -> str:
+        """A line of the plan."""
+        return next(line.split(name, 1)[1].strip() for line in self.out.splitlines() if line.startswith(f"  {name} "))
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Folders of a session, and the command."""
+
+    root: Path
+
+    @property
+    def teacher(self) -> Path:
+        """A BERT of 3 layers and width 16 without a head."""
+        return self.root / "teacher"
+
+    @property
+    def data(self) -> Path:
+        """RTE, SST-2, STS-B, MNLI and AX in the GLUE layout."""
+        return self.root / "glue"
+
+    @property
+    def cache(self) -> Path:
+        """kdlab's cache; tests that look into a cache take their own."""
+        return self.root / "cache"
+
+    def run(self, *words: object, env: dict[str, str | None] | None = None) -> Outcome:
+        """``kdlab WORDS`` in this process, off the network, on one thread."""
+        out, err, threads = io.StringIO(), io.StringIO(), torch.get_num_threads()
+        with pytest.MonkeyPatch.context() as patch:
+            keep_offline_flags(patch)
+            settings = {**OFFLINE, "KDLAB_CACHE": str(self.cache), "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+            for name, value in {**settings, **(env or {})}.items():
+                if value is None:
+                    patch.delenv(name, raising=False)
+                else:
+                    patch.setenv(name, value)
+            torch.set_num_threads(1)
+            try:
+                with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                    code = main([str(word) for word in words])
+            finally:
+                torch.set_num_threads(threads)
+        return Outcome(code, out.getvalue(), err.getvalue())
+
+    def words(self, out: Path, *more: object, method: str = "kd", task: str = "rte") -> list[object]:
+        """The command line of a small run; later words go over earlier ones."""
+        return [
+            *("run", "--method", method, "--task", task, "--data-dir", self.data, "--teacher", self.teacher),
+            *("--student", "layers:bottom:1", "--out", out, "--accelerator", "cpu", "--precision", "32"),
+            *("teacher.epochs=1", "training.epochs=1", "training.batch_size=16", "teacher.batch_size=16"),
+            *("teacher.learning_rate=1e-3", "training.learning_rate=1e-3", "training.log_every=1", *more),
+        ]
+
+    def train(self, out: Path, *more: object, method: str = "kd", task: str = "rte") -> list[Path]:
+        """A small run that must succeed; returns the folders of the records in it, by seed."""
+        done = self.run(*self.words(out, *more, method=method, task=task))
+        assert done.code == 0, done.err
+        return sorted((path.parent for path in out.glob("*/metrics.json")), key=lambda path: metrics(path)["seed"])
+
+
+def keep_offline_flags(patch: pytest.MonkeyPatch) -> None:
+    """Puts the libraries' offline flags back at the end: going offline changes them for the whole process."""
+    for module, name in (
+        ("huggingface_hub.constants", "HF_HUB_OFFLINE"),
+        ("datasets.config", "HF_HUB_OFFLINE"),
+        ("datasets.config", "HF_DATASETS_OFFLINE"),
+    ):
+        if hasattr(sys.modules.get(module), name):
+            patch.setattr(sys.modules[module], name, getattr(sys.modules[module], name))
+
+
+def metrics(folder: Path) -> dict:
+    """The figures of a record."""
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def predictions(folder: Path, split: str) -> list[dict]:
+    """The lines of a predictions file."""
+    return [json.loads(line) for line in (folder / "predictions" / f"{split}.jsonl").read_text().splitlines()]
+
+
+def write_checkpoint(
+    folder: Path,
+    words: tuple[str, ...] = WORDS,
+    layers: int = 3,
+    labels: tuple[str, ...] | None = None,
+    seed: int = 0,
+) -> Path:
+    """A BERT of width 16 with a word-piece tokenizer; with a head where labels are given."""
+    names = labels or ("LABEL_0", "LABEL_1")
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=48,
+        id2label=dict(enumerate(names)),
+        label2id={name: i for i, name in enumerate(names)},
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = AutoModelForSequenceClassification.from_config(config)
+        torch.nn.init.normal_(model.classifier.weight)
+    (model if labels else model.bert).save_pretrained(folder)
+    BertTokenizer(vocab={word: i for i, word in enumerate(words)}).save_pretrained(folder)
+    return folder
+
+
+def write_tsv(path: Path, rows: list[list[object]]) -> Path:
+    """A file in GLUE's way: tabs, no quotes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def pairs(n: int, labels: tuple[str, ...], seed: int = 0) -> list[tuple[str, str, str]]:
+    """Premises, hypotheses and labels in turn."""
+    draw = random.Random(seed)
+    found = []
+    for i in range(n):
+        who, does = draw.choice(SUBJECTS), draw.choice(VERBS)
+        second = (
+            f"a {who} {does} .",
+            f"a {draw.choice(SUBJECTS)} {draw.choice(VERBS)} .",
+            f"the {who} not {does} .",
+        )
+        found.append((f"the {who} {does} .", second[i % len(labels)], labels[i % len(labels)]))
+    return found
+
+
+def write_rte(folder: Path, train: int = 64, dev: int = 24, test: int = 10) -> Path:
+    """RTE's files."""
+    header = ["index", "sentence1", "sentence2"]
+    for name, n, seed in (("train", train, 1), ("dev", dev, 2)):
+        rows = [[i, *row] for i, row in enumerate(pairs(n, RTE, seed))]
+        write_tsv(folder / f"{name}.tsv", [[*header, "label"], *rows])
+    write_tsv(folder / "test.tsv", [header, *([i, *row[:2]] for i, row in enumerate(pairs(test, RTE, 3)))])
+    return folder
+
+
+def _write_sst2(folder: Path) -> None:
+    for name, n, seed in (("train", 40, 1), ("dev", 16, 2)):
+        rows = [[row[0], i % 2] for i, row in enumerate(pairs(n, RTE, seed))]
+        write_tsv(folder / f"{name}.tsv", [["sentence", "label"], *rows])
+    rows = [[i, row[0]] for i, row in enumerate(pairs(9, RTE, 3))]
+    write_tsv(folder / "test.tsv", [["index", "sentence"], *rows])
+
+
+def _write_stsb(folder: Path) -> None:
+    header = ["index", "genre", "sentence1", "sentence2"]
+    for name, n, seed in (("train", 40, 1), ("dev", 16, 2)):
+        rows = [[i, "g", row[0], row[1], f"{(i * 7 % 26) / 5:.3f}"] for i, row in enumerate(pairs(n, RTE, seed))]
+        write_tsv(folder / f"{name}.tsv", [[*header, "score"], *rows])
+    rows = [[i, "g", row[0], row[1]] for i, row in enumerate(pairs(11, RTE, 3))]
+    write_tsv(folder / "test.tsv", [header, *rows])
+
+
+def _write_mnli(folder: Path) -> None:
+    header = ["index", "sentence1", "sentence2"]
+    for name, n, seed in (("train", 48, 1), ("dev_matched", 15, 2), ("dev_mismatched", 18, 4)):
+        rows = [[i, *row] for i, row in enumerate(pairs(n, NLI, seed))]
+        write_tsv(folder / f"{name}.tsv", [[*header, "gold_label"], *rows])
+    for name, n in (("test_matched", 7), ("test_mismatched", 8)):
+        write_tsv(folder / f"{name}.tsv", [header, *([i, *row[:2]] for i, row in enumerate(pairs(n, NLI, n)))])
+
+
+def write_glue(root: Path) -> Path:
+    """RTE, SST-2, STS-B, MNLI and AX in the GLUE layout."""
+    write_rte(root / "RTE")
+    _write_sst2(root / "SST-2")
+    _write_stsb(root / "STS-B")
+    _write_mnli(root / "MNLI")
+    rows = [[i, *row[:2]] for i, row in enumerate(pairs(6, NLI, 9))]
+    write_tsv(root / "diagnostic" / "diagnostic.tsv", [["index", "sentence1", "sentence2"], *rows])
+    return root
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """The world, made once."""
+    made = Lab(tmp_path_factory.mktemp("lab"))
+    write_checkpoint(made.teacher)
+    write_glue(made.data)
+    return made
