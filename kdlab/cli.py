@@ -69,7 +69,7 @@ def _parsers() -> tuple[_Parser, _Parser]:
 
 
 def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> dict[str, Any]:
-    """Dotted settings: the YAML file's, then flags and key=value words, the last word winning."""
+    """Dotted settings: the YAML file's, over them the flags', over them the key=value words."""
     from kdlab.config import parse_override, read_file
 
     settings = read_file(Path(arguments.config).expanduser()) if arguments.config else {}
@@ -81,6 +81,8 @@ def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Pars
     if arguments.fresh:
         settings["fresh"] = True
     for word in extra:
+        if word.startswith("--") and "." in word and "=" not in word:
+            raise KdlabError(f"A setting is written {word}=VALUE, with '=' and no space.")
         if word.startswith("-") and "=" not in word:
             raise nearest(word, [o for a in parser._actions for o in a.option_strings], "flag")
         key, value = parse_override(word)

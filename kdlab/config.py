@@ -6,6 +6,9 @@ and ``key=value`` words of the command line.
 
 from __future__ import annotations
 
+import inspect
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +23,10 @@ from kdlab.methods.base import DistillModule, MethodConfig, TrainingConfig
 
 PROFILES = ("auto", "paper", "embedded")
 LOGGERS = ("csv", "wandb", "tensorboard")
+_LARGEST = 2**31 - 1  # of any number: beyond it seeds and sizes overflow inside the libraries
+_MOST_SEEDS = 1000
+# PyYAML lets the plain errors of its constructors through: a date of month 13, an alias inside itself
+_YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
 
 
 @dataclass
@@ -127,18 +134,23 @@ def read_file(path: Path) -> dict[str, Any]:
         KdlabError: Missing, not UTF-8, not YAML or not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
-        raise KdlabError(f"The configuration {path} can't be read: {e}.") from e
-    except yaml.YAMLError as e:
+        text = path.read_text(encoding="utf-8")
+    except OSError as e:
+        raise KdlabError(f"The configuration {path} can't be read: {e.strerror}.") from e
+    except UnicodeDecodeError as e:
+        line = e.object.count(b"\n", 0, e.start) + 1
+        raise KdlabError(f"{path}:{line}: byte 0x{e.object[e.start]:02x} is not UTF-8: save the file as UTF-8.") from e
+    try:
+        content = yaml.safe_load(text)
+        if isinstance(content, dict):
+            return flatten(content)
+    except _YAML_ERRORS as e:
         mark = getattr(e, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise KdlabError(f"{path}{line} is no YAML: {getattr(e, 'problem', None) or e}.") from e
+        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
+        raise KdlabError(f"{where} is no YAML: {getattr(e, 'problem', None) or e}.") from e
     if content is None:
         return {}
-    if not isinstance(content, dict):
-        raise KdlabError(f"{path} must hold settings as 'key: value', not a {type(content).__name__}.")
-    return flatten(content)
+    raise KdlabError(f"{path} must hold settings as 'key: value', not a {type(content).__name__}.")
 
 
 def flatten(content: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
@@ -163,7 +175,7 @@ def parse_override(word: str) -> tuple[str, Any]:
         raise KdlabError(f"'{word}' is neither a flag nor key=value: see kdlab run --help.")
     try:
         return key, yaml.safe_load(text) if text else ""
-    except yaml.YAMLError as e:
+    except _YAML_ERRORS as e:
         raise KdlabError(f"The value of '{word}' can't be read: put quotes around it.") from e
 
 
@@ -178,8 +190,12 @@ def resolve(method: type[DistillModule], presets: tuple[str, ...], overrides: Ma
     Raises:
         KdlabError: Unknown key, wrong type, or a value out of range.
     """
+    _check_method(method)
     tree = OmegaConf.create({f.name: _node(f.name) for f in fields(RunConfig)})
-    tree[method.name] = OmegaConf.structured(method.Config)
+    try:
+        tree[method.name] = OmegaConf.structured(method.Config)
+    except OmegaConfBaseException as e:
+        raise KdlabError(f"A field of {method.__name__}.Config is no setting: {str(e).splitlines()[0]}.") from e
     OmegaConf.set_struct(tree, True)
     known = list(flatten(_container(tree)))
     for name in ("*", *presets):
@@ -188,13 +204,41 @@ def resolve(method: type[DistillModule], presets: tuple[str, ...], overrides: Ma
                 _set(tree, key, value, known)
     for key, value in overrides.items():
         _set(tree, key, value, known)
+    for key in sorted(OmegaConf.missing_keys(tree)):
+        raise KdlabError(f"'{key}' has no default: give {key}=VALUE.")
     plain = _container(tree)
+    _check_values(plain, method.name)
     own = OmegaConf.to_object(tree[method.name])
     run = _to_run(tree)
     if isinstance(own, MethodConfig):
         own.validate()
     _check(run)
     return Resolved(run, own, plain)
+
+
+def _check_method(method: type[DistillModule]) -> None:
+    """A method's name is its section beside the settings of every run, and its ``Config`` says what is in it."""
+    if method is DistillModule:
+        raise KdlabError("DistillModule itself is no method: give a subclass that overrides compute_loss.")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", method.name):
+        raise KdlabError(f"The method's name '{method.name}' must be letters, digits, '_' and '-', a letter first.")
+    if method.name in {f.name for f in fields(RunConfig)}:
+        raise KdlabError(f"A method can't be named '{method.name}', a setting of every run: change its `name`.")
+    own = method.Config
+    bare = bool(inspect.get_annotations(own)) and "__dataclass_fields__" not in vars(own)
+    if not issubclass(own, MethodConfig) or bare:
+        raise KdlabError(f"{method.__name__}.Config must be a dataclass (@dataclass) derived from MethodConfig.")
+
+
+def _check_values(plain: dict[str, Any], section: str) -> None:
+    """What no setting may be, a method's own included."""
+    for key, value in flatten(plain).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise KdlabError(f"{key}={value}: it must be a finite number.")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise KdlabError(f"{key}={value}: no number here goes beyond {_LARGEST}.")
+        if value == "" and not key.startswith(f"{section}."):
+            raise KdlabError(f"'{key}' is empty: give it a value, or leave it out.")
 
 
 def _node(name: str) -> Any:
@@ -225,6 +269,8 @@ def _set(tree: DictConfig, key: str, value: Any, known: list[str]) -> None:
         default = OmegaConf.to_container(tree, resolve=True)
         for part in key.split("."):
             default = default[part]  # type: ignore[index, call-overload]
+        if isinstance(default, list):
+            reason = "it is a list"
         raise KdlabError(f"{key}={value} has the wrong type: {reason}; the default is {default!r}.") from e
 
 
@@ -234,8 +280,10 @@ def _check(run: RunConfig) -> None:
     _one_of("data.selection", run.data.selection, ("holdout", "dev"))
     for name in run.logger:
         _one_of("logger", name, LOGGERS)
-    _at_least("seeds", run.seeds, 1)
-    _at_least("seed", run.seed, 0)
+    if not 1 <= run.seeds <= _MOST_SEEDS:
+        raise KdlabError(f"seeds={run.seeds}: it says how many, 1 to {_MOST_SEEDS}; --seed says which.")
+    for key, seed in (("seed", run.seed), ("teacher.seed", run.teacher.seed), ("data.split_seed", run.data.split_seed)):
+        _at_least(key, seed, 0)
     if not 0 < run.data.holdout < 0.9:
         raise KdlabError(f"data.holdout={run.data.holdout}: it is the fraction of train held out, between 0 and 0.9.")
     if run.data.max_length is not None:

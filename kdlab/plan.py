@@ -164,6 +164,8 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     max_length = _max_length(run.data.max_length, [c.config for c in (base_checkpoint, donor) if c], task)
     teacher, parameters = None, 0
     if base_checkpoint is not None:
+        parameters = _count(base_checkpoint, labelled_config(base_checkpoint.config, spec.labels))
+        outputs = len(base_checkpoint.head_labels)
         teacher = plan_teacher(
             base_checkpoint,
             spec,
@@ -175,7 +177,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
             hardware.precision,
             cache,
         )
-        parameters = count_parameters(labelled_config(base_checkpoint.config, spec.labels))
+        _check_labels(teacher, run.teacher.labels, outputs, spec)
     return Plan(
         settings=settings,
         method=method,
@@ -224,11 +226,12 @@ def _donor(spec: StudentSpec, hub: Hub) -> Checkpoint | None:
 
 def _check_vocabularies(teacher: Checkpoint | None, donor: Checkpoint | None) -> None:
     """One tokenised input feeds both networks, so their vocabularies must be one."""
+    vocabularies = [c.tokenizer.get_vocab() for c in (teacher, donor) if c is not None]
     if teacher is None or donor is None:
         return
-    ours, theirs = teacher.tokenizer.get_vocab(), donor.tokenizer.get_vocab()
+    ours, theirs = vocabularies
     if ours != theirs:
-        odd = next((w for w, i in ours.items() if theirs.get(w) != i), "")
+        odd = next(word for word in [*ours, *theirs] if ours.get(word) != theirs.get(word))
         raise KdlabError(
             f"Teacher {teacher.source} ({len(ours)} tokens) and student {donor.source} ({len(theirs)} tokens) have "
             f"different vocabularies (for one, '{odd}'): both read the same ids, so take a pair with one vocabulary."
@@ -245,7 +248,26 @@ def _plan_student(
     layers = None if spec.checkpoint else select_layers(spec, int(config.num_hidden_layers))
     if layers is not None:
         config = shallow_config(config, layers)
-    return StudentPlan(spec, donor, layers, config, count_parameters(config))
+    return StudentPlan(spec, donor, layers, config, _count(origin, config))
+
+
+def _count(checkpoint: Checkpoint, config: Any) -> int:
+    """Number of weights of a checkpoint's architecture, which its configuration must be able to build."""
+    try:
+        return count_parameters(config)
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as e:
+        raise KdlabError(f"{checkpoint.folder}/config.json describes no encoder that can be built: {e}.") from e
+
+
+def _check_labels(teacher: TeacherPlan, labels: list[str] | None, outputs: int, spec: TaskSpec) -> None:
+    """Whether ``teacher.labels`` names the task's labels, one for each output of the head."""
+    if labels is None or not teacher.checkpoint.has_head:
+        return
+    if teacher.order is None or len(labels) != outputs:
+        raise KdlabError(
+            f"teacher.labels={labels} doesn't fit: the head of {teacher.checkpoint.source} has {outputs} outputs, and "
+            f"the labels of {spec.name} are {', '.join(spec.labels) or 'none, for it is scored'}."
+        )
 
 
 def _max_length(asked: int | None, configs: list[Any], task: TaskData) -> int:

@@ -84,9 +84,11 @@ def resolve_hardware(accelerator: str, devices: int, precision: str) -> Hardware
         )
     if chosen == "auto":
         chosen = "gpu" if torch.cuda.is_available() else "cpu"
-    there = torch.cuda.device_count() if chosen == "gpu" else 1
-    if devices < 1 or devices > there:
-        raise KdlabError(f"--devices {devices}: there {'is' if there == 1 else 'are'} {there} of kind '{chosen}' here.")
+    if devices != 1:
+        raise KdlabError(
+            f"--devices {devices}: one run takes one device; give each GPU a run of its own (seeds, tasks, sweep agents) "
+            "with CUDA_VISIBLE_DEVICES, on one cache."
+        )
     exact = PRECISIONS[precision]
     if exact == "auto":
         exact = "bf16-mixed" if chosen == "gpu" and torch.cuda.is_bf16_supported() else "32-true"

@@ -239,7 +239,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=Settings.lr)
     parser.add_argument("--epochs", type=int, default=Settings.epochs)
     parser.add_argument("--student-layers", type=int, default=Settings.student_layers)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     settings = Settings(lr=arguments.lr, epochs=arguments.epochs, student_layers=arguments.student_layers)

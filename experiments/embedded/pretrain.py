@@ -11,13 +11,14 @@ import argparse
 import math
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F
-from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, BertForPreTraining, BertTokenizerFast
 
-from kdlab.data.embedded import VERSION, generate, pretraining_text
+from kdlab.data.embedded import VERSION, generate, pretraining_pairs, pretraining_text
 from kdlab.data.tasks import TASKS
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -96,19 +97,33 @@ def mask_tokens(
     return torch.where(chosen & (fate >= 0.8) & (fate < 0.9), other, changed), chosen
 
 
-def masked_loss(
-    model: BertForMaskedLM,
-    ids: torch.Tensor,
-    types: torch.Tensor,
-    rates: tuple[float, float],
-    generator: torch.Generator,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy and accuracy at the chosen tokens; the vocabulary's scores are computed for those alone."""
-    changed, chosen = mask_tokens(ids, types, rates, generator, model.config.vocab_size)
-    hidden = model.bert(input_ids=changed, token_type_ids=types, attention_mask=(ids != PAD).long())[0]  # (B, T, D)
-    scores = model.cls(hidden[chosen])  # (M, V)
-    loss = F.cross_entropy(scores, ids[chosen])
-    return loss, (scores.argmax(1) == ids[chosen]).float().mean()
+@dataclass
+class Rows:
+    """Encoded lines: token ids, token types, and 1 for a related pair, 0 for another, -1 for text to mask."""
+
+    ids: list[list[int]]
+    types: list[list[int]]
+    related: list[int]
+
+
+def losses(
+    model: BertForPreTraining, rows: Rows, chosen: list[int], rates: tuple[float, float], generator: torch.Generator
+) -> tuple[torch.Tensor, tuple[float, float]]:
+    """Cross-entropy at masked tokens of the text plus that of the pairs' relation, and both accuracies."""
+    ids, types = padded([rows.ids[i] for i in chosen]), padded([rows.types[i] for i in chosen])
+    related = torch.tensor([rows.related[i] for i in chosen])
+    text = related < 0
+    changed, masked = mask_tokens(ids, types, rates, generator, model.config.vocab_size)
+    masked &= text[:, None]
+    changed = torch.where(text[:, None], changed, ids)
+    hidden, pooled = model.bert(input_ids=changed, token_type_ids=types, attention_mask=(ids != PAD).long())[:2]
+    scores = model.cls.predictions(hidden[masked])  # (M, V): scores are computed for masked tokens alone
+    answers = model.cls.seq_relationship(pooled[~text])  # (P, 2)
+    words = F.cross_entropy(scores, ids[masked], reduction="sum") / max(1, int(masked.sum()))
+    pairs = F.cross_entropy(answers, related[~text], reduction="sum") / max(1, int((~text).sum()))
+    right = (scores.argmax(1) == ids[masked]).float().mean().item()
+    told = (answers.argmax(1) == related[~text]).float().mean().item() if bool((~text).any()) else 0.5
+    return words + pairs, (right, told)
 
 
 def batches(lengths: list[int], size: int, generator: torch.Generator) -> list[list[int]]:
@@ -120,7 +135,9 @@ def batches(lengths: list[int], size: int, generator: torch.Generator) -> list[l
 
 
 @torch.no_grad()
-def masked_accuracy(model: BertForMaskedLM, tokenizer: BertTokenizerFast, lines: list[str], seed: int = 0) -> float:
+def masked_accuracy(
+    model: BertForMaskedLM | BertForPreTraining, tokenizer: BertTokenizerFast, lines: list[str], seed: int = 0
+) -> float:
     """Share of masked tokens (15 %) that the model gets right, over all lines."""
     ids, types = encode(tokenizer, lines)
     generator = torch.Generator().manual_seed(seed)
@@ -132,9 +149,35 @@ def masked_accuracy(model: BertForMaskedLM, tokenizer: BertTokenizerFast, lines:
         changed, chosen = mask_tokens(batch, kinds, (0.15, 0.15), generator, model.config.vocab_size)
         mask = (batch != PAD).long()
         hidden = model.bert(input_ids=changed, token_type_ids=kinds, attention_mask=mask)[0]
-        right += float((model.cls(hidden[chosen]).argmax(1) == batch[chosen]).sum())
+        right += float((model.cls.predictions(hidden[chosen]).argmax(1) == batch[chosen]).sum())
         total += float(chosen.sum())
     return right / total
+
+
+def make_rows(tokenizer: BertTokenizerFast, lines: list[str], pairs: list[tuple[str, bool]]) -> Rows:
+    """Text and pairs as one pool."""
+    ids, types = encode(tokenizer, [*lines, *(line for line, _ in pairs)])
+    return Rows(ids, types, [-1] * len(lines) + [int(related) for _, related in pairs])
+
+
+def new_model(arguments: argparse.Namespace, size: int) -> BertForPreTraining:
+    """An untrained BERT; its configuration keeps the usual dropout for fine-tuning."""
+    config = BertConfig(
+        vocab_size=size,
+        hidden_size=arguments.width,
+        num_hidden_layers=arguments.layers,
+        num_attention_heads=arguments.heads,
+        intermediate_size=arguments.intermediate,
+        max_position_embeddings=128,
+        pad_token_id=PAD,
+    )
+    model = BertForPreTraining(config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = arguments.dropout
+        if hasattr(module, "dropout_prob"):
+            module.dropout_prob = arguments.dropout
+    return model
 
 
 def pretrain(arguments: argparse.Namespace) -> None:
@@ -142,27 +185,13 @@ def pretrain(arguments: argparse.Namespace) -> None:
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
     started = time.monotonic()
-    lines = pretraining_text(arguments.seed)
+    lines, pairs = pretraining_text(arguments.seed), pretraining_pairs(arguments.seed)
     held, lines = lines[-1000:], lines[:-1000]
     vocab = vocabulary(corpus_lines(arguments.seed) + lines)
     tokenizer = BertTokenizerFast(vocab=vocab, do_lower_case=True, model_max_length=128)
-    config = BertConfig(
-        vocab_size=len(vocab),
-        hidden_size=arguments.width,
-        num_hidden_layers=arguments.layers,
-        num_attention_heads=arguments.heads,
-        intermediate_size=arguments.intermediate,
-        max_position_embeddings=128,
-        hidden_dropout_prob=0.1,
-        attention_probs_dropout_prob=0.1,
-        pad_token_id=PAD,
-    )
-    model = BertForMaskedLM(config)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = arguments.dropout
-    ids, types = encode(tokenizer, lines)
-    print(f"{len(lines)} lines, {sum(map(len, ids))} tokens, {len(vocab)} words, {model.num_parameters()} parameters")
+    model = new_model(arguments, len(vocab))
+    rows = make_rows(tokenizer, lines, pairs)
+    print(f"{len(rows.ids)} rows, {len(vocab)} pieces, {model.num_parameters()} parameters", flush=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     warm = arguments.steps // 20
 
@@ -173,39 +202,39 @@ def pretrain(arguments: argparse.Namespace) -> None:
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     generator = torch.Generator().manual_seed(arguments.seed)
-    step, losses, accuracies, plan = 0, 0.0, 0.0, batches(list(map(len, ids)), arguments.batch, generator)
+    lengths = list(map(len, rows.ids))
+    plan: list[list[int]] = []
+    window: list[tuple[float, float, float]] = []
     model.train()
-    while step < arguments.steps:
-        plan = plan or batches(list(map(len, ids)), arguments.batch, generator)
-        rows = plan.pop()
-        rates = (arguments.first_rate, arguments.second_rate)
-        loss, accuracy = masked_loss(
-            model, padded([ids[i] for i in rows]), padded([types[i] for i in rows]), rates, generator
-        )
+    for step in range(1, arguments.steps + 1):
+        plan = plan or batches(lengths, arguments.batch, generator)
+        loss, (right, told) = losses(model, rows, plan.pop(), (arguments.first_rate, arguments.second_rate), generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         scheduler.step()
-        step, losses, accuracies = step + 1, losses + loss.item(), accuracies + accuracy.item()
+        window.append((loss.item(), right, told))
         if step % 200 == 0:
+            means = [sum(column) / len(window) for column in zip(*window, strict=True)]
             minutes = (time.monotonic() - started) / 60
             print(
-                f"step {step}: loss {losses / 200:.3f}, accuracy {accuracies / 200:.3f}, {minutes:.1f} min", flush=True
+                f"step {step}: loss {means[0]:.3f}, masked {means[1]:.3f}, pairs {means[2]:.3f}, {minutes:.1f} min",
+                flush=True,
             )
-            losses = accuracies = 0.0
-        if step % 2000 == 0 or step == arguments.steps:
+            window = []
+        if step % 1000 == 0 or step == arguments.steps:
             save(model, tokenizer, arguments, step, masked_accuracy(model, tokenizer, held))
             model.train()
 
 
 def save(
-    model: BertForMaskedLM, tokenizer: BertTokenizerFast, arguments: argparse.Namespace, step: int, accuracy: float
+    model: BertForPreTraining, tokenizer: BertTokenizerFast, arguments: argparse.Namespace, step: int, accuracy: float
 ) -> None:
     """Write weights in float16, configuration, tokenizer and card."""
     folder: Path = arguments.out
     folder.mkdir(parents=True, exist_ok=True)
-    half = BertForMaskedLM(model.config)
+    half = BertForPreTraining(model.config)
     half.load_state_dict(model.state_dict())
     half.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -224,7 +253,7 @@ def save(
         "accuracy": f"{accuracy:.3f}",
         "command": "python experiments/embedded/pretrain.py --out kdlab/models/embedded",
     }
-    card = CARD.read_text(encoding="utf-8")
+    card: str = arguments.card
     for name, value in facts.items():
         card = card.replace(f"{{{name}}}", str(value))
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -235,19 +264,21 @@ def main() -> None:
     """Read the command line and pretrain."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--intermediate", type=int, default=512)
-    parser.add_argument("--steps", type=int, default=8000)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--dropout", type=float, default=0.0, help="while pretraining; fine-tuning uses 0.1")
     parser.add_argument("--first-rate", type=float, default=0.15, help="share of masked tokens, first sentence")
     parser.add_argument("--second-rate", type=float, default=0.25, help="share of masked tokens, second sentence")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    pretrain(parser.parse_args())
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    arguments.card = CARD.read_text(encoding="utf-8")
+    pretrain(arguments)
 
 
 if __name__ == "__main__":

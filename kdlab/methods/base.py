@@ -181,16 +181,17 @@ class DistillModule(LightningModule):
         optimizer = optimizers[at]
         self.toggle_optimizer(optimizer)
         self.manual_backward(loss)
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        if scaler is not None:
-            scaler.unscale_(optimizer.optimizer)
-        self._clip(optimizer.optimizer)
-        optimizer.step()
+        optimizer.step()  # clips in on_before_optimizer_step, where a gradient scaler has unscaled
         optimizer.zero_grad()
         self.untoggle_optimizer(optimizer)
         schedules[at].step()
         if player == "student":
             self.student_step += 1
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """Clips a player that is stepped by hand; the Trainer asks for the only player's clipping below."""
+        if not self.automatic_optimization:
+            self._clip(optimizer)
 
     def configure_gradient_clipping(
         self,
@@ -210,8 +211,11 @@ class DistillModule(LightningModule):
         """Counts student steps and writes the window's means to the loggers."""
         if self.automatic_optimization:
             self.student_step = self.global_step
+        last = 0 <= self.training_config.max_steps <= self.student_step
+        if last:
+            self.trainer.should_stop = True  # the Trainer's own max_steps would end the epoch without validation
         due = self.training_config.log_every * self.training_config.accumulate
-        if self._window_steps >= due or batch_idx + 1 == self.trainer.num_training_batches:
+        if last or self._window_steps >= due or batch_idx + 1 == self.trainer.num_training_batches:
             self._write_window()
 
     def record_terms(self, terms: dict[str, Tensor]) -> None:

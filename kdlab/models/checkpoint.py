@@ -18,6 +18,7 @@ from kdlab.models.encoder import TextEncoder, get_family
 EMBEDDED = "embedded"
 _WEIGHTS = ("*.safetensors", "config.json")
 _TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json")
+_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _HEADS = ("classifier.weight", "classifier.out_proj.weight")
 
 
@@ -40,8 +41,8 @@ class Checkpoint:
 
         try:
             config = AutoConfig.from_pretrained(self.folder, local_files_only=True)
-        except (OSError, ValueError, KeyError) as e:
-            raise KdlabError(f"{self.folder}/config.json is no Hugging Face configuration: {_first_line(e)}") from e
+        except Exception as e:  # whatever the library makes of a file that anybody may have written
+            raise KdlabError(f"{self.folder}/config.json is no Hugging Face configuration: {_first_line(e)}.") from e
         get_family(config.model_type, str(self.folder))
         return config
 
@@ -62,8 +63,8 @@ class Checkpoint:
 
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-        except (OSError, ValueError, KeyError) as e:
-            raise KdlabError(f"{self.folder} has no tokenizer that loads: {_first_line(e)}") from e
+        except Exception as e:  # the tokenizers library raises nothing more special
+            raise KdlabError(f"{self.folder} has no tokenizer that loads: {_first_line(e)}.") from e
         if not tokenizer.is_fast or len(tokenizer) < 6:
             raise KdlabError(f"{self.folder} has no vocabulary: give a folder with tokenizer.json or vocab.txt.")
         return tokenizer
@@ -73,16 +74,15 @@ class Checkpoint:
         """Names of the tensors in the checkpoint, read from the file headers alone."""
         from safetensors import SafetensorError, safe_open
 
-        index = self.folder / "model.safetensors.index.json"
-        if index.is_file():
-            return frozenset(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+        index = self.folder / _INDEX
         try:
-            with safe_open(self.folder / "model.safetensors", framework="pt") as f:
+            if index.is_file():
+                return frozenset(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+            with safe_open(self.folder / _SINGLE, framework="pt") as f:
                 return frozenset(f.keys())
-        except (OSError, SafetensorError) as e:
-            raise KdlabError(
-                f"{self.folder}/model.safetensors can't be read ({_first_line(e)}): the file is damaged."
-            ) from e
+        except (OSError, ValueError, LookupError, TypeError, SafetensorError) as e:
+            file = index if index.is_file() else self.folder / _SINGLE
+            raise KdlabError(f"{file} can't be read ({_first_line(e)}): the file is damaged.") from e
 
     @property
     def has_head(self) -> bool:
@@ -111,7 +111,7 @@ def resolve_checkpoint(source: str, offline: bool) -> Checkpoint:
     if source == EMBEDDED:
         return _checked(Checkpoint(Path(__file__).parent / "embedded", source))
     folder = Path(source).expanduser()
-    if folder.is_dir():
+    if source and folder.is_dir():
         return _checked(Checkpoint(folder, source))
     if source.count("/") > 1 or source.startswith((".", "/", "~")) or not source:
         raise KdlabError(
@@ -122,7 +122,7 @@ def resolve_checkpoint(source: str, offline: bool) -> Checkpoint:
 
 def _from_hub(name: str, offline: bool) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(
@@ -133,8 +133,12 @@ def _from_hub(name: str, offline: bool) -> Path:
             f"'{name}' is neither a folder nor in the hub's cache, and the hub can't be reached: "
             "give a Hugging Face folder, connect once, or use --profile embedded."
         ) from e
+    except HFValidationError as e:
+        raise KdlabError(
+            f"'{name}' is neither a folder nor a name on the hub (and layers are written [DONOR:]layers:bottom:3)."
+        ) from e
     except (HfHubHTTPError, OSError, ValueError) as e:
-        raise KdlabError(f"'{name}' can't be had from the hub: {_first_line(e)}") from e
+        raise KdlabError(f"'{name}' can't be had from the hub: {_first_line(e)}.") from e
 
 
 def cached_on_disk(source: str) -> bool:
@@ -152,9 +156,9 @@ def _checked(checkpoint: Checkpoint) -> Checkpoint:
     folder = checkpoint.folder
     if not (folder / "config.json").is_file():
         raise KdlabError(f"{folder} has no config.json: give a Hugging Face folder (config, safetensors, tokenizer).")
-    if not any(folder.glob("*.safetensors")):
+    if not ((folder / _SINGLE).is_file() or (folder / _INDEX).is_file()):
         raise KdlabError(
-            f"{folder} has no safetensors weights (kdlab loads no pickles, which can run foreign code): "
+            f"{folder} has no {_SINGLE} (kdlab loads no pickles, which can run foreign code): "
             "convert it with transformers' save_pretrained."
         )
     return checkpoint
@@ -210,21 +214,12 @@ def load_encoder(
         seed: Draws a new head, whatever the random state was; that state is left as it was.
         config: A changed configuration (fewer layers); the checkpoint's own unless given.
     """
-    from transformers import AutoModelForSequenceClassification
-
     base = labelled_config(config or checkpoint.config, labels)
     if order is not None and len(order) != base.num_labels:
         raise ValueError("the order of labels does not fit the head")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            checkpoint.folder,
-            config=base,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            ignore_mismatched_sizes=order is None,
-        )
+        model = _load_model(checkpoint, base, order is None)
         encoder = TextEncoder(model)
         head = _head_layer(encoder)
         if order is None:
@@ -239,6 +234,31 @@ def load_encoder(
     return encoder
 
 
+def _load_model(checkpoint: Checkpoint, config: Any, new_head: bool) -> Any:
+    """The sequence classifier with every weight of the encoder from the checkpoint, none left to chance."""
+    from safetensors import SafetensorError
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            checkpoint.folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=new_head,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as e:
+        raise KdlabError(f"The weights in {checkpoint.folder} can't be loaded: {_first_line(e)}.") from e
+    names = [*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])]
+    for name in sorted(n for n in names if ".layer." in n or ".embeddings." in n):
+        raise KdlabError(
+            f"The weights in {checkpoint.folder} do not fit its config.json: {name} is missing or has another shape."
+        )
+    return model
+
+
 def _head_layer(encoder: TextEncoder) -> torch.nn.Linear:
     head = encoder.model.classifier
     return head if isinstance(head, torch.nn.Linear) else head.out_proj
@@ -249,4 +269,4 @@ def _plain(name: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".") + "."
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -8,7 +8,7 @@ methods and for tests; a number measured on them says nothing about English.
 from __future__ import annotations
 
 from kdlab.data.embedded.corpus import make_task
-from kdlab.data.embedded.pretraining import make_text
+from kdlab.data.embedded.pretraining import make_pairs, make_text
 from kdlab.data.examples import Examples
 
 VERSION = "1"
@@ -42,3 +42,16 @@ def pretraining_text(seed: int = 0) -> list[str]:
         Lines of one sentence, or of two related sentences with a tab between them.
     """
     return make_text(seed)
+
+
+def pretraining_pairs(seed: int = 0) -> list[tuple[str, bool]]:
+    """Pairs for a sentence-pair objective beside the masked one, free of held-out sentences like the text.
+
+    Args:
+        seed: Seed of the corpus.
+
+    Returns:
+        Two sentences with a tab between them, and whether the second follows from, says the same as, or answers the
+        first (or the first the second, for questions); half do.
+    """
+    return make_pairs(seed)

@@ -44,12 +44,24 @@ def polarity(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
 def _one_denied(draw: Draw, lexicon: Lexicon, fact: Fact, other: Fact, told: bool, label: str) -> str:
     """Two facts of which one is denied, so that the told (or denied) fact gets its label."""
     if label == OPEN:
-        fact, other = replace(fact, agent=other.agent), replace(other, agent=fact.agent)
+        fact, other = unheard(draw, lexicon, fact, other)
         told = draw.chance(0.5)
     elif label == NO:
         told = not told
     clauses = [clause(draw, replace(fact, positive=told)), clause(draw, replace(other, positive=not told))]
     return joined(draw, lexicon, clauses, contrast=True)
+
+
+def unheard(draw: Draw, lexicon: Lexicon, fact: Fact, other: Fact) -> tuple[Fact, Fact]:
+    """The facts so that ``fact`` is left open: the agents exchanged, or another deed or thing in its place."""
+    part = draw.below(4)
+    if part == 0:
+        return replace(fact, verb=draw.pick([v for v in lexicon.verbs if v not in (fact.verb, other.verb)])), other
+    if part == 1:
+        kinds = [k for k in lexicon.kinds if fact.thing.noun not in lexicon.kinds[k]]
+        noun = draw.pick([n for k in kinds for n in lexicon.kinds[k] if n != other.thing.noun])
+        return replace(fact, thing=replace(fact.thing, noun=noun)), other
+    return replace(fact, agent=other.agent), replace(other, agent=fact.agent)
 
 
 def job(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
@@ -93,7 +105,7 @@ def kind(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
     hypothesis = sentence(about(fact, told, general))
     premise_told, premise_general = draw.pick(_KINDS[told, general, label])
     if label == OPEN and draw.chance(0.5):
-        fact, other = replace(fact, agent=other.agent), replace(other, agent=fact.agent)
+        fact, other = unheard(draw, lexicon, fact, other)
         premise_told, premise_general = draw.chance(0.5), draw.chance(0.5)
     clauses = [about(fact, premise_told, premise_general), about(other, not premise_told, draw.chance(0.5))]
     return joined(draw, lexicon, clauses, contrast=True), hypothesis
@@ -121,7 +133,7 @@ def number(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
 
     hypothesis = sentence(counted(fact, f"{words} {how_many(bound)}"))
     if label == OPEN:
-        fact, other = replace(fact, agent=other.agent), replace(other, agent=fact.agent)
+        fact, other = unheard(draw, lexicon, fact, other)
     if label == NO or (label == OPEN and draw.chance(0.5)):
         right, wrong = wrong, right
     return joined(draw, lexicon, [counted(fact, how_many(right)), counted(other, how_many(wrong))]), hypothesis
@@ -210,7 +222,7 @@ def roles(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
     kept = replace(fact, where="", when="") if draw.chance(0.4) else fact
     hypothesis = sentence(clause(draw, kept))
     if label != YES:
-        fact, other = mixed(draw, fact, other, kept)
+        fact, other = unheard(draw, lexicon, fact, other) if draw.chance(0.4) else mixed(draw, fact, other, kept)
     return joined(draw, lexicon, [clause(draw, fact), clause(draw, other)]), hypothesis
 
 

@@ -20,6 +20,7 @@ _TURNS: dict[str, tuple[tuple[int, ...], int]] = {
     "cola": ((1,), 2),
     "wnli": ((1,), 1),
 }
+PAIRED = ("rte", "mnli", "mrpc", "qqp", "qnli", "wnli")
 
 
 def held_out(seed: int) -> set[str]:
@@ -42,10 +43,36 @@ def make_text(seed: int, lines: int = LINES) -> list[str]:
     made: list[str] = []
     while len(made) < lines:
         task = draw.pick(tasks)
-        lexicon = COUNTRY if draw.chance(0.2) else TOWN
-        row: Row = ROWS[task](draw, lexicon, draw.pick(_TURNS[task][0]))
-        if row[0] in hidden or row[1] in hidden:
-            continue
-        texts = draw.shuffled(row[:2]) if task == "mrpc" else list(row[:2])
-        made.append(PAIR.join(text for text in texts if text))
+        line = _line(draw, hidden, task, draw.pick(_TURNS[task][0]))
+        if line:
+            made.append(line)
     return made
+
+
+def make_pairs(seed: int, lines: int = LINES) -> list[tuple[str, bool]]:
+    """Pairs with a tab between the sentences, and whether they are related; half are.
+
+    No pair holds a sentence of a dev or test split of the same seed.
+    """
+    draw, hidden = Draw(f"pairs-{seed}"), held_out(seed)
+    made: list[tuple[str, bool]] = []
+    while len(made) < lines:
+        task, related = draw.pick(PAIRED), len(made) % 2 == 0
+        first = _TURNS[task][0][0]
+        turn = (
+            first
+            if related
+            else draw.pick([turn for turn in ((0, 1, 2) if task == "mnli" else (0, 1)) if turn != first])
+        )
+        line = _line(draw, hidden, task, turn)
+        if line:
+            made.append((line, related))
+    return made
+
+
+def _line(draw: Draw, hidden: set[str], task: str, turn: int) -> str:
+    """One row of a task as a line, or nothing where it is held out."""
+    row: Row = ROWS[task](draw, COUNTRY if draw.chance(0.2) else TOWN, turn)
+    if row[0] in hidden or row[1] in hidden or row[0] == row[1]:
+        return ""
+    return PAIR.join(text for text in row[:2] if text)

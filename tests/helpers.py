@@ -1,0 +1,125 @@
+"""Tiny encoders, batches, tasks and data, and the one way in which tests train a method on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.pytorch.loggers import CSVLogger
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerFast
+from transformers import BertConfig, DistilBertConfig, RobertaConfig
+
+from kdlab.console import Reporter
+from kdlab.data.examples import Examples
+from kdlab.data.glue import GLUEDataModule
+from kdlab.data.tasks import TaskSpec
+from kdlab.methods import load_method
+from kdlab.methods.base import TrainingConfig
+from kdlab.models.checkpoint import labelled_config
+from kdlab.models.encoder import TextEncoder
+from kdlab.training import Hardware, fit
+from kdlab.types import Batch, Need
+
+FAMILIES = ("bert", "roberta", "distilbert")
+CPU = Hardware("cpu", 1, "32-true")
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+WORDS = tuple(f"{c}{v}" for c in "bcdfglmnprs" for v in "aeiou")
+VOCABULARY = {word: i for i, word in enumerate((*SPECIAL, *WORDS))}  # 60
+
+PAIRS = TaskSpec(name="tiny", text="a", text_pair="b", labels=("no", "yes"), aliases={"nope": "no", "1": "yes"})
+SCORES = TaskSpec(name="scored", text="a", text_pair="b", metrics=("pearson",), score_range=(0.0, 5.0))
+
+
+def tiny_encoder(
+    family: str = "bert", layers: int = 2, hidden: int = 16, task: TaskSpec = PAIRS, seed: int = 0, dropout: float = 0.0
+) -> TextEncoder:
+    """An encoder from configuration, in eval mode, with weights wide enough that different inputs differ."""
+    torch.manual_seed(seed)
+    if family == "distilbert":
+        config = DistilBertConfig(
+            vocab_size=60, dim=hidden, n_layers=layers, n_heads=2, hidden_dim=2 * hidden, max_position_embeddings=32,
+            dropout=dropout, attention_dropout=dropout, seq_classif_dropout=dropout, initializer_range=0.3,
+        )  # fmt: skip
+    else:
+        kind = {"bert": BertConfig, "roberta": RobertaConfig}[family]
+        config = kind(
+            vocab_size=60, hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=2, pad_token_id=0,
+            intermediate_size=2 * hidden, max_position_embeddings=34, type_vocab_size=2, initializer_range=0.3,
+            hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
+        )  # fmt: skip
+    model = AutoModelForSequenceClassification.from_config(labelled_config(config, task.labels))
+    with torch.no_grad():  # as in published checkpoints, the padding's embedding is not zero
+        model.get_input_embeddings().weight[0].normal_(std=0.3)
+    return TextEncoder(model).eval()
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """A word-level tokenizer of 60 entries that writes pairs as BERT does."""
+    core = Tokenizer(models.WordLevel(VOCABULARY, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    core.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=core, **names)
+
+
+def save_checkpoint(encoder: TextEncoder, folder: Path) -> Path:
+    """The encoder and the tiny tokenizer as a Hugging Face folder."""
+    encoder.model.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def tiny_batch(lengths=(9, 4, 7, 5, 9, 6), task: TaskSpec = PAIRS, seed: int = 0, logits: bool = False) -> Batch:
+    """Pairs of these lengths, padded on the right, with token types, labels and, where asked for, teacher logits."""
+    draw = torch.Generator().manual_seed(seed)
+    size, longest = len(lengths), max(lengths)
+    ids = torch.randint(5, 60, (size, longest), generator=draw)  # (B, T)
+    mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
+    types = (torch.arange(longest) >= torch.tensor(lengths)[:, None] // 2).long() * mask
+    labels = torch.randint(0, 2, (size,), generator=draw)
+    return Batch(
+        index=torch.arange(size),
+        input_ids=ids * mask,
+        attention_mask=mask,
+        token_type_ids=types,
+        labels=labels.float() * 2.5 + 0.3 if task.regression else labels,
+        teacher_logits=torch.randn(size, task.num_outputs, generator=draw) if logits else None,
+    )
+
+
+def tiny_examples(size: int, task: TaskSpec = PAIRS, seed: int = 0) -> Examples:
+    """Pairs of 1 to 10 words a side; the label is whether they share their first letter."""
+    draw = np.random.default_rng(seed)
+    sides = [[" ".join(draw.choice(WORDS, draw.integers(1, 11))) for _ in range(size)] for _ in range(2)]
+    same = [int(a[0] == b[0]) if i % 2 else i // 2 % 2 for i, (a, b) in enumerate(zip(*sides, strict=True))]
+    labels = tuple(float(s) * 2.5 + len(a) / 40 for s, a in zip(same, sides[0], strict=True))
+    return Examples(tuple(range(size)), tuple(sides[0]), tuple(sides[1]), labels if task.regression else tuple(same))
+
+
+def tiny_data(cache, task: TaskSpec = PAIRS, train: int = 16, batch_size: int = 8, seed: int = 0) -> GLUEDataModule:
+    """A data module with a train and a dev split."""
+    splits = {"train": tiny_examples(train, task), "dev": tiny_examples(10, task, seed=1)}
+    return GLUEDataModule(task, splits, tiny_tokenizer(), "tiny", 32, batch_size, 8, "dev", seed, cache)
+
+
+def tiny_method(name: str, task: TaskSpec = PAIRS, dropout: float = 0.0, **settings):
+    """A registered method (or a class) with a 2-layer student of 16 units and, where needed, a teacher of 24."""
+    kind = load_method(name) if isinstance(name, str) else name
+    teacher = tiny_encoder(layers=3, hidden=24, task=task, seed=1, dropout=dropout)
+    needs_model = bool(kind.needs - {Need.LOGITS})
+    student = tiny_encoder(task=task, dropout=dropout)
+    return kind(kind.Config(**settings), student, teacher if needs_model else None, task)
+
+
+def train(module, data: GLUEDataModule, folder: Path, hardware: Hardware = CPU, seed: int = 0, **training):
+    """Trains through ``kdlab.training.fit`` with a CSV history; a method that takes logits gets random ones."""
+    settings = TrainingConfig(**{"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "log_every": 1, **training})
+    folder.mkdir(parents=True, exist_ok=True)
+    if Need.LOGITS in module.needs:
+        shape = (len(data.split("train")), data.task.num_outputs)
+        np.save(folder / "logits.npy", np.random.default_rng(0).normal(size=shape).astype(np.float32))
+        data.hand_out_logits(folder / "logits.npy")
+    loggers = [CSVLogger(folder, name=None, version="history")]
+    return fit(module, data, settings, hardware, folder, seed, loggers, Reporter(quiet=True), "student")

@@ -1,0 +1,190 @@
+"""Training: hardware, steps, accumulation, early ends, and which weights are left at the end."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from helpers import tiny_batch, tiny_data, tiny_method, train
+
+import kdlab.training
+from kdlab.errors import KdlabError
+from kdlab.methods.base import TrainingConfig
+from kdlab.metrics import evaluate
+from kdlab.training import count_steps, resolve_hardware, seed_all
+
+
+@pytest.mark.parametrize(
+    ("examples", "settings", "steps"),
+    [
+        (100, {"batch_size": 32, "epochs": 3}, 12),
+        (96, {"batch_size": 32, "epochs": 3}, 9),
+        (100, {"batch_size": 32, "epochs": 3, "accumulate": 2}, 12),
+        (100, {"batch_size": 32, "epochs": 3, "max_steps": 5}, 5),
+        (1, {"batch_size": 32, "epochs": 2}, 2),
+    ],
+)
+def test_steps_are_counted_as_they_are_made(examples, settings, steps):
+    training = TrainingConfig(**settings)
+    assert count_steps(examples, training, training.epochs) == steps
+
+
+@pytest.mark.parametrize(("examples", "accumulate"), [(16, 1), (15, 2), (17, 2), (12, 4)])
+def test_as_many_steps_are_made_as_were_counted(cache, tmp_path, examples, accumulate):
+    module, data = tiny_method("finetune"), tiny_data(cache, train=examples, batch_size=8 // accumulate)
+    fitted = train(module, data, tmp_path, accumulate=accumulate)
+    assert module.student_step == fitted.steps
+
+
+def test_accumulated_halves_equal_the_whole_batch(cache, tmp_path):
+    """No dropout, and every example in one step, so that the order inside it is all that differs."""
+    answers, batch = {}, tiny_batch(seed=4)
+    for accumulate in (1, 2):
+        module = tiny_method("finetune")
+        data = tiny_data(cache, train=8, batch_size=8 // accumulate)
+        train(module, data, tmp_path / str(accumulate), epochs=3, accumulate=accumulate)
+        assert module.student_step == 3
+        answers[accumulate] = module.student.eval().classify(batch)
+    torch.testing.assert_close(answers[1], answers[2], atol=1e-4, rtol=0)
+    module = tiny_method("finetune")
+    assert (module.student.classify(batch) - answers[1]).abs().max() > 1e-2
+    train(module, tiny_data(cache, train=8, batch_size=4), tmp_path / "small", epochs=3)
+    assert (module.student.eval().classify(batch) - answers[1]).abs().max() > 1e-3  # six small steps are another thing
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4])
+def test_an_early_end_is_validated_and_recorded(cache, tmp_path, steps):
+    module = tiny_method("finetune")
+    fitted = train(module, tiny_data(cache), tmp_path, epochs=5, max_steps=steps)
+    assert module.student_step == fitted.steps == steps
+    lines = (tmp_path / "history" / "metrics.csv").read_text().splitlines()
+    validated = [line for line in lines[1:] if line.split(",")[-1]]
+    assert len(validated) == (steps + 1) // 2
+    assert fitted.epoch <= (steps + 1) // 2
+
+
+def test_the_best_weights_are_left_not_the_last(cache, tmp_path):
+    module, data = tiny_method("finetune"), tiny_data(cache)
+    seen, right = [], module.on_validation_epoch_end
+
+    def remember():
+        right()
+        value = float(module.trainer.callback_metrics["val/accuracy"])
+        seen.append((value, {k: v.clone() for k, v in module.student.state_dict().items()}))
+
+    module.on_validation_epoch_end = remember
+    fitted = train(module, data, tmp_path, epochs=8, learning_rate=2e-2)
+    values = [value for value, _ in seen]
+    best = values.index(max(values))  # the earliest of equals
+    assert len(values) == 8
+    assert fitted.epoch == best + 1
+    assert fitted.value == pytest.approx(values[best])
+    assert all(torch.equal(v, seen[best][1][k]) for k, v in module.student.state_dict().items())
+    batch = data.split("dev").collate(range(10))
+    found = evaluate(module.student.eval().classify(batch), batch.labels, ["accuracy"], regression=False)
+    assert found["accuracy"] == pytest.approx(fitted.value)
+
+
+def test_validation_scores_the_whole_split_at_once(cache, tmp_path):
+    """Ten examples in batches of eight: a mean over batches would be another number."""
+    module, data = tiny_method("finetune"), tiny_data(cache)
+    train(module, data, tmp_path, epochs=1)
+    batch = data.split("dev").collate(range(10))
+    loss = torch.nn.functional.cross_entropy(module.student.eval().classify(batch), batch.labels)
+    line = (tmp_path / "history" / "metrics.csv").read_text().splitlines()[-1]
+    assert float(line.split(",")[-1]) == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_biases_and_layer_norms_do_not_decay(cache, tmp_path):
+    module, groups = tiny_method("finetune"), []
+    module.on_train_start = lambda: groups.extend(module.trainer.optimizers[0].param_groups)
+    train(module, tiny_data(cache), tmp_path, epochs=1, weight_decay=0.3)
+    decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    for name, p in module.student.named_parameters():
+        plain = name.endswith("bias") or "LayerNorm" in name
+        assert decays[id(p)] == (0.0 if plain else 0.3), name
+
+
+def test_the_only_player_is_clipped(cache, tmp_path):
+    norms = []
+    for clip in (1e-3, 0.0):
+        module = tiny_method("finetune")
+
+        def look(optimizer, *_):
+            held = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            norms.append(float(torch.stack([g.norm() for g in held]).norm()))
+
+        module.on_train_start = lambda m=module, hook=look: m.trainer.optimizers[0].register_step_pre_hook(hook)
+        train(module, tiny_data(cache), tmp_path / str(clip), clip=clip)
+    assert norms[:4] == pytest.approx([1e-3] * 4, rel=1e-2)
+    assert min(norms[4:]) > 2e-3
+
+
+def test_a_step_draws_the_same_whatever_was_drawn_before():
+    module, drawn = tiny_method("finetune"), []
+    for _ in range(2):
+        torch.rand(7)
+        module.on_train_batch_start(tiny_batch(), 0)
+        drawn.append(torch.rand(3))
+    module.on_train_batch_start(tiny_batch(), 1)
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], torch.rand(3))
+
+
+def test_seeds_reach_every_source_of_chance():
+    import random
+
+    import numpy as np
+
+    draws = []
+    for _ in range(2):
+        seed_all(7)
+        draws.append((random.random(), np.random.rand(), float(torch.rand(1))))
+    assert draws[0] == draws[1]
+
+
+def test_hardware_that_is_there():
+    assert resolve_hardware("cpu", 1, "auto").precision == "32-true"
+    assert resolve_hardware("cpu", 1, "bf16").precision == "bf16-mixed"
+    assert resolve_hardware("cpu", 1, "32").device == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("tpu", 1, "32"), "no accelerator 'tpu'"),
+        (("cpu", 1, "bf61"), "did you mean bf16"),
+        (("cpu", 1, "16"), "--precision 16 needs a GPU"),
+        (("cpu", 0, "32"), "--devices 0"),
+        (("cpu", 2, "32"), "--devices 2: there is 1 of kind 'cpu'"),
+    ],
+)
+def test_hardware_that_is_not_there_is_named(asked, message):
+    with pytest.raises(KdlabError, match=message):
+        resolve_hardware(*asked)
+
+
+def test_a_gpu_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(KdlabError, match="--accelerator gpu asks for CUDA"):
+        resolve_hardware("gpu", 1, "auto")
+    assert resolve_hardware("auto", 1, "auto").accelerator == "cpu"
+
+
+def test_an_interruption_is_an_interruption(cache, tmp_path, monkeypatch):
+    """Lightning turns Ctrl-C into ``sys.exit(1)``."""
+    module = tiny_method("finetune")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    module.training_step = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        train(module, tiny_data(cache), tmp_path)
+
+
+def test_only_training_builds_a_trainer():
+    root = kdlab.training.__file__.rsplit("/", 1)[0]
+    from pathlib import Path
+
+    holders = [p.name for p in Path(root).rglob("*.py") if "Trainer(" in p.read_text(encoding="utf-8")]
+    assert holders == ["training.py"]
