@@ -14,6 +14,7 @@ from kdlab.cache import Cache, fingerprint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.errors import KdlabError
 from kdlab.inference import predict
 from kdlab.methods.base import MethodConfig, TrainingConfig
 from kdlab.methods.finetune import FineTune
@@ -66,8 +67,16 @@ def plan_teacher(
         max_length: Longest input in tokens.
         precision: Lightning's name.
         cache: Looked into, not written.
+
+    Raises:
+        KdlabError: The stated labels are not as many as the head's outputs.
     """
     if labels is not None and checkpoint.has_head:
+        if len(labels) != len(checkpoint.head_labels):
+            raise KdlabError(
+                f"teacher.labels states {len(labels)} labels ({', '.join(labels)}), but the head of "
+                f"{checkpoint.source} has {len(checkpoint.head_labels)} outputs: name each one once, in their order."
+            )
         checkpoint.config.id2label = dict(enumerate(labels))
     order = head_order(checkpoint, spec.labels, spec.aliases)
     if order is not None:
