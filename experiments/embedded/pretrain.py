@@ -1,4 +1,7 @@
-"""Make the embedded backbone: a small BERT pretrained on the embedded corpus's own text by masked-language modelling.
+"""Make the embedded backbone: a small BERT pretrained on the embedded corpus's own text.
+
+Half of every batch is text with masked words, the other half pairs of sentences that are related or not (in place of
+BERT's next-sentence prediction).
 
     python experiments/embedded/pretrain.py --out kdlab/models/embedded
 
@@ -160,11 +163,30 @@ def make_rows(tokenizer: BertTokenizerFast, lines: list[str], pairs: list[tuple[
     return Rows(ids, types, [-1] * len(lines) + [int(related) for _, related in pairs])
 
 
-def waves(positions: int, width: int) -> torch.Tensor:
-    """Sine and cosine positions ``(positions, width)``, where learning starts: neighbours are easy to find from them."""
+@torch.no_grad()
+def start(model: BertForPreTraining) -> None:
+    """Weights to start from: like attends to like, half of the heads across sentences, and what is found is taken away.
+
+    After "Mimetic Initialization of Self-Attention Layers" (Trockman & Kolter 2023, https://arxiv.org/abs/2305.09828):
+    keys equal queries and the output undoes the values. Without it a model this small needs far more text to find out
+    whether a word of the second sentence is in the first. Positions start as sines and cosines.
+    """
+    embeddings, width = model.bert.embeddings, model.config.hidden_size
     rates = torch.exp(torch.arange(0, width, 2) * (-math.log(1000.0) / width))
-    angles = torch.arange(positions)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1) * 0.1
+    angles = torch.arange(model.config.max_position_embeddings)[:, None] * rates
+    embeddings.position_embeddings.weight.copy_(torch.cat([angles.sin(), angles.cos()], dim=1) * 0.05)
+    embeddings.token_type_embeddings.weight.mul_(2)
+    embeddings.word_embeddings.weight.mul_(2)
+    across = embeddings.token_type_embeddings.weight[1] - embeddings.token_type_embeddings.weight[0]
+    across /= across.norm()
+    mirror = torch.eye(width) - 2 * across[:, None] * across[None]
+    for layer in model.bert.encoder.layer:
+        own, half = layer.attention.self, width // 2
+        own.query.weight.normal_(std=0.1)
+        own.key.weight.copy_(own.query.weight)
+        own.key.weight[:half] = own.query.weight[:half] @ mirror
+        own.value.weight.normal_(std=width**-0.5)
+        layer.attention.output.dense.weight.copy_(-own.value.weight.T)
 
 
 def new_model(arguments: argparse.Namespace, size: int) -> BertForPreTraining:
@@ -180,10 +202,7 @@ def new_model(arguments: argparse.Namespace, size: int) -> BertForPreTraining:
         initializer_range=0.05,
     )
     model = BertForPreTraining(config)
-    for layer in model.bert.encoder.layer:  # like looks at like from the start: the same word in the other sentence
-        own = layer.attention.self
-        own.key.weight.data.copy_(own.query.weight.data)
-    model.bert.embeddings.position_embeddings.weight.data.copy_(waves(128, arguments.width))
+    start(model)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = arguments.dropout
@@ -215,14 +234,11 @@ def pretrain(arguments: argparse.Namespace) -> None:
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     generator = torch.Generator().manual_seed(arguments.seed)
     lengths = list(map(len, rows.ids))
-    text = lengths[: len(lines)]
     plan: list[list[int]] = []
     window: list[tuple[float, float, float]] = []
     model.train()
     for step in range(1, arguments.steps + 1):
-        if step == arguments.text_steps:
-            plan = []
-        plan = plan or batches(text if step < arguments.text_steps else lengths, arguments.batch, generator)
+        plan = plan or batches(lengths, arguments.batch, generator)
         loss, (right, told) = losses(model, rows, plan.pop(), (arguments.first_rate, arguments.second_rate), generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -264,6 +280,8 @@ def save(
         "steps": step,
         "batch": arguments.batch,
         "lr": arguments.lr,
+        "first_rate": f"{arguments.first_rate:.0%}",
+        "second_rate": f"{arguments.second_rate:.0%}",
         "version": VERSION,
         "accuracy": f"{accuracy:.3f}",
         "command": "python experiments/embedded/pretrain.py --out kdlab/models/embedded",
@@ -283,10 +301,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--intermediate", type=int, default=512)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--text-steps", type=int, default=3000, help="steps on masked text before the pairs join")
+    parser.add_argument("--steps", type=int, default=7000)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--dropout", type=float, default=0.0, help="while pretraining; fine-tuning uses 0.1")
     parser.add_argument("--first-rate", type=float, default=0.08, help="share of masked tokens, first sentence")
     parser.add_argument("--second-rate", type=float, default=0.25, help="share of masked tokens, second sentence")

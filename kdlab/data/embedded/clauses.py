@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.lexicon import ADJECTIVES, DAYS, NUMBERS, SYNONYMS, Forms, Lexicon, Verb, a, plural
 
-ALONE = 0.45
+ALONE = 0.5
 """How often a text holds one fact only; the others hold a second one that can be mistaken for it."""
 
 
@@ -91,7 +91,7 @@ def clause(draw: Draw, fact: Fact, style: str = "") -> str:
     Returns:
         The clause; a name keeps its capital, other first words are small.
     """
-    style = style or draw.pick(("active", "active", "passive", "passive", "cleft"))
+    style = style or draw.pick(("active", "active", "active", "active", "passive", "passive", "passive", "cleft"))
     forms, tail = draw.pick(fact.verb.forms), adjuncts(draw, fact.where, fact.when)
     thing = fact.thing
     if style == "passive":

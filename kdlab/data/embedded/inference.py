@@ -146,7 +146,7 @@ def order(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
     high, low, third = draw.some(lexicon.people, 3)
     relation = draw.pick(lexicon.orders)
     hypothesis = sentence(order_clause(draw, relation, high, low))
-    chained = draw.chance(0.3)
+    chained = draw.chance(0.2)
     if label == NO:
         high, low = low, high
     if label == OPEN:

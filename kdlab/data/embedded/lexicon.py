@@ -12,42 +12,26 @@ def words(text: str, sep: str = " ") -> tuple[str, ...]:
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
-WOMEN = words(
-    "Anna Clara Diana Emma Fiona Grace Helen Irene Julia Laura Maria Nora Olivia Paula Rosa Sarah Susan Tina Vera Wendy"
-)
-MEN = words(
-    "Adam Ben Carl David Eric Frank George Henry Ivan James Kevin Luke Martin Nathan Oscar Peter "
-    "Robert Simon Tom Victor"
-)
-MORE_PEOPLE = words("Abigail Bruno Cecil Dora Edgar Flora Gilbert Hilda Jasper Kate Leo Mabel")
+WOMEN = words("Anna Clara Emma Grace Laura Maria Nora Rosa Susan Vera")
+MEN = words("Adam Ben Carl David Frank Henry Ivan Luke Peter Tom")
+MORE_PEOPLE = words("Abigail Bruno Cecil Flora Hilda Jasper Kate Leo")
 
-ADJECTIVES = words("big small red blue green black white yellow cheap expensive old new heavy beautiful strange wooden")
+ADJECTIVES = words("big small red blue cheap old new wooden")
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    word: tuple(group.split())
+    word: words(group)
     for group in (
         "car automobile",
-        "bicycle bike",
         "phone telephone",
         "shovel spade",
-        "sweater pullover",
         "pig hog",
-        "boat vessel",
-        "crate box",
         "doctor physician",
         "lawyer attorney",
-        "teacher instructor",
-        "singer vocalist",
-        "cook chef",
-        "author writer",
         "big large",
         "small little",
         "cheap inexpensive",
-        "expensive costly",
-        "beautiful lovely",
-        "strange odd",
     )
-    for word in group.split()
+    for word in words(group)
 }
 
 _IRREGULAR = {
@@ -143,100 +127,69 @@ DAYS = tuple(f"on {day}" for day in ["Monday", "Tuesday", "Wednesday", "Thursday
 _GIVE = Forms("give", "gave", "given", "giving")
 _SELL = Forms("sell", "sold", "sold", "selling")
 _LEND = Forms("lend", "lent", "lent", "lending")
-_SEND = Forms("send", "sent", "sent", "sending")
 _HAND = Forms("hand", "handed", "handed", "handing")
 _BUY = Forms("buy", "bought", "bought", "buying")
 _PURCHASE = Forms("purchase", "purchased", "purchased", "purchasing")
 _BORROW = Forms("borrow", "borrowed", "borrowed", "borrowing")
-_RECEIVE = Forms("receive", "received", "received", "receiving")
 _GET = Forms("get", "got", "got", "getting")
-_OBTAIN = Forms("obtain", "obtained", "obtained", "obtaining")
 
 TOWN = Lexicon(
     people=WOMEN + MEN,
-    jobs=words("nurse pilot baker farmer judge painter doctor lawyer teacher singer cook author driver student"),
+    jobs=words("nurse pilot baker farmer doctor lawyer"),
     kinds=_kinds(
-        "instrument: guitar violin flute trumpet drum",
-        "vehicle: car van truck bicycle scooter",
-        "tool: hammer saw drill shovel wrench",
-        "flower: rose tulip daisy lily orchid",
-        "garment: coat shirt scarf skirt sweater",
-        "toy: doll kite puzzle robot balloon",
-        "fruit: apple pear plum peach lemon",
-        "device: phone camera radio printer tablet",
-        "book: novel dictionary atlas diary cookbook",
+        "instrument: guitar violin flute drum",
+        "vehicle: car van truck scooter",
+        "tool: hammer saw drill shovel",
+        "garment: coat shirt scarf skirt",
+        "fruit: apple pear plum lemon",
+        "device: phone camera radio printer",
     ),
     verbs=_verbs(
-        "repair repaired repaired repairing / fix fixed fixed fixing / mend mended mended mending",
+        "repair repaired repaired repairing / fix fixed fixed fixing",
         "find found found finding / discover discovered discovered discovering",
-        "lose lost lost losing / misplace misplaced misplaced misplacing",
+        "lose lost lost losing",
         "clean cleaned cleaned cleaning",
         "hide hid hidden hiding / conceal concealed concealed concealing",
         "steal stole stolen stealing",
-        "draw drew drawn drawing / sketch sketched sketched sketching",
-        "choose chose chosen choosing / pick picked picked picking / select selected selected selecting",
         "carry carried carried carrying",
-        "examine examined examined examining / inspect inspected inspected inspecting",
-        "photograph photographed photographed photographing",
-        "damage damaged damaged damaging",
-        "buy bought bought buying / purchase purchased purchased purchasing",
-        "admire admired admired admiring / praise praised praised praising",
+        "paint painted painted painting",
     ),
-    places=words(
-        "at the market/in the library/in the park/at the museum/in the garage/at the station/in the "
-        "kitchen/in the garden/at the school/in the office/at the hotel/at the theater",
-        sep="/",
-    ),
-    joins=(", and", ", while", ".", " and"),
-    contrasts=(", but", ", while", ".", ", although"),
-    transfers=(
-        (_GIVE, (_GET, _RECEIVE)),
-        (_SELL, (_BUY, _PURCHASE)),
-        (_LEND, (_BORROW,)),
-        (_SEND, (_GET, _RECEIVE)),
-    ),
+    places=words("at the market/in the park/at the museum/in the kitchen/at the school/in the office", "/"),
+    joins=(", and", ", while", "."),
+    contrasts=(", but", ", while", "."),
+    transfers=((_GIVE, (_GET,)), (_SELL, (_BUY, _PURCHASE)), (_LEND, (_BORROW,))),
     orders=(
         ("is older than", "is younger than"),
         ("is taller than", "is shorter than"),
-        ("is faster than", "is slower than"),
         ("is richer than", "is poorer than"),
         ("arrived before", "arrived after"),
         ("left before", "left after"),
-        ("called before", "called after"),
     ),
 )
 
 COUNTRY = Lexicon(
     people=MORE_PEOPLE,
-    jobs=words("sailor miller fisher shepherd gardener hunter carpenter"),
+    jobs=words("sailor miller shepherd hunter"),
     kinds=_kinds(
-        "animal: goat horse donkey rabbit pig",
-        "bird: duck hen goose turkey swan",
-        "boat: canoe ferry yacht raft barge",
-        "vegetable: carrot onion potato cabbage turnip",
-        "container: basket bucket barrel crate jar",
+        "animal: goat horse donkey pig",
+        "bird: duck hen goose swan",
+        "boat: canoe ferry raft barge",
+        "container: basket bucket barrel jar",
     ),
     verbs=_verbs(
         "fetch fetched fetched fetching / bring brought brought bringing",
         "guard guarded guarded guarding / protect protected protected protecting",
         "weigh weighed weighed weighing",
-        "order ordered ordered ordering / request requested requested requesting",
         "rent rented rented renting / hire hired hired hiring",
         "move moved moved moving",
-        "notice noticed noticed noticing / spot spotted spotted spotting",
     ),
-    places=words(
-        "in the barn/in the stable/in the orchard/at the harbor/in the field/at the mill/on the dock/in "
-        "the cellar/in the meadow/in the valley",
-        sep="/",
-    ),
-    joins=(", whereas", ".", ", and", " and"),
+    places=words("in the barn/at the harbor/in the field/at the mill/in the valley", "/"),
+    joins=(", whereas", ".", ", and"),
     contrasts=(", yet", ", whereas", "."),
-    transfers=((_HAND, (_GET, _OBTAIN)), (_SELL, (_BUY, _OBTAIN)), (_LEND, (_BORROW,))),
+    transfers=((_HAND, (_GET,)), (_SELL, (_BUY, _PURCHASE)), (_LEND, (_BORROW,))),
     orders=(
         ("is stronger than", "is weaker than"),
         ("is louder than", "is quieter than"),
         ("woke before", "woke after"),
-        ("is heavier than", "is lighter than"),
     ),
 )
