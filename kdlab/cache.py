@@ -88,7 +88,9 @@ class Cache:
         folder = self.path(kind, key)
         return folder if folder.is_dir() and not _damage(folder) else None
 
-    def get_or_make(self, kind: str, key: str, build: Callable[[Path], None], about: dict[str, Any]) -> Path:
+    def get_or_make(
+        self, kind: str, key: str, build: Callable[[Path], None], about: dict[str, Any], goes_on: bool = False
+    ) -> Path:
         """The entry's folder, built first where it is not there or damaged.
 
         Args:
@@ -96,6 +98,7 @@ class Cache:
             key: Fingerprint of everything that the content depends on.
             build: Writes the content into the (temporary, empty) folder it is given.
             about: What the entry is, for people; stands in the manifest.
+            goes_on: Whether ``build`` can go on from what it left when it was killed.
 
         Raises:
             KdlabError: The cache folder cannot be written.
@@ -116,23 +119,33 @@ class Cache:
                     return folder
                 self.say(f"The cached {kind} {folder} is damaged ({damage}): it is made again.")
                 shutil.rmtree(folder)
-            self._build(folder, build, {"kind": kind, "key": key, **about})
+            self._build(folder, build, {"kind": kind, "key": key, **about}, goes_on)
             return folder
         finally:
             lock.release()
 
-    def _build(self, folder: Path, build: Callable[[Path], None], about: dict[str, Any]) -> None:
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.tmp-"))
+    def _build(self, folder: Path, build: Callable[[Path], None], about: dict[str, Any], goes_on: bool) -> None:
+        """Builds under another name, which the lock makes ours, and renames; a failed build leaves nothing behind."""
+        work = folder.with_name(f".{folder.name}.work")
+        if work.exists() and not goes_on:
+            shutil.rmtree(work)
         try:
-            build(temporary)
-            files = sorted(p for p in temporary.rglob("*") if p.is_file())
-            sums = {p.relative_to(temporary).as_posix(): file_digest(p) for p in files}
-            write_atomic(temporary / MANIFEST, json.dumps({**about, "files": sums}, indent=1))
-            temporary.chmod(0o755)
-            temporary.rename(folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
+            work.mkdir(exist_ok=True)
+            build(work)
+            files = sorted(p for p in work.rglob("*") if p.is_file())
+            for file in files:
+                _to_disk(file)
+            sums = {p.relative_to(work).as_posix(): file_digest(p) for p in files}
+            write_atomic(work / MANIFEST, json.dumps({**about, "files": sums}, indent=1))
+            work.rename(folder)
+        except Exception:
+            shutil.rmtree(work, ignore_errors=True)  # but an interrupt leaves what can go on
             raise
+
+
+def _to_disk(file: Path) -> None:
+    with file.open("rb") as f:
+        os.fsync(f.fileno())
 
 
 def _damage(folder: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from kdlab.console import Reporter
 
@@ -24,7 +24,7 @@ def make_loggers(
         reporter: Told where W&B works offline.
         project: W&B's project, unless ``WANDB_PROJECT`` names one.
     """
-    loggers: list[Logger] = [CSVLogger(folder, name=None, version="history")]
+    loggers: list[Logger] = []
     if "tensorboard" in names:
         loggers.append(TensorBoardLogger(folder, name=None, version="tensorboard"))
     if "wandb" in names:

@@ -104,6 +104,7 @@ class Plan:
         """Fingerprint of everything that the record of a seed depends on."""
         plain = {k: v for k, v in copy.deepcopy(self.settings.plain).items() if k not in _NOT_IDENTITY}
         plain["data"].pop("dir")
+        plain["training"].pop("checkpoint_every")
         plain.pop("teacher")  # its fingerprint says it all
         return fingerprint(
             "run",

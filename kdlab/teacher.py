@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch.loggers import CSVLogger
-
 from kdlab.cache import Cache, fingerprint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
@@ -74,7 +73,7 @@ def plan_teacher(
         return TeacherPlan(
             checkpoint, order, fingerprint("as is", checkpoint.weights_fingerprint, order), "used as it is"
         )
-    settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig)}
+    settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig) if f.name != "checkpoint_every"}
     key = fingerprint(
         "teacher",
         _FORMAT,
@@ -124,17 +123,14 @@ def obtain_teacher(
         reporter.say(f"Fine-tuning the teacher {plan.checkpoint.source} on {spec.name}.")
         student = load_encoder(plan.checkpoint, spec.labels, None, seed)
         module = FineTune(MethodConfig(), student, None, spec)
-        logger = CSVLogger(folder, name=None, version="history")
-        fitted = fit(module, data, training, hardware, folder, seed, [logger], reporter, "teacher")
-        for file in (folder / "checkpoints").iterdir():
-            file.unlink()
-        (folder / "checkpoints").rmdir()
+        fitted = fit(module, data, training, hardware, folder, seed, [], reporter, "teacher")
+        shutil.rmtree(folder / "checkpoints")
         module.student.to("cpu").model.save_pretrained(folder)
         plan.checkpoint.tokenizer.save_pretrained(folder)
         (folder / "fitted.json").write_text(json.dumps(asdict(fitted), indent=1), encoding="utf-8")
 
     about = {"task": spec.name, "from": plan.checkpoint.source, "seed": seed}
-    folder = cache.get_or_make("teacher", plan.key, build, about)
+    folder = cache.get_or_make("teacher", plan.key, build, about, goes_on=True)
     kept = Checkpoint(folder, plan.checkpoint.source)
     return load_encoder(kept, spec.labels, list(range(spec.num_outputs)), seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import random
@@ -10,18 +11,20 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from lightning import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
+from kdlab.cache import write_atomic
+from kdlab.checkpointing import Checkpoints, load_checkpoint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
+from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError, nearest
-from kdlab.methods.base import DistillModule, Phase, TrainingConfig
+from kdlab.history import CSVHistory
+from kdlab.methods.base import DistillModule, TrainingConfig
 from kdlab.progress import TrainingProgress
 
 PRECISIONS = {
@@ -155,59 +158,61 @@ def fit(
 ) -> Fitted:
     """Trains a module through all its phases and leaves it with the weights that did best on the selection split.
 
+    Where an earlier process left checkpoints of the same training in the folder, it goes on from the last of them and
+    ends as if it had never stopped.
+
     Args:
         module: A method.
         data: Its data.
         training: Epochs, learning rate and the like; a phase may change some.
         hardware: Where.
-        folder: Checkpoints go below it.
+        folder: Checkpoints and the history go below it.
         seed: Draws everything random in it.
-        loggers: Lightning loggers.
+        loggers: Lightning loggers besides the history.
         reporter: Shows progress.
         title: Whose training it is.
     """
     seed_all(seed)
     started, steps = time.perf_counter(), 0
-    best: Fitted | None = None
-    for phase in module.phases():
+    history = CSVHistory(folder / "history" / "metrics.csv")
+    fitted: Fitted | None = None
+    for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
-        total = count_steps(len(data.split("train")), training, epochs)
-        module.begin_phase(phase, training, total, seed)
-        best_file, value, epoch = _fit_phase(
-            module, data, training, phase, total, hardware, folder, loggers, reporter, title
-        )
+        total = count_steps(len(data.split(TRAIN)), training, epochs)
         steps += total
-        _load_weights(module, best_file)
-        metric = f"val/{module.task.monitor}"
-        best = Fitted(metric, value, epoch, steps, time.perf_counter() - started)
-    if best is None:
+        name = f"{title}-{number}-{phase.name}"
+        done = folder / "checkpoints" / f"{name}-done.json"
+        keep = Checkpoints(folder / "checkpoints", name, f"val/{module.task.monitor}", history, training.checkpoint_every)
+        module.begin_phase(phase, training, total, seed)
+        if done.is_file():
+            keep.load_state_dict(json.loads(done.read_text(encoding="utf-8")))
+        else:
+            _fit_phase(module, data, training, epochs, total, hardware, keep, [history, *loggers], reporter, title)
+            write_atomic(done, json.dumps(keep.state_dict()))
+        checkpoint = load_checkpoint(keep.best)
+        module.on_load_checkpoint(checkpoint)
+        module.load_state_dict(checkpoint["state_dict"])
+        fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, time.perf_counter() - started)
+    if fitted is None:
         raise ValueError(f"{module.name} has no phases")
-    return best
+    return fitted
 
 
 def _fit_phase(
     module: DistillModule,
     data: GLUEDataModule,
     training: TrainingConfig,
-    phase: Phase,
+    epochs: int,
     total: int,
     hardware: Hardware,
-    folder: Path,
-    loggers: Sequence[Logger],
+    keep: Checkpoints,
+    loggers: list[Logger],
     reporter: Reporter,
     title: str,
-) -> tuple[Path, float, int]:
-    """Trains one phase; returns the best checkpoint, its metric and its epoch from 1."""
-    epochs = phase.epochs or training.epochs
-    keep = ModelCheckpoint(
-        dirpath=folder / "checkpoints",
-        filename=f"{title}-{phase.name}-best-{{epoch}}",
-        monitor=f"val/{module.task.monitor}",
-        mode="max",
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
+) -> None:
+    """Trains one phase, from its last checkpoint where there is one."""
     manual = not module.automatic_optimization
+    module.after_step = keep.after_step
     trainer = Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
@@ -216,24 +221,18 @@ def _fit_phase(
         max_steps=-1 if manual else training.max_steps,
         accumulate_grad_batches=1 if manual else training.accumulate,
         callbacks=[keep, TrainingProgress(reporter, module, title, total, epochs)],
-        logger=list(loggers) or False,
+        logger=loggers,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        default_root_dir=folder,
+        default_root_dir=keep.folder,
     )
+    going_on = keep.last.is_file()
+    if going_on:
+        reporter.say(f"  {title}: goes on from {keep.last}")
     try:
-        trainer.fit(module, datamodule=data)
+        trainer.fit(module, datamodule=data, ckpt_path=keep.last if going_on else None, weights_only=True)
     except SystemExit as e:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from e
-    value = keep.best_model_score
-    epoch = int(Path(keep.best_model_path).stem.rpartition("=")[2]) + 1
-    return Path(keep.best_model_path), float(value) if value is not None else math.nan, epoch
-
-
-def _load_weights(module: DistillModule, file: Path) -> None:
-    checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    module.on_load_checkpoint(checkpoint)
-    module.load_state_dict(checkpoint["state_dict"])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kdlab.cache import Cache, fingerprint
 from kdlab.data.examples import Examples
@@ -135,6 +135,7 @@ class BucketSampler(Sampler[list[int]]):
         self.seed = seed
         self.window = window
         self.epoch = 0
+        self.start = 0  # batches to leave out, for an epoch that goes on
         self.sampler = self  # Lightning looks for set_epoch on the batch sampler's sampler
 
     def set_epoch(self, epoch: int) -> None:
@@ -151,8 +152,40 @@ class BucketSampler(Sampler[list[int]]):
         for part in torch.split(order, self.window * self.batch_size):
             by_length = part[self.lengths[part].argsort(stable=True)]
             batches += [chunk.tolist() for chunk in torch.split(by_length, self.batch_size)]
-        for i in torch.randperm(len(batches), generator=draw).tolist():
+        for i in torch.randperm(len(batches), generator=draw).tolist()[self.start :]:
             yield batches[i]
+
+
+class ResumableLoader(DataLoader[int]):
+    """Training batches that can go on in the middle of an epoch; Lightning keeps ``state_dict`` in its checkpoints.
+
+    Batches are made in the process itself: collating flat arrays costs less than handing batches between processes, and
+    the order of an epoch must not be drawn before ``set_epoch``.
+
+    Args:
+        split: Where examples are.
+        sampler: Draws the order from (seed, epoch).
+    """
+
+    def __init__(self, split: EncodedSplit, sampler: BucketSampler) -> None:
+        super().__init__(split, batch_sampler=sampler, collate_fn=split.collate)
+        self._order = sampler
+        self._done = 0
+
+    def __iter__(self) -> Any:
+        self._order.start, self._done = self._done % max(len(self), 1), 0
+        self._done = self._order.start
+        for batch in super().__iter__():
+            self._done += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of the epoch have been handed out."""
+        return {"done": self._done}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """The next iteration starts behind these batches."""
+        self._done = state_dict["done"]
 
 
 class SortedSampler(Sampler[list[int]]):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from lightning import LightningModule
+from lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -47,6 +47,7 @@ class TrainingConfig:
         warmup: Fraction of steps in which the learning rate rises; then it falls linearly to zero.
         clip: Largest norm of the gradient; 0 does not clip.
         accumulate: Steps whose gradients are added up before an optimiser step; ``batch_size`` counts all of them.
+        checkpoint_every: Seconds of work that an interruption may cost, besides the step under way.
         log_every: Optimiser steps between two lines of the history; each line is the mean of what lies between.
     """
 
@@ -60,6 +61,7 @@ class TrainingConfig:
     clip: float = 1.0
     accumulate: int = 1
     log_every: int = 20
+    checkpoint_every: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class DistillModule(LightningModule):
         self.seed = 0
         self.student_step = 0
         self.last_terms: dict[str, float] = {}
+        self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
         self._window: dict[str, Tensor] = {}
         self._window_steps = 0
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -215,8 +218,12 @@ class DistillModule(LightningModule):
         if last:
             self.trainer.should_stop = True  # the Trainer's own max_steps would end the epoch without validation
         due = self.training_config.log_every * self.training_config.accumulate
-        if last or self._window_steps >= due or batch_idx + 1 == self.trainer.num_training_batches:
+        last = last or batch_idx + 1 == self.trainer.num_training_batches
+        if last or self._window_steps >= due:
             self._write_window()
+        stepped = (batch_idx + 1) % self.training_config.accumulate == 0
+        if stepped and not last:  # gradients half added up are in no checkpoint, and an epoch's end has one of its own
+            self.after_step(self.trainer)
 
     def record_terms(self, terms: dict[str, Tensor]) -> None:
         """Adds a step's loss terms to the window; nothing is moved to the CPU here."""
@@ -288,9 +295,14 @@ class DistillModule(LightningModule):
         """Leaves the teacher's weights out."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith("teacher.")}
+        window = {"sums": self._window, "steps": self._window_steps, "last": self.last_terms}
+        checkpoint["kdlab"] = {"window": window, "student_step": self.student_step}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Puts the teacher that was given back in, so that loading stays strict."""
         if self.teacher is not None:
             held = {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
             checkpoint["state_dict"] = {**checkpoint["state_dict"], **held}
+        kept = checkpoint["kdlab"]
+        self._window, self._window_steps = kept["window"]["sums"], kept["window"]["steps"]
+        self.last_terms, self.student_step = kept["window"]["last"], kept["student_step"]
