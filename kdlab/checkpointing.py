@@ -11,7 +11,10 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from kdlab.distributed import share, world_size
 from kdlab.history import CSVHistory
+
+_ASK_EVERY = 10
 
 
 class Checkpoints(Checkpoint):
@@ -62,8 +65,9 @@ class Checkpoints(Checkpoint):
 
     def after_step(self, trainer: Trainer) -> None:
         """Called when a step is done and logged."""
-        due = time.monotonic() - self._saved_at >= self.every
-        if trainer.strategy.broadcast(due) if trainer.world_size > 1 else due:
+        if world_size() > 1 and trainer.global_step % _ASK_EVERY:
+            return  # rank 0's clock decides, and asking it costs a message
+        if share(time.monotonic() - self._saved_at >= self.every):
             self._save(trainer, self.last, weights_only=False)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

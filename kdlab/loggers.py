@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from kdlab.console import Reporter
+from kdlab.distributed import rank
 
 
 def make_loggers(
@@ -25,6 +26,8 @@ def make_loggers(
         project: W&B's project, unless ``WANDB_PROJECT`` names one.
     """
     loggers: list[Logger] = []
+    if rank() != 0:
+        return loggers
     if "tensorboard" in names:
         loggers.append(TensorBoardLogger(folder, name=None, version="tensorboard"))
     if "wandb" in names:

@@ -11,7 +11,7 @@ from typing import Any
 from kdlab.cache import Cache, file_digest, fingerprint
 from kdlab.config import Resolved, RunConfig, resolve
 from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
-from kdlab.data.tasks import TRAIN
+from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.methods import load_method
 from kdlab.methods.base import DistillModule

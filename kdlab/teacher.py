@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from kdlab.cache import Cache, fingerprint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.distributed import rank
 from kdlab.inference import predict
 from kdlab.methods.base import MethodConfig, TrainingConfig
 from kdlab.methods.finetune import FineTune
@@ -124,13 +126,15 @@ def obtain_teacher(
         student = load_encoder(plan.checkpoint, spec.labels, None, seed)
         module = FineTune(MethodConfig(), student, None, spec)
         fitted = fit(module, data, training, hardware, folder, seed, [], reporter, "teacher")
+        if rank() != 0:
+            return
         shutil.rmtree(folder / "checkpoints")
         module.student.to("cpu").model.save_pretrained(folder)
         plan.checkpoint.tokenizer.save_pretrained(folder)
         (folder / "fitted.json").write_text(json.dumps(asdict(fitted), indent=1), encoding="utf-8")
 
     about = {"task": spec.name, "from": plan.checkpoint.source, "seed": seed}
-    folder = cache.get_or_make("teacher", plan.key, build, about, goes_on=True)
+    folder = cache.get_or_make("teacher", plan.key, build, about, goes_on=True, together=True)
     kept = Checkpoint(folder, plan.checkpoint.source)
     return load_encoder(kept, spec.labels, list(range(spec.num_outputs)), seed)
 
@@ -152,8 +156,9 @@ def clean_logits(
 
     def build(folder: Path) -> None:
         logits = predict(teacher, train, batch_size, hardware.device).logits
-        np.save(folder / "logits.npy", logits.numpy())
+        if rank() == 0:
+            np.save(folder / "logits.npy", logits.numpy())
 
     whole = fingerprint("logits", _FORMAT, key, train.fingerprint)
     about: dict[str, Any] = {"task": data.task.name, "examples": len(train)}
-    return cache.get_or_make("logits", whole, build, about) / "logits.npy"
+    return cache.get_or_make("logits", whole, build, about, together=True) / "logits.npy"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import random
 import time
 import warnings
@@ -16,12 +17,14 @@ import numpy as np
 import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
 
 from kdlab.cache import write_atomic
 from kdlab.checkpointing import Checkpoints, load_checkpoint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN
+from kdlab.distributed import launched, local_world_size, rank, wait, world_size
 from kdlab.errors import KdlabError, nearest
 from kdlab.history import CSVHistory
 from kdlab.methods.base import DistillModule, TrainingConfig
@@ -55,7 +58,7 @@ class Hardware:
     @property
     def device(self) -> torch.device:
         """The device of plain forward passes."""
-        return torch.device("cuda" if self.accelerator == "gpu" else "cpu")
+        return torch.device("cuda", torch.cuda.current_device()) if self.accelerator == "gpu" else torch.device("cpu")
 
     def describe(self) -> str:
         """As the plan says it."""
@@ -87,11 +90,11 @@ def resolve_hardware(accelerator: str, devices: int, precision: str) -> Hardware
         )
     if chosen == "auto":
         chosen = "gpu" if torch.cuda.is_available() else "cpu"
-    if devices != 1:
-        raise KdlabError(
-            f"--devices {devices}: one run takes one device; give each GPU a run of its own (seeds, tasks, sweep agents) "
-            "with CUDA_VISIBLE_DEVICES, on one cache."
-        )
+    there = torch.cuda.device_count() if chosen == "gpu" else os.cpu_count() or 1
+    if launched():
+        devices = int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_NTASKS"])
+    elif not 1 <= devices <= there:
+        raise KdlabError(f"--devices {devices}: there {'is' if there == 1 else 'are'} {there} of kind '{chosen}' here.")
     exact = PRECISIONS[precision]
     if exact == "auto":
         exact = "bf16-mixed" if chosen == "gpu" and torch.cuda.is_bf16_supported() else "32-true"
@@ -182,13 +185,17 @@ def fit(
         steps += total
         name = f"{title}-{number}-{phase.name}"
         done = folder / "checkpoints" / f"{name}-done.json"
-        keep = Checkpoints(folder / "checkpoints", name, f"val/{module.task.monitor}", history, training.checkpoint_every)
+        keep = Checkpoints(
+            folder / "checkpoints", name, f"val/{module.task.monitor}", history, training.checkpoint_every
+        )
         module.begin_phase(phase, training, total, seed)
         if done.is_file():
             keep.load_state_dict(json.loads(done.read_text(encoding="utf-8")))
         else:
             _fit_phase(module, data, training, epochs, total, hardware, keep, [history, *loggers], reporter, title)
-            write_atomic(done, json.dumps(keep.state_dict()))
+            if rank() == 0:
+                write_atomic(done, json.dumps(keep.state_dict()))
+            wait()
         checkpoint = load_checkpoint(keep.best)
         module.on_load_checkpoint(checkpoint)
         module.load_state_dict(checkpoint["state_dict"])
@@ -215,7 +222,9 @@ def _fit_phase(
     module.after_step = keep.after_step
     trainer = Trainer(
         accelerator=hardware.accelerator,
-        devices=hardware.devices,
+        devices=local_world_size(),
+        num_nodes=world_size() // local_world_size(),
+        strategy=_strategy(manual),
         precision=hardware.precision,  # type: ignore[arg-type]
         max_epochs=epochs,
         max_steps=-1 if manual else training.max_steps,
@@ -236,3 +245,11 @@ def _fit_phase(
         trainer.fit(module, datamodule=data, ckpt_path=keep.last if going_on else None, weights_only=True)
     except SystemExit as e:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from e
+
+
+def _strategy(manual: bool) -> str | DDPStrategy:
+    """One process, or data parallelism over the processes that are there."""
+    if world_size() == 1:
+        return "auto"
+    # a step of one of several players leaves the others' weights unused
+    return DDPStrategy(find_unused_parameters=manual, gradient_as_bucket_view=True)

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kdlab.cache import Cache, fingerprint
 from kdlab.data.examples import Examples
+from kdlab.distributed import rank, world_size
 from kdlab.types import Batch
 
 _FORMAT = 1  # raised when the layout of the arrays changes
@@ -49,6 +50,15 @@ class EncodedSplit(Dataset[int]):
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each example, ``(N,)``."""
         return np.diff(self.offsets)
+
+    def collate_share(self, positions: Sequence[int]) -> Batch:
+        """This process's part of a global batch: every ``world_size``-th example of it, and the whole beside it."""
+        whole = self.collate(positions)
+        if world_size() == 1:
+            return whole
+        rows = torch.arange(rank(), len(whole), world_size())
+        fields = {k: v[rows] for k, v in whole.__dict__.items() if isinstance(v, torch.Tensor)}
+        return Batch(**fields, whole=whole, rows=rows)
 
     def collate(self, positions: Sequence[int]) -> Batch:
         """The batch of these positions, padded to the longest of them."""
@@ -117,7 +127,7 @@ def encode(
 
 
 class BucketSampler(Sampler[list[int]]):
-    """Batches of near-equal length, in an order that is a function of (seed, epoch) alone.
+    """Global batches of near-equal length, in an order that is a function of (seed, epoch) alone.
 
     Examples are shuffled, cut into windows of ``window`` batches, sorted by length inside each window, cut into
     batches, and the batches shuffled: padding nearly vanishes while every example keeps a random company.
@@ -143,7 +153,8 @@ class BucketSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.lengths) // self.batch_size)
+        whole, rest = divmod(len(self.lengths), self.batch_size)
+        return max(whole + (rest >= world_size() if whole else 1 if rest else 0), 0)
 
     def __iter__(self) -> Iterator[list[int]]:
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
@@ -152,6 +163,8 @@ class BucketSampler(Sampler[list[int]]):
         for part in torch.split(order, self.window * self.batch_size):
             by_length = part[self.lengths[part].argsort(stable=True)]
             batches += [chunk.tolist() for chunk in torch.split(by_length, self.batch_size)]
+        if len(batches) > 1 and len(batches[-1]) < world_size():  # too few for every process to have one
+            batches[-2:] = [batches[-2] + batches[-1]]
         for i in torch.randperm(len(batches), generator=draw).tolist()[self.start :]:
             yield batches[i]
 
@@ -168,7 +181,7 @@ class ResumableLoader(DataLoader[int]):
     """
 
     def __init__(self, split: EncodedSplit, sampler: BucketSampler) -> None:
-        super().__init__(split, batch_sampler=sampler, collate_fn=split.collate)
+        super().__init__(split, batch_sampler=sampler, collate_fn=split.collate_share)
         self._order = sampler
         self._done = 0
 
@@ -189,7 +202,7 @@ class ResumableLoader(DataLoader[int]):
 
 
 class SortedSampler(Sampler[list[int]]):
-    """Every example once, longest first, for evaluation: nothing is repeated or left out.
+    """Every example once, longest first, for evaluation: nothing is repeated or left out, whatever the processes.
 
     Args:
         lengths: Tokens of each example, ``(N,)``.
@@ -199,10 +212,11 @@ class SortedSampler(Sampler[list[int]]):
     def __init__(self, lengths: NDArray[np.int64], batch_size: int) -> None:
         self.order = np.argsort(-lengths, kind="stable")
         self.batch_size = batch_size
+        self._mine = range(rank() * batch_size, len(lengths), world_size() * batch_size)
 
     def __len__(self) -> int:
-        return -(-len(self.order) // self.batch_size)
+        return len(self._mine)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for start in range(0, len(self.order), self.batch_size):
+        for start in self._mine:
             yield self.order[start : start + self.batch_size].tolist()

@@ -88,5 +88,5 @@ class GLUEDataModule(LightningDataModule):
 
 
 def eval_loader(split: EncodedSplit, batch_size: int) -> DataLoader[int]:
-    """Batches that hold each example of a split once."""
+    """Batches that hold each example of a split once; several processes share them out."""
     return DataLoader(split, batch_sampler=SortedSampler(split.lengths, batch_size), collate_fn=split.collate)

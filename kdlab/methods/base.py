@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from kdlab.data.tasks import TaskSpec
+from kdlab.distributed import gather, rank, world_size
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import supervised
 from kdlab.metrics import evaluate
@@ -118,6 +119,7 @@ class DistillModule(LightningModule):
         self.phase = Phase()
         self.total_steps = 1
         self.seed = 0
+        self.common: torch.Generator | None = None  # draws what all processes must draw alike
         self.student_step = 0
         self.last_terms: dict[str, float] = {}
         self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
@@ -168,13 +170,15 @@ class DistillModule(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Draws this step's random numbers from (seed, phase, step) alone, whatever ran before."""
         text = f"{self.seed}/{self.phase.name}/{self.global_step}/{batch_idx}"
-        torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
+        torch.manual_seed(_number(f"{text}/{rank()}"))
+        self.common = torch.Generator().manual_seed(_number(text))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """One step of a one-player method."""
         losses = self.compute_loss(batch)
         self.record_terms({"loss": losses.total, **losses.terms})
-        return losses.total
+        # each process's mean counts by its examples, so that the mean of the processes is the global batch's
+        return losses.total * (batch.fraction * world_size()) if batch.whole is not None else losses.total
 
     def optimize(self, player: str, loss: Tensor) -> None:
         """Backward, clip, step and schedule of one player of several."""
@@ -255,9 +259,12 @@ class DistillModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """The task's metrics on the whole split, as ``val/<metric>`` and ``val/loss``."""
-        logits = torch.cat([logits for _, logits, _ in self._outputs])
-        labels = torch.cat([labels for _, _, labels in self._outputs])
+        mine = [tuple(t.cpu() for t in output) for output in self._outputs]
         self._outputs.clear()
+        found = [output for part in gather(mine) for output in part]
+        order = torch.cat([index for index, _, _ in found]).argsort()
+        logits = torch.cat([logits for _, logits, _ in found])[order]
+        labels = torch.cat([labels for _, _, labels in found])[order]
         scores = evaluate(logits, labels, self.task.metrics, self.task.regression)
         scores["loss"] = float(supervised(logits, labels, self.task.regression))
         self.log_dict({f"val/{name}": value for name, value in scores.items()})
@@ -306,3 +313,8 @@ class DistillModule(LightningModule):
         kept = checkpoint["kdlab"]
         self._window, self._window_steps = kept["window"]["sums"], kept["window"]["steps"]
         self.last_terms, self.student_step = kept["window"]["last"], kept["student_step"]
+
+
+def _number(text: str) -> int:
+    """A seed from words."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
