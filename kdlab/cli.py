@@ -70,9 +70,9 @@ def _parsers() -> tuple[_Parser, _Parser]:
 
 def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> dict[str, Any]:
     """Dotted settings: the YAML file's, over them the flags', over them the key=value words."""
-    from kdlab.config import parse_override, read_file
+    from kdlab.config import read_file
 
-    settings = read_file(Path(arguments.config).expanduser()) if arguments.config else {}
+    settings = read_file(_expanded("--config", arguments.config)) if arguments.config else {}
     for key, _, _, _ in _SETTINGS.values():
         if getattr(arguments, key) is not None:
             settings[key] = getattr(arguments, key)
@@ -85,9 +85,38 @@ def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Pars
             raise KdlabError(f"A setting is written {word}=VALUE, with '=' and no space.")
         if word.startswith("-") and "=" not in word:
             raise nearest(word, [o for a in parser._actions for o in a.option_strings], "flag")
-        key, value = parse_override(word)
+        key, value = _parse_override(word)
         settings[key] = value
+    for key, value in settings.items():
+        if isinstance(value, str) and value.startswith("~"):
+            _expanded(key, value)
     return settings
+
+
+def _expanded(key: str, text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as e:
+        raise KdlabError(f"{key} '{text}': there is no such home folder.") from e
+
+
+def _parse_override(word: str) -> tuple[str, Any]:
+    """``key=value`` of the command line; the value is read as YAML reads it.
+
+    Raises:
+        KdlabError: No ``=`` in it, or a value that is no YAML.
+    """
+    key, sign, text = word.removeprefix("--").partition("=")
+    if not sign or not key:
+        raise KdlabError(f"'{word}' is neither a flag nor key=value: see kdlab run --help.")
+    import yaml
+
+    from kdlab.config import YAML_ERRORS
+
+    try:
+        return key, yaml.safe_load(text) if text else ""
+    except YAML_ERRORS as e:
+        raise KdlabError(f"The value of '{word}' can't be read: put quotes around it.") from e
 
 
 def _list(what: str) -> None:
@@ -135,6 +164,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as e:  # a full disk, a name too long
+        sys.stderr.write(f"kdlab: error: {e.strerror or e}: {e.filename}; what was finished before is kept.\n")
+        return 2
 
 
 def _run(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser, words: Sequence[str]) -> int:

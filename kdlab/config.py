@@ -26,7 +26,7 @@ LOGGERS = ("csv", "wandb", "tensorboard")
 _LARGEST = 2**31 - 1  # of any number: beyond it seeds and sizes overflow inside the libraries
 _MOST_SEEDS = 1000
 # PyYAML lets the plain errors of its constructors through: a date of month 13, an alias inside itself
-_YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
 
 
 @dataclass
@@ -144,7 +144,7 @@ def read_file(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(text)
         if isinstance(content, dict):
             return flatten(content)
-    except _YAML_ERRORS as e:
+    except YAML_ERRORS as e:
         mark = getattr(e, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
         raise KdlabError(f"{where} is no YAML: {getattr(e, 'problem', None) or e}.") from e
@@ -162,21 +162,6 @@ def flatten(content: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def parse_override(word: str) -> tuple[str, Any]:
-    """``key=value`` of the command line; the value is read as YAML reads it.
-
-    Raises:
-        KdlabError: No ``=`` in it, or a value that is no YAML.
-    """
-    key, sign, text = word.removeprefix("--").partition("=")
-    if not sign or not key:
-        raise KdlabError(f"'{word}' is neither a flag nor key=value: see kdlab run --help.")
-    try:
-        return key, yaml.safe_load(text) if text else ""
-    except _YAML_ERRORS as e:
-        raise KdlabError(f"The value of '{word}' can't be read: put quotes around it.") from e
 
 
 def resolve(method: type[DistillModule], presets: tuple[str, ...], overrides: Mapping[str, Any]) -> Resolved:
@@ -262,11 +247,12 @@ def _set(tree: DictConfig, key: str, value: Any, known: list[str]) -> None:
         raise nearest(key, known, "setting")
     if key not in known:
         raise KdlabError(f"'{key}' is a section: set one of {', '.join(k for k in known if k.startswith(key + '.'))}.")
+    if isinstance(value, str) and "${" in value:
+        raise KdlabError(f"{key}={value}: variables are not filled in here, so write the value itself.")
     try:
         OmegaConf.update(tree, key, value)
     except OmegaConfBaseException as e:
-        reason = str(e).splitlines()[0].rstrip(".")
-        default = OmegaConf.to_container(tree, resolve=True)
+        reason, default = str(e).splitlines()[0].rstrip("."), OmegaConf.to_container(tree, resolve=True)
         for part in key.split("."):
             default = default[part]  # type: ignore[index, call-overload]
         if isinstance(default, list):

@@ -6,11 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from kdlab.console import Reporter
 from kdlab.distributed import rank
+from kdlab.errors import KdlabError
 
 
 def make_loggers(
@@ -36,31 +38,42 @@ def make_loggers(
 
 
 def _wandb(folder: Path, config: dict[str, Any], reporter: Reporter, project: str) -> WandbLogger:
+    import wandb
+
     os.environ.setdefault("WANDB_SILENT", "true")
     mode = os.environ.get("WANDB_MODE")
     if mode is None and not os.environ.get("WANDB_API_KEY") and not _logged_in():
         mode = "offline"
         reporter.warn("W&B has no login here, so the run is logged offline: `wandb login`, or `wandb sync` it later.")
-    logger = WandbLogger(
-        name=folder.name,
-        save_dir=folder,
-        project=os.environ.get("WANDB_PROJECT", project),
-        offline=mode in ("offline", "dryrun"),
-        config=config,
-    )
-    _ = logger.experiment  # starts the run now, so that a refusal comes before any training
-    return logger
+    try:
+        run = wandb.init(  # now, so that a refusal comes before any training
+            name=folder.name,
+            dir=folder,
+            project=os.environ.get("WANDB_PROJECT", project),
+            mode=mode,  # type: ignore[arg-type]
+            config=config,
+        )
+    except (wandb.Error, ValueError) as e:  # the latter for a WANDB_… variable that it can't read
+        raise KdlabError(
+            f"W&B refuses the run ({str(e)[:300].rstrip('.')}): mend that, or set WANDB_MODE=offline."
+        ) from e
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    return WandbLogger(save_dir=folder, experiment=run)
 
 
 def _logged_in() -> bool:
-    """Whether the user's netrc holds a W&B key."""
+    """Whether W&B finds a key for its server: in its settings, or in the user's netrc."""
     import netrc
 
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").split("//")[-1].split("/")[0]
+    import wandb
+
+    settings = wandb.setup().settings
     try:
-        return netrc.netrc().authenticators(host) is not None
+        held = netrc.netrc(os.environ.get("NETRC")).authenticators(urlsplit(settings.base_url).hostname or "")
     except (OSError, netrc.NetrcParseError):
-        return False
+        held = None
+    return bool(settings.api_key) or held is not None
 
 
 def finish_loggers(loggers: Sequence[Logger], figures: dict[str, float], step: int) -> None:

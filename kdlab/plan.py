@@ -14,7 +14,7 @@ from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_dat
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.methods import load_method
-from kdlab.methods.base import DistillModule
+from kdlab.methods.base import NO_MATTER, DistillModule
 from kdlab.models.checkpoint import (
     EMBEDDED,
     Checkpoint,
@@ -104,7 +104,7 @@ class Plan:
         """Fingerprint of everything that the record of a seed depends on."""
         plain = {k: v for k, v in copy.deepcopy(self.settings.plain).items() if k not in _NOT_IDENTITY}
         plain["data"].pop("dir")
-        plain["training"].pop("checkpoint_every")
+        plain["training"] = {k: v for k, v in plain["training"].items() if k not in NO_MATTER}
         plain.pop("teacher")  # its fingerprint says it all
         return fingerprint(
             "run",
@@ -155,7 +155,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     student_spec = parse_student(run.student.source)
     cache = Cache()
     wants_teacher = bool(method.needs) or student_spec.from_teacher
-    base_checkpoint = resolve_checkpoint(backbone, _offline(backbone, hub)) if wants_teacher else None
+    base_checkpoint = _open(backbone, hub) if wants_teacher else None
     donor = _donor(student_spec, hub)
     _check_vocabularies(base_checkpoint, donor)
     student = _plan_student(student_spec, donor, base_checkpoint, task)
@@ -166,7 +166,6 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     teacher, parameters = None, 0
     if base_checkpoint is not None:
         parameters = _count(base_checkpoint, labelled_config(base_checkpoint.config, spec.labels))
-        outputs = len(base_checkpoint.head_labels)
         teacher = plan_teacher(
             base_checkpoint,
             spec,
@@ -178,7 +177,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
             hardware.precision,
             cache,
         )
-        _check_labels(teacher, run.teacher.labels, outputs, spec)
+        _check_labels(teacher, run.teacher.labels, spec)
     return Plan(
         settings=settings,
         method=method,
@@ -216,21 +215,23 @@ def _choose_backbone(run: RunConfig, embedded_data: bool, hub: Hub) -> tuple[str
     )
 
 
-def _offline(source: str, hub: Hub) -> bool:
-    return cached_on_disk(source) or not hub.online
+def _open(source: str, hub: Hub) -> Checkpoint:
+    """A checkpoint whose files can be read, so that a damaged one is refused before any training."""
+    checkpoint = resolve_checkpoint(source, cached_on_disk(source) or not hub.online)
+    _ = checkpoint.config, checkpoint.weight_names, checkpoint.tokenizer
+    return checkpoint
 
 
 def _donor(spec: StudentSpec, hub: Hub) -> Checkpoint | None:
     source = spec.checkpoint or spec.donor
-    return None if source is None else resolve_checkpoint(source, _offline(source, hub))
+    return None if source is None else _open(source, hub)
 
 
 def _check_vocabularies(teacher: Checkpoint | None, donor: Checkpoint | None) -> None:
     """One tokenised input feeds both networks, so their vocabularies must be one."""
-    vocabularies = [c.tokenizer.get_vocab() for c in (teacher, donor) if c is not None]
     if teacher is None or donor is None:
         return
-    ours, theirs = vocabularies
+    ours, theirs = teacher.tokenizer.get_vocab(), donor.tokenizer.get_vocab()
     if ours != theirs:
         odd = next(word for word in [*ours, *theirs] if ours.get(word) != theirs.get(word))
         raise KdlabError(
@@ -260,14 +261,12 @@ def _count(checkpoint: Checkpoint, config: Any) -> int:
         raise KdlabError(f"{checkpoint.folder}/config.json describes no encoder that can be built: {e}.") from e
 
 
-def _check_labels(teacher: TeacherPlan, labels: list[str] | None, outputs: int, spec: TaskSpec) -> None:
-    """Whether ``teacher.labels`` names the task's labels, one for each output of the head."""
-    if labels is None or not teacher.checkpoint.has_head:
-        return
-    if teacher.order is None or len(labels) != outputs:
+def _check_labels(teacher: TeacherPlan, labels: list[str] | None, spec: TaskSpec) -> None:
+    """Whether ``teacher.labels`` names the labels of the task: a slip in them must not cost a fine-tuning."""
+    if labels is not None and teacher.checkpoint.has_head and teacher.order is None:
         raise KdlabError(
-            f"teacher.labels={labels} doesn't fit: the head of {teacher.checkpoint.source} has {outputs} outputs, and "
-            f"the labels of {spec.name} are {', '.join(spec.labels) or 'none, for it is scored'}."
+            f"teacher.labels={labels} doesn't name the labels of {spec.name}, each one once: "
+            f"{', '.join(spec.labels) or 'none, for it is scored'}."
         )
 
 

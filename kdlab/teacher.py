@@ -15,8 +15,9 @@ from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.distributed import rank
+from kdlab.errors import KdlabError
 from kdlab.inference import predict
-from kdlab.methods.base import MethodConfig, TrainingConfig
+from kdlab.methods.base import NO_MATTER, MethodConfig, TrainingConfig
 from kdlab.methods.finetune import FineTune
 from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder
@@ -67,15 +68,23 @@ def plan_teacher(
         max_length: Longest input in tokens.
         precision: Lightning's name.
         cache: Looked into, not written.
+
+    Raises:
+        KdlabError: The stated labels are not as many as the head's outputs.
     """
     if labels is not None and checkpoint.has_head:
+        if len(labels) != len(checkpoint.head_labels):
+            raise KdlabError(
+                f"teacher.labels states {len(labels)} labels ({', '.join(labels)}), but the head of "
+                f"{checkpoint.source} has {len(checkpoint.head_labels)} outputs: name each one once, in their order."
+            )
         checkpoint.config.id2label = dict(enumerate(labels))
     order = head_order(checkpoint, spec.labels, spec.aliases)
     if order is not None:
         return TeacherPlan(
             checkpoint, order, fingerprint("as is", checkpoint.weights_fingerprint, order), "used as it is"
         )
-    settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig) if f.name != "checkpoint_every"}
+    settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig) if f.name not in NO_MATTER}
     key = fingerprint(
         "teacher",
         _FORMAT,

@@ -1,17 +1,17 @@
-"""A little world for tests of the command line: a tiny checkpoint, GLUE files, a cache, and ``kdlab`` run in-process."""
+"""A little world for tests of the command line: a tiny checkpoint, GLUE files, a cache, and ``kdlab`` in-process."""
 
 import contextlib
 import io
 import json
 import random
+import struct
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, BertConfig, BertTokenizer, set_seed
+from transformers import AutoModelForSequenceClassification, BertConfig, BertTokenizer
 
 from kdlab.cli import main
 
@@ -71,7 +71,7 @@ class Lab:
         """``kdlab WORDS`` in this process, off the network, on one thread."""
         out, err, threads = io.StringIO(), io.StringIO(), torch.get_num_threads()
         with pytest.MonkeyPatch.context() as patch:
-            keep_offline_flags(patch)
+            isolate(patch, self.root / "no_cache")
             settings = {**OFFLINE, "KDLAB_CACHE": str(self.cache), "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
             for name, value in {**settings, **(env or {})}.items():
                 if value is None:
@@ -102,15 +102,19 @@ class Lab:
         return sorted((path.parent for path in out.glob("*/metrics.json")), key=lambda path: metrics(path)["seed"])
 
 
-def keep_offline_flags(patch: pytest.MonkeyPatch) -> None:
-    """Puts the libraries' offline flags back at the end: going offline changes them for the whole process."""
-    for module, name in (
-        ("huggingface_hub.constants", "HF_HUB_OFFLINE"),
-        ("datasets.config", "HF_HUB_OFFLINE"),
-        ("datasets.config", "HF_DATASETS_OFFLINE"),
-    ):
-        if hasattr(sys.modules.get(module), name):
-            patch.setattr(sys.modules[module], name, getattr(sys.modules[module], name))
+def isolate(patch: pytest.MonkeyPatch, empty: Path) -> None:
+    """Hides what this machine's caches hold, and puts the offline flags back that kdlab turns on in the libraries."""
+    from huggingface_hub import constants
+
+    patch.setattr(constants, "HF_HUB_CACHE", str(empty))
+    patch.setattr(constants, "HF_HUB_OFFLINE", constants.HF_HUB_OFFLINE)
+    patch.setenv("HF_DATASETS_CACHE", str(empty))
+    datasets = sys.modules.get("datasets.config")
+    if datasets is not None:
+        patch.setattr(datasets, "HF_DATASETS_CACHE", empty)
+        for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+            if hasattr(datasets, name):
+                patch.setattr(datasets, name, getattr(datasets, name))
 
 
 def metrics(folder: Path) -> dict:
@@ -139,6 +143,7 @@ def write_checkpoint(
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=48,
+        initializer_range=0.5,  # wide enough that different inputs differ
         id2label=dict(enumerate(names)),
         label2id={name: i for i, name in enumerate(names)},
     )
@@ -220,10 +225,43 @@ def write_glue(root: Path) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """The world, made once."""
-    made = Lab(tmp_path_factory.mktemp("lab"))
-    write_checkpoint(made.teacher)
-    write_glue(made.data)
+def open_lab(factory: pytest.TempPathFactory) -> Lab:
+    """The world, made once a session."""
+    made = Lab(factory.getbasetemp() / "lab")
+    if not made.root.exists():
+        write_checkpoint(made.teacher)
+        write_glue(made.data)
     return made
+
+
+def read_wandb(folder: Path) -> tuple[dict, list[dict], dict]:
+    """An offline W&B run below a folder: its configuration, its history and what its settings say of the run.
+
+    The file is a log in LevelDB's format (blocks of 32 KiB, records in one to many parts) of protocol buffers.
+    """
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    data, at, part = file.read_bytes(), 7, b""
+    assert data[:4] == b":W&B"
+    config, history, about = {}, [], {}
+    while at + 7 <= len(data):
+        left = 32768 - at % 32768
+        if left < 7:
+            at += left
+            continue
+        _, length, kind = struct.unpack("<IHB", data[at : at + 7])
+        part += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # a whole record, or its last part
+            found = Record()
+            found.ParseFromString(part)
+            part = b""
+            for item in (*found.run.config.update, *found.config.update):
+                config[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
+            if found.HasField("run"):
+                about = {"id": found.run.run_id, "sweep": found.run.sweep_id, "project": found.run.project}
+            if found.HasField("history"):
+                line = {".".join(item.nested_key) or item.key: item.value_json for item in found.history.item}
+                history.append({key: json.loads(value) for key, value in line.items()})
+    return config, history, about

@@ -22,6 +22,12 @@ os.environ.update(
 import pytest  # noqa: E402
 
 
+def pytest_configure(config):
+    """A frozen teacher is in eval mode, and phases share a folder: Lightning need not say so."""
+    for message in (r"Found \d+ module\(s\) in eval mode", "Checkpoint directory .* exists and is not empty"):
+        config.addinivalue_line("filterwarnings", f"ignore:{message}:UserWarning")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_quiet_thread():
     """Tiny models are fastest on one thread, and then their sums are the same everywhere."""

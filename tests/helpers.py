@@ -8,8 +8,13 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import CSVLogger
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerFast
-from transformers import BertConfig, DistilBertConfig, RobertaConfig
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    DistilBertConfig,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+)
 
 from kdlab.console import Reporter
 from kdlab.data.examples import Examples

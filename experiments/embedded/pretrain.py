@@ -55,7 +55,7 @@ def encode(tokenizer: BertTokenizerFast, lines: list[str]) -> tuple[list[list[in
     double = [i for i, part in enumerate(parts) if len(part) == 2]
     ids: list[list[int]] = [[] for _ in lines]
     types: list[list[int]] = [[] for _ in lines]
-    for chosen in (single, double):
+    for chosen in filter(None, (single, double)):
         columns = list(zip(*(parts[i] for i in chosen), strict=True))
         encoded = tokenizer(*(list(column) for column in columns), truncation=True, max_length=128)
         for i, line_ids, line_types in zip(chosen, encoded["input_ids"], encoded["token_type_ids"], strict=True):
@@ -160,6 +160,13 @@ def make_rows(tokenizer: BertTokenizerFast, lines: list[str], pairs: list[tuple[
     return Rows(ids, types, [-1] * len(lines) + [int(related) for _, related in pairs])
 
 
+def waves(positions: int, width: int) -> torch.Tensor:
+    """Sine and cosine positions ``(positions, width)``, where learning starts: neighbours are easy to find from them."""
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(1000.0) / width))
+    angles = torch.arange(positions)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1) * 0.1
+
+
 def new_model(arguments: argparse.Namespace, size: int) -> BertForPreTraining:
     """An untrained BERT; its configuration keeps the usual dropout for fine-tuning."""
     config = BertConfig(
@@ -170,8 +177,13 @@ def new_model(arguments: argparse.Namespace, size: int) -> BertForPreTraining:
         intermediate_size=arguments.intermediate,
         max_position_embeddings=128,
         pad_token_id=PAD,
+        initializer_range=0.05,
     )
     model = BertForPreTraining(config)
+    for layer in model.bert.encoder.layer:  # like looks at like from the start: the same word in the other sentence
+        own = layer.attention.self
+        own.key.weight.data.copy_(own.query.weight.data)
+    model.bert.embeddings.position_embeddings.weight.data.copy_(waves(128, arguments.width))
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = arguments.dropout
@@ -203,11 +215,14 @@ def pretrain(arguments: argparse.Namespace) -> None:
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     generator = torch.Generator().manual_seed(arguments.seed)
     lengths = list(map(len, rows.ids))
+    text = lengths[: len(lines)]
     plan: list[list[int]] = []
     window: list[tuple[float, float, float]] = []
     model.train()
     for step in range(1, arguments.steps + 1):
-        plan = plan or batches(lengths, arguments.batch, generator)
+        if step == arguments.text_steps:
+            plan = []
+        plan = plan or batches(text if step < arguments.text_steps else lengths, arguments.batch, generator)
         loss, (right, told) = losses(model, rows, plan.pop(), (arguments.first_rate, arguments.second_rate), generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -269,10 +284,11 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--intermediate", type=int, default=512)
     parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--text-steps", type=int, default=3000, help="steps on masked text before the pairs join")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--dropout", type=float, default=0.0, help="while pretraining; fine-tuning uses 0.1")
-    parser.add_argument("--first-rate", type=float, default=0.15, help="share of masked tokens, first sentence")
+    parser.add_argument("--first-rate", type=float, default=0.08, help="share of masked tokens, first sentence")
     parser.add_argument("--second-rate", type=float, default=0.25, help="share of masked tokens, second sentence")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)

@@ -210,13 +210,15 @@ class SortedSampler(Sampler[list[int]]):
     """
 
     def __init__(self, lengths: NDArray[np.int64], batch_size: int) -> None:
-        self.order = np.argsort(-lengths, kind="stable")
+        order = np.argsort(-lengths, kind="stable")
+        share = order[rank() :: world_size()]
+        # a process without examples would leave the others waiting; what it repeats is counted once
+        self.order = share if len(share) else order[:1]
         self.batch_size = batch_size
-        self._mine = range(rank() * batch_size, len(lengths), world_size() * batch_size)
 
     def __len__(self) -> int:
-        return len(self._mine)
+        return -(-len(self.order) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for start in self._mine:
+        for start in range(0, len(self.order), self.batch_size):
             yield self.order[start : start + self.batch_size].tolist()

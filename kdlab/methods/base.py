@@ -65,6 +65,10 @@ class TrainingConfig:
     checkpoint_every: float = 30.0
 
 
+NO_MATTER = ("eval_batch_size", "log_every", "checkpoint_every")
+"""Settings of a training that change nothing of what it makes, and so stand in no fingerprint."""
+
+
 @dataclass(frozen=True)
 class Phase:
     """One stretch of training with a schedule of its own.
@@ -259,12 +263,13 @@ class DistillModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """The task's metrics on the whole split, as ``val/<metric>`` and ``val/loss``."""
-        mine = [tuple(t.cpu() for t in output) for output in self._outputs]
+        mine = [torch.cat(column).cpu() for column in zip(*self._outputs, strict=True)]
         self._outputs.clear()
-        found = [output for part in gather(mine) for output in part]
-        order = torch.cat([index for index, _, _ in found]).argsort()
-        logits = torch.cat([logits for _, logits, _ in found])[order]
-        labels = torch.cat([labels for _, _, labels in found])[order]
+        parts = gather(mine)
+        index, logits, labels = (torch.cat([part[i] for part in parts]) for i in range(3))
+        kept = torch.empty(int(index.max()) + 1, dtype=torch.long)
+        kept[index] = torch.arange(len(index))  # where each example stands, once
+        logits, labels = logits[kept], labels[kept]
         scores = evaluate(logits, labels, self.task.metrics, self.task.regression)
         scores["loss"] = float(supervised(logits, labels, self.task.regression))
         self.log_dict({f"val/{name}": value for name, value in scores.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from itertools import chain
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ class Duel(DistillModule):
 
     def on_train_start(self):
         for name, optimizer in zip(self.players(), self.trainer.optimizers, strict=True):
-            optimizer.register_step_pre_hook(lambda o, *_, n=name: self._note(n, o))
+            optimizer.register_step_post_hook(lambda o, *_, n=name: self._note(n, o))
 
     def _note(self, name, optimizer):
         held = [p for group in optimizer.param_groups for p in group["params"]]
@@ -123,10 +124,10 @@ def test_each_player_is_clipped_and_follows_its_schedule(cache, tmp_path):
 
 def test_the_second_player_pulls_the_other_way(cache, tmp_path):
     alone, batch = tiny_method(Duel), tiny_data(cache).split("train").collate(range(16))
-    before = float(alone._attacked(batch))
-    alone.training_step = lambda b, _: alone.optimize("generator", -alone._attacked(b))
+    before = float(alone._attacked(batch).detach())
+    alone.training_step = lambda batch, batch_idx: alone.optimize("generator", -alone._attacked(batch))
     train(alone, tiny_data(cache), tmp_path, epochs=10, learning_rate=1e-2)
-    assert float(alone._attacked(batch)) > before
+    assert float(alone._attacked(batch).detach()) > before
 
 
 def test_both_players_are_in_the_checkpoint(cache, tmp_path):
@@ -138,8 +139,7 @@ def test_both_players_are_in_the_checkpoint(cache, tmp_path):
 def test_a_gradient_scaler_unscales_each_player_once_and_before_clipping(cache, tmp_path, monkeypatch):
     scaler = torch.amp.GradScaler("cpu", init_scale=256.0)
     plugin = MixedPrecision("16-mixed", "cpu", scaler)
-    plugin.forward_context = torch.autocast("cpu", enabled=False).__class__("cpu", enabled=False).__class__
-    monkeypatch.setattr(plugin, "forward_context", lambda: torch.autocast("cpu", enabled=False), raising=False)
+    monkeypatch.setattr(plugin, "forward_context", lambda: torch.autocast("cpu", enabled=False))
 
     def with_scaler(right, **settings):
         settings.pop("precision")
@@ -150,6 +150,13 @@ def test_a_gradient_scaler_unscales_each_player_once_and_before_clipping(cache, 
     train(module, tiny_data(cache), tmp_path, clip=1e-3)
     for steps in module.seen.values():
         assert [norm for norm, _ in steps] == pytest.approx([1e-3] * 4, rel=1e-2)
+
+
+def test_steps_of_two_players_are_counted_in_the_students(cache, tmp_path):
+    module = tiny_method(Duel)
+    fitted = train(module, tiny_data(cache), tmp_path, epochs=5, max_steps=3)
+    assert fitted.steps == module.student_step == len(module.seen["generator"]) == 3
+    assert fitted.epoch <= 2
 
 
 def test_every_phase_has_a_schedule_of_its_own(cache, tmp_path):
@@ -178,6 +185,6 @@ def test_every_epoch_sees_every_example_once_in_another_order(cache, tmp_path):
         orders.append(module.order)
         assert len(module.order) == 3
         for epoch in module.order:
-            assert sorted(sum(epoch, [])) == list(range(16))
+            assert sorted(chain(*epoch)) == list(range(16))
         assert module.order[0] != module.order[1] != module.order[2]
     assert orders[0] == orders[1] != orders[2]

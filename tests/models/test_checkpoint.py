@@ -95,7 +95,7 @@ def test_a_folder_without_tokenizer_is_refused(checkpoint_folder, tmp_path):
     checkpoint = copied(checkpoint_folder, tmp_path / "c")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (checkpoint.folder / name).unlink()
-    with pytest.raises(KdlabError, match="no tokenizer that loads|no vocabulary"):
+    with pytest.raises(KdlabError, match=r"no tokenizer that loads|no vocabulary"):
         _ = checkpoint.tokenizer
 
 

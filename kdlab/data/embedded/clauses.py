@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.lexicon import ADJECTIVES, DAYS, NUMBERS, SYNONYMS, Forms, Lexicon, Verb, a, plural
 
+ALONE = 0.45
+"""How often a text holds one fact only; the others hold a second one that can be mistaken for it."""
+
 
 @dataclass(frozen=True)
 class Thing:
@@ -137,8 +140,10 @@ def order_clause(draw: Draw, relation: tuple[str, str], first: str, second: str)
     return f"{second} {relation[1]} {first}"
 
 
-def joined(draw: Draw, lexicon: Lexicon, clauses: list[str], contrast: bool = False) -> str:
-    """Two clauses in random order as one sentence or two."""
+def joined(draw: Draw, lexicon: Lexicon, clauses: list[str], contrast: bool = False, alone: bool = False) -> str:
+    """Two clauses in random order as one sentence or two; the first of them only where it stands alone."""
+    if alone:
+        return sentence(clauses[0])
     first, second = draw.shuffled(clauses)
     return sentence(f"{first}{draw.pick(lexicon.contrasts if contrast else lexicon.joins)} {second}")
 

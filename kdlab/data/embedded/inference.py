@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kdlab.data.embedded.clauses import (
+    ALONE,
     Fact,
     Thing,
     Transfer,
@@ -49,7 +50,7 @@ def _one_denied(draw: Draw, lexicon: Lexicon, fact: Fact, other: Fact, told: boo
     elif label == NO:
         told = not told
     clauses = [clause(draw, replace(fact, positive=told)), clause(draw, replace(other, positive=not told))]
-    return joined(draw, lexicon, clauses, contrast=True)
+    return joined(draw, lexicon, clauses, contrast=True, alone=draw.chance(ALONE))
 
 
 def unheard(draw: Draw, lexicon: Lexicon, fact: Fact, other: Fact) -> tuple[Fact, Fact]:
@@ -108,7 +109,7 @@ def kind(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
         fact, other = unheard(draw, lexicon, fact, other)
         premise_told, premise_general = draw.chance(0.5), draw.chance(0.5)
     clauses = [about(fact, premise_told, premise_general), about(other, not premise_told, draw.chance(0.5))]
-    return joined(draw, lexicon, clauses, contrast=True), hypothesis
+    return joined(draw, lexicon, clauses, contrast=True, alone=draw.chance(ALONE)), hypothesis
 
 
 _COMPARE: dict[str, Callable[[int, int], bool]] = {
@@ -136,7 +137,8 @@ def number(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
         fact, other = unheard(draw, lexicon, fact, other)
     if label == NO or (label == OPEN and draw.chance(0.5)):
         right, wrong = wrong, right
-    return joined(draw, lexicon, [counted(fact, how_many(right)), counted(other, how_many(wrong))]), hypothesis
+    clauses = [counted(fact, how_many(right)), counted(other, how_many(wrong))]
+    return joined(draw, lexicon, clauses, alone=draw.chance(ALONE)), hypothesis
 
 
 def order(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
@@ -144,15 +146,18 @@ def order(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
     high, low, third = draw.some(lexicon.people, 3)
     relation = draw.pick(lexicon.orders)
     hypothesis = sentence(order_clause(draw, relation, high, low))
+    chained = draw.chance(0.3)
     if label == NO:
         high, low = low, high
     if label == OPEN:
         pairs = draw.pick([[(high, third), (low, third)], [(third, high), (third, low)]])
-    elif draw.chance(0.5):
+    elif chained:
         pairs = [(high, third), (third, low)]
     else:
         pairs = [(high, low), draw.pick([(high, third), (third, high), (low, third), (third, low)])]
-    return joined(draw, lexicon, [order_clause(draw, relation, *pair) for pair in pairs]), hypothesis
+    clauses = [order_clause(draw, relation, *pair) for pair in pairs]
+    alone = not chained and draw.chance(ALONE)
+    return joined(draw, lexicon, clauses, alone=alone), hypothesis
 
 
 _ALL, _SOME, _NONE, _PART = "all", "some", "none", "part"
@@ -191,7 +196,8 @@ def quantified(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
     else:
         chosen = draw.pick(_QUANTIFIED[amount, label])
     rest = draw.pick([words for words in (_ALL, _SOME, _NONE) if words != chosen])
-    return joined(draw, lexicon, [about(fact, chosen, mine), about(other, rest, theirs)]), hypothesis
+    clauses = [about(fact, chosen, mine), about(other, rest, theirs)]
+    return joined(draw, lexicon, clauses, alone=draw.chance(ALONE)), hypothesis
 
 
 def transfer(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
@@ -210,7 +216,8 @@ def transfer(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
         other = replace(other, positive=not told)
     elif label == NO:
         fact, other = replace(fact, positive=not told), replace(other, positive=told)
-    return joined(draw, lexicon, [transfer_clause(draw, fact), transfer_clause(draw, other)], contrast=True), hypothesis
+    clauses = [transfer_clause(draw, fact), transfer_clause(draw, other)]
+    return joined(draw, lexicon, clauses, contrast=True, alone=draw.chance(ALONE)), hypothesis
 
 
 def roles(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
@@ -223,7 +230,8 @@ def roles(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
     hypothesis = sentence(clause(draw, kept))
     if label != YES:
         fact, other = unheard(draw, lexicon, fact, other) if draw.chance(0.4) else mixed(draw, fact, other, kept)
-    return joined(draw, lexicon, [clause(draw, fact), clause(draw, other)]), hypothesis
+    clauses = [clause(draw, fact), clause(draw, other)]
+    return joined(draw, lexicon, clauses, alone=draw.chance(ALONE)), hypothesis
 
 
 def mixed(draw: Draw, fact: Fact, other: Fact, kept: Fact) -> tuple[Fact, Fact]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kdlab.data.embedded.clauses import (
+    ALONE,
     Fact,
     Thing,
     adjuncts,
@@ -25,22 +26,24 @@ from kdlab.data.embedded.lexicon import ADJECTIVES, DAYS, Lexicon, a
 def _plain(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
     """Two facts; the other sentence exchanges one part."""
     fact, other = two_facts(draw, lexicon)
-    first = joined(draw, lexicon, [clause(draw, fact), clause(draw, other)])
+    alone = draw.chance(ALONE)
+    first = joined(draw, lexicon, [clause(draw, fact), clause(draw, other)], alone=alone)
     if not same:
         fact, other = mixed(draw, fact, other, fact)
-    return first, joined(draw, lexicon, [clause(draw, fact), clause(draw, other)])
+    return first, joined(draw, lexicon, [clause(draw, fact), clause(draw, other)], alone=alone)
 
 
 def _denied(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
     """One fact is denied; the other sentence denies the other or exchanges the agents."""
     fact, other = two_facts(draw, lexicon)
     fact = replace(fact, positive=False)
-    first = joined(draw, lexicon, [clause(draw, fact), clause(draw, other)], contrast=True)
+    alone = draw.chance(ALONE)
+    first = joined(draw, lexicon, [clause(draw, fact), clause(draw, other)], contrast=True, alone=alone)
     if not same and draw.chance(0.5):
         fact, other = replace(fact, positive=True), replace(other, positive=False)
     elif not same:
         fact, other = replace(fact, agent=other.agent), replace(other, agent=fact.agent)
-    return first, joined(draw, lexicon, [clause(draw, fact), clause(draw, other)], contrast=True)
+    return first, joined(draw, lexicon, [clause(draw, fact), clause(draw, other)], contrast=True, alone=alone)
 
 
 def _said(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
@@ -61,11 +64,11 @@ def _said(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
 
 def _ordered(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
     """Three people in order; the other sentence exchanges two of them."""
-    people, relation = draw.some(lexicon.people, 3), draw.pick(lexicon.orders)
+    people, relation, alone = draw.some(lexicon.people, 3), draw.pick(lexicon.orders), draw.chance(ALONE)
 
     def told(names: list[str]) -> str:
         pairs = [(names[0], names[1]), (names[1], names[2])]
-        return joined(draw, lexicon, [order_clause(draw, relation, *pair) for pair in pairs])
+        return joined(draw, lexicon, [order_clause(draw, relation, *pair) for pair in pairs], alone=alone)
 
     changed = draw.pick([[1, 0, 2], [0, 2, 1], [2, 1, 0]])
     return told(people), told(people if same else [people[i] for i in changed])
@@ -79,7 +82,8 @@ def _counted(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
         replace(base, thing=Thing(base.thing.noun, count=count))
         for base, count in zip((fact, other), counts, strict=True)
     )
-    first = joined(draw, lexicon, [clause(draw, fact), clause(draw, other)])
+    alone = draw.chance(ALONE)
+    first = joined(draw, lexicon, [clause(draw, fact), clause(draw, other)], alone=alone)
     part = draw.pick(("count", "agent", "thing"))
     if not same and part == "count":
         fact, other = (
@@ -90,7 +94,7 @@ def _counted(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
         fact, other = replace(fact, agent=other.agent), replace(other, agent=fact.agent)
     elif not same:
         fact, other = replace(fact, thing=other.thing), replace(other, thing=fact.thing)
-    return first, joined(draw, lexicon, [clause(draw, fact), clause(draw, other)])
+    return first, joined(draw, lexicon, [clause(draw, fact), clause(draw, other)], alone=alone)
 
 
 def _employed(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:

@@ -20,6 +20,8 @@ _TURNS: dict[str, tuple[tuple[int, ...], int]] = {
     "cola": ((1,), 2),
     "wnli": ((1,), 1),
 }
+FAR = 0.4
+"""Share of unrelated pairs whose second sentence is another pair's; the others differ in one respect."""
 PAIRED = ("rte", "mnli", "mrpc", "qqp", "qnli", "wnli")
 
 
@@ -56,18 +58,25 @@ def make_pairs(seed: int, lines: int = LINES) -> list[tuple[str, bool]]:
     """
     draw, hidden = Draw(f"pairs-{seed}"), held_out(seed)
     made: list[tuple[str, bool]] = []
+    latest: dict[str, str] = {}
     while len(made) < lines:
         task, related = draw.pick(PAIRED), len(made) % 2 == 0
-        first = _TURNS[task][0][0]
-        turn = (
-            first
-            if related
-            else draw.pick([turn for turn in ((0, 1, 2) if task == "mnli" else (0, 1)) if turn != first])
-        )
-        line = _line(draw, hidden, task, turn)
-        if line:
-            made.append((line, related))
+        line = _line(draw, hidden, task, _other_turn(draw, task) if not related else _TURNS[task][0][0])
+        if not line:
+            continue
+        first, second = line.split(PAIR)
+        if not related and task in latest and draw.chance(FAR):
+            second = latest[task]
+        elif related:
+            latest[task] = second
+        made.append((f"{first}{PAIR}{second}", related))
     return made
+
+
+def _other_turn(draw: Draw, task: str) -> int:
+    """A label of the task's unrelated pairs."""
+    turns = (0, 1, 2) if task == "mnli" else (0, 1)
+    return draw.pick([turn for turn in turns if turn != _TURNS[task][0][0]])
 
 
 def _line(draw: Draw, hidden: set[str], task: str, turn: int) -> str:

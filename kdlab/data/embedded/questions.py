@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kdlab.data.embedded.clauses import (
+    ALONE,
     Fact,
     Thing,
     Transfer,
@@ -120,7 +121,22 @@ SAME: tuple[Builder, ...] = (_same_transfer, _same_order, _same_advice, _same_wa
 
 def same_question(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
     """Two questions that ask the same, or use the same words to ask something else."""
-    return draw.pick(SAME)(draw, lexicon, same)
+    if same or draw.chance(0.6):
+        return draw.pick(SAME)(draw, lexicon, same)
+    first, second = draw.pick(SAME)(draw, lexicon, True)
+    return first, _exchanged(draw, lexicon, second)
+
+
+def _exchanged(draw: Draw, lexicon: Lexicon, question: str) -> str:
+    """The question with one name or thing replaced by another."""
+    words = question[:-1].split(" ")
+    nouns = tuple(noun for members in lexicon.kinds.values() for noun in members if noun[0] not in "aeiou")
+    known = dict.fromkeys(nouns, nouns) | dict.fromkeys(lexicon.people, lexicon.people)
+    spots = [i for i, word in enumerate(words) if word in known]
+    if spots:
+        spot = draw.pick(spots)
+        words[spot] = draw.pick([word for word in known[words[spot]] if word not in words])
+    return " ".join(words) + question[-1]
 
 
 def _where_when(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
@@ -140,7 +156,9 @@ def _where_when(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
         fact, other = replace(fact, where=place), replace(other, when=day)
     else:
         fact, other = replace(fact, when=day), replace(other, where=place)
-    return sentence(question, "?"), joined(draw, lexicon, [clause(draw, fact), clause(draw, other)])
+    return sentence(question, "?"), joined(
+        draw, lexicon, [clause(draw, fact), clause(draw, other)], alone=draw.chance(ALONE)
+    )
 
 
 def _who(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
@@ -187,7 +205,7 @@ def _which_job(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
     )
     known = fact.agent if answered else other.agent
     job = f"{known} is {a(draw.pick(lexicon.jobs))}"
-    told = joined(draw, lexicon, [clause(draw, fact), clause(draw, other)])
+    told = joined(draw, lexicon, [clause(draw, fact), clause(draw, other)], alone=draw.chance(ALONE))
     return sentence(question, "?"), f"{told} {sentence(job)}" if draw.chance(0.5) else f"{sentence(job)} {told}"
 
 
@@ -205,7 +223,7 @@ def _who_transferred(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
         else Transfer(third, people[0], base.verbs, things[1])
     )
     clauses = [transfer_clause(draw, replace(base, giver=people[0], taker=people[1])), transfer_clause(draw, back)]
-    return question, joined(draw, lexicon, clauses)
+    return question, joined(draw, lexicon, clauses, alone=draw.chance(ALONE))
 
 
 def _what(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
@@ -226,7 +244,9 @@ def _what(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
         )
     elif not answered:
         fact, other = replace(fact, verb=other.verb), replace(other, verb=fact.verb)
-    return sentence(question, "?"), joined(draw, lexicon, [clause(draw, fact), clause(draw, other)])
+    return sentence(question, "?"), joined(
+        draw, lexicon, [clause(draw, fact), clause(draw, other)], alone=draw.chance(ALONE)
+    )
 
 
 ANSWERS: tuple[Builder, ...] = (_where_when, _who, _how_many, _which_job, _who_transferred, _what)

@@ -1,0 +1,169 @@
+"""The cache: built once by whoever comes first, never half, and made again when damaged."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from kdlab.cache import Cache, default_root, fingerprint, folder_digest, write_atomic
+from kdlab.errors import KdlabError
+
+KEY = fingerprint("a key")
+
+
+def writer(text: str = "content", calls: list[int] | None = None):
+    def build(folder: Path) -> None:
+        assert list(folder.iterdir()) == []
+        if calls is not None:
+            calls.append(1)
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file.txt").write_text(text)
+
+    return build
+
+
+def left(cache: Cache) -> list[str]:
+    """Everything in the cache but locks."""
+    return [p.name for p in cache.root.rglob("*") if not p.name.endswith(".lock") and p.is_file()]
+
+
+def test_an_entry_is_built_once(cache):
+    calls: list[int] = []
+    first = cache.get_or_make("kind", KEY, writer(calls=calls), {"task": "rte"})
+    again = cache.get_or_make("kind", KEY, writer("other", calls), {})
+    assert first == again == cache.find("kind", KEY) == cache.path("kind", KEY)
+    assert len(calls) == 1
+    assert (first / "sub" / "file.txt").read_text() == "content"
+    manifest = json.loads((first / "manifest.json").read_text())
+    assert manifest["kind"] == "kind"
+    assert manifest["key"] == KEY
+    assert manifest["task"] == "rte"
+    assert list(manifest["files"]) == ["sub/file.txt"]
+    assert cache.said == []
+
+
+def test_kinds_and_keys_do_not_mix(cache):
+    paths = [cache.get_or_make(k, fingerprint(n), writer(f"{k}{n}"), {}) for k in ("a", "b") for n in (1, 2)]
+    assert len(set(paths)) == 4
+    assert [(p / "sub" / "file.txt").read_text() for p in paths] == ["a1", "a2", "b1", "b2"]
+
+
+def test_the_folder_is_named_by_half_the_key(cache):
+    assert len(KEY) == 64
+    assert cache.path("kind", KEY) == cache.root / "kind" / KEY[:32]
+
+
+def _ask(root: str, log: str) -> None:
+    def build(folder: Path) -> None:
+        with open(log, "a") as f:  # noqa: PTH123 - appending one line is atomic
+            f.write(f"{os.getpid()}\n")
+        time.sleep(0.3)
+        (folder / "made.txt").write_text(str(os.getpid()))
+
+    found = Cache(Path(root)).get_or_make("kind", KEY, build, {})
+    Path(f"{log}.{os.getpid()}").write_text((found / "made.txt").read_text())
+
+
+def test_four_processes_at_once_build_once(tmp_path):
+    log = tmp_path / "log"
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_ask, args=(str(tmp_path / "cache"), str(log))) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4
+    (builder,) = log.read_text().split()
+    assert [p.read_text() for p in tmp_path.glob("log.*")] == [builder] * 4
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda e: (e / "sub" / "file.txt").write_text("cantent"), "sub/file.txt does not match its checksum"),
+        (lambda e: (e / "sub" / "file.txt").unlink(), "sub/file.txt is missing"),
+        (lambda e: (e / "manifest.json").unlink(), "no readable manifest.json"),
+        (lambda e: (e / "manifest.json").write_text("{"), "no readable manifest.json"),
+    ],
+)
+def test_a_damaged_entry_is_said_and_made_again(cache, harm, said):
+    entry = cache.get_or_make("kind", KEY, writer(), {})
+    harm(entry)
+    assert cache.find("kind", KEY) is None
+    again = cache.get_or_make("kind", KEY, writer("new"), {})
+    assert again == entry
+    assert (again / "sub" / "file.txt").read_text() == "new"
+    assert len(cache.said) == 1
+    assert said in cache.said[0]
+    assert "made again" in cache.said[0]
+
+
+def test_a_build_that_fails_leaves_nothing(cache):
+    def fails(folder: Path) -> None:
+        (folder / "half.txt").write_text("half")
+        raise RuntimeError("no space")
+
+    with pytest.raises(RuntimeError, match="no space"):
+        cache.get_or_make("kind", KEY, fails, {})
+    assert left(cache) == []
+    assert cache.find("kind", KEY) is None
+    assert cache.get_or_make("kind", KEY, writer(), {}) == cache.path("kind", KEY)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KdlabError, match="set KDLAB_CACHE"):
+        Cache(tmp_path / "file").get_or_make("kind", KEY, writer(), {})
+
+
+def test_where_the_cache_lies(monkeypatch, tmp_path):
+    monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "a"))
+    assert default_root() == tmp_path / "a"
+    monkeypatch.delenv("KDLAB_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
+    assert default_root() == tmp_path / "b" / "kdlab"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "c"))
+    assert default_root() == tmp_path / "c" / ".cache" / "kdlab"
+
+
+def test_fingerprints_tell_values_apart_and_ignore_the_order_of_keys():
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    values = [(1, 2), (2, 1), ([1, 2],), ("1", 2), (1.5, 2), (12,), (), (None,), (True, 2)]
+    assert len({fingerprint(*v) for v in values}) == len(values)
+
+
+def test_folders_are_told_apart_by_names_and_bytes(tmp_path):
+    digests = set()
+    for i, (name, text) in enumerate([("a.txt", "x"), ("b.txt", "x"), ("a.txt", "y")]):
+        (tmp_path / str(i)).mkdir()
+        (tmp_path / str(i) / name).write_text(text)
+        (tmp_path / str(i) / "ignored.log").write_text(str(i))
+        digests.add(folder_digest(tmp_path / str(i), ["*.txt"]))
+    assert len(digests) == 3
+    (tmp_path / "0" / "ignored.log").write_text("changed")
+    assert folder_digest(tmp_path / "0", ["*.txt", "a.*"]) in digests
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    file = tmp_path / "deep" / "file.txt"
+    write_atomic(file, "old")
+
+    def fails(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomic(file, "new")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomic(file, "\ud800")
+    assert file.read_text() == "old"
+    assert [p.name for p in file.parent.iterdir()] == ["file.txt"]
+    monkeypatch.undo()
+    write_atomic(file, "neu: ü")
+    assert file.read_text(encoding="utf-8") == "neu: ü"

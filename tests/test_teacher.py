@@ -1,0 +1,177 @@
+"""The teacher: what is decided for it, what its fingerprint depends on, and its clean logits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from helpers import CPU, PAIRS, save_checkpoint, tiny_batch, tiny_data, tiny_encoder
+
+from kdlab.console import Reporter
+from kdlab.errors import KdlabError
+from kdlab.methods.base import TrainingConfig
+from kdlab.models.checkpoint import Checkpoint
+from kdlab.teacher import clean_logits, obtain_teacher, plan_teacher
+
+TRAINING = TrainingConfig(epochs=1, batch_size=8, learning_rate=1e-3)
+OTHER_LABELS = dataclasses.replace(PAIRS, labels=("left", "right"), aliases={})
+
+
+def plan(cache, folder, **changes):
+    arguments = {
+        "spec": OTHER_LABELS,
+        "training": TRAINING,
+        "labels": None,
+        "seed": 0,
+        "data_fingerprint": "data",
+        "max_length": 32,
+        "precision": "32-true",
+    }
+    return plan_teacher(Checkpoint(folder, "tiny"), cache=cache, **{**arguments, **changes})
+
+
+def obtain(planned, cache, seed=0):
+    data = tiny_data(cache, OTHER_LABELS)
+    return obtain_teacher(planned, data, TRAINING, seed, CPU, cache, Reporter(quiet=True))
+
+
+def changed(folder, to, name) -> str:
+    shutil.copytree(folder, to)
+    content = bytearray((to / name).read_bytes())
+    if name.endswith(".json"):
+        content += b"\n"
+    else:
+        content[-1] ^= 1
+    (to / name).write_bytes(bytes(content))
+    return to
+
+
+def test_a_head_with_the_tasks_labels_is_used_as_it_is(cache, checkpoint_folder):
+    planned = plan(cache, checkpoint_folder, spec=PAIRS)
+    assert (planned.status, planned.order, planned.reason) == ("used as it is", [0, 1], "")
+    teacher, batch = obtain(planned, cache), tiny_batch()
+    assert torch.equal(teacher.eval().classify(batch), tiny_encoder(layers=4).classify(batch))
+
+
+def test_the_user_states_the_order_of_nameless_labels(cache, tmp_path):
+    unnamed = dataclasses.replace(PAIRS, labels=("LABEL_0", "LABEL_1"))
+    folder = save_checkpoint(tiny_encoder(task=unnamed), tmp_path / "c")
+    planned = plan(cache, folder)
+    assert planned.status == "to be fine-tuned"
+    assert planned.reason.startswith("its head says LABEL_0, LABEL_1, not left, right")
+    assert "teacher.labels=[…]" in planned.reason
+    stated = [plan(cache, folder, labels=labels) for labels in (["left", "right"], ["right", "left"])]
+    assert [(p.status, p.order) for p in stated] == [("used as it is", [0, 1]), ("used as it is", [1, 0])]
+    assert stated[0].key != stated[1].key
+
+
+@pytest.mark.parametrize("labels", [["left"], ["left", "right", "up"]])
+def test_stated_labels_must_be_as_many_as_the_outputs(cache, checkpoint_folder, labels):
+    with pytest.raises(KdlabError, match=rf"teacher\.labels states {len(labels)} .* tiny has 2 outputs"):
+        plan(cache, checkpoint_folder, labels=labels)
+
+
+def test_it_is_fine_tuned_once_and_then_found(cache, checkpoint_folder):
+    planned, batch = plan(cache, checkpoint_folder), tiny_batch()
+    assert planned.status == "to be fine-tuned"
+    teacher = obtain(planned, cache)
+    entry = cache.find("teacher", planned.key)
+    assert sorted(p.name for p in entry.iterdir()) == [
+        "config.json",
+        "fitted.json",
+        "history",
+        "manifest.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    fitted = json.loads((entry / "fitted.json").read_text())
+    assert fitted["metric"] == "val/accuracy"
+    assert fitted["steps"] == 2
+    written = (entry / "model.safetensors").stat().st_mtime_ns
+    again = plan(cache, checkpoint_folder)
+    assert (again.status, again.key) == ("found in the cache", planned.key)
+    assert torch.equal(obtain(again, cache).classify(batch), teacher.classify(batch))
+    assert (entry / "model.safetensors").stat().st_mtime_ns == written
+    start = tiny_encoder(layers=4).model.bert.encoder.layer[0].output.dense.weight
+    assert not torch.equal(teacher.model.bert.encoder.layer[0].output.dense.weight, start)
+
+
+def test_a_damaged_teacher_is_made_again_and_is_the_same(cache, checkpoint_folder):
+    planned, batch = plan(cache, checkpoint_folder), tiny_batch()
+    before = obtain(planned, cache).classify(batch)
+    file = cache.find("teacher", planned.key) / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 1
+    file.write_bytes(bytes(content))
+    assert plan(cache, checkpoint_folder).status == "to be fine-tuned"
+    assert torch.equal(obtain(planned, cache).classify(batch), before)
+    assert "damaged" in cache.said[0]
+
+
+def test_the_fingerprint_changes_with_everything_that_shapes_a_teacher(cache, checkpoint_folder, tmp_path):
+    plans = {
+        "as it was": plan(cache, checkpoint_folder),
+        "weights": plan(cache, changed(checkpoint_folder, tmp_path / "a", "model.safetensors")),
+        "tokenizer": plan(cache, changed(checkpoint_folder, tmp_path / "b", "tokenizer.json")),
+        "data": plan(cache, checkpoint_folder, data_fingerprint="other"),
+        "seed": plan(cache, checkpoint_folder, seed=1),
+        "max_length": plan(cache, checkpoint_folder, max_length=16),
+        "precision": plan(cache, checkpoint_folder, precision="bf16-mixed"),
+    }
+    for field in ("epochs", "max_steps", "batch_size", "learning_rate", "weight_decay", "warmup", "clip", "accumulate"):
+        value = getattr(TRAINING, field) * 2 + 2
+        plans[field] = plan(cache, checkpoint_folder, training=dataclasses.replace(TRAINING, **{field: value}))
+    assert len({p.key for p in plans.values()}) == len(plans)
+    assert plan(cache, checkpoint_folder).key == plans["as it was"].key
+    assert plan(cache, changed(checkpoint_folder, tmp_path / "c", "config.json")).key != plans["as it was"].key
+
+
+def test_clean_logits_are_the_teachers_in_the_splits_order(cache, checkpoint_folder):
+    teacher, data = tiny_encoder(dropout=0.5, seed=3).train(), tiny_data(cache)
+    file = clean_logits(teacher, "a teacher", data, 5, CPU, cache)
+    found = np.load(file)
+    split = data.split("train")
+    direct = torch.cat([teacher.eval().classify(split.collate([i])) for i in range(16)]).detach()
+    assert found.dtype == np.float32
+    torch.testing.assert_close(torch.from_numpy(found), direct, atol=1e-5, rtol=0)
+    data.hand_out_logits(file)
+    for batch in data.train_dataloader():
+        torch.testing.assert_close(batch.soft_labels(), direct[batch.index], atol=1e-5, rtol=0)
+
+
+def test_clean_logits_are_computed_once_and_two_teachers_never_share(cache):
+    data, passes = tiny_data(cache), []
+    teachers = {key: tiny_encoder(seed=seed) for seed, key in enumerate(("one", "two"))}
+    for teacher in teachers.values():
+        teacher.register_forward_pre_hook(lambda *_: passes.append(1))
+    files = {key: clean_logits(teacher, key, data, 16, CPU, cache) for key, teacher in teachers.items()}
+    assert len(passes) == 2
+    assert files["one"] != files["two"]
+    assert np.abs(np.load(files["one"]) - np.load(files["two"])).max() > 1e-2
+    assert clean_logits(teachers["one"], "one", data, 16, CPU, cache) == files["one"]
+    assert len(passes) == 2
+    other = tiny_data(cache, train=12)
+    assert clean_logits(teachers["one"], "one", other, 16, CPU, cache) != files["one"]
+    assert len(passes) == 3
+
+
+def test_one_seed_makes_one_teacher_and_another_another(cache, checkpoint_folder, tmp_path):
+    from kdlab.cache import Cache
+
+    batch, answers = tiny_batch(), []
+    for i, seed in enumerate((0, 0, 1)):
+        own = Cache(tmp_path / str(i))
+        torch.manual_seed(i)
+        answers.append(obtain(plan(own, checkpoint_folder, seed=seed), own, seed).classify(batch))
+    assert torch.equal(answers[0], answers[1])
+    assert not torch.equal(answers[0], answers[2])
+
+
+def test_a_head_of_other_labels_is_never_taken(cache, checkpoint_folder):
+    assert Checkpoint(checkpoint_folder, "").head_labels == PAIRS.labels
+    assert plan(cache, checkpoint_folder).order is None
