@@ -27,7 +27,7 @@ class CSVHistory(Logger):
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.file = file
-        self.columns: list[str] = ["step"]
+        self.columns: list[str] = ["epoch", "step"]
         self.rows = 0
 
     @property
@@ -79,7 +79,7 @@ class CSVHistory(Logger):
         with self.file.open(encoding="utf-8", newline="") as f:
             reader = csv.DictReader(f)
             kept = list(reader)[:rows]
-            columns = list(reader.fieldnames or ["step"])
+            columns = list(reader.fieldnames or self.columns)
         self._rewrite(kept, columns)
         self.rows = len(kept)
 
@@ -90,3 +90,8 @@ class CSVHistory(Logger):
         writer.writerows(rows)
         write_atomic(self.file, text.getvalue())
         self.columns = columns
+
+
+def history_of(folder: Path) -> CSVHistory:
+    """The history of a run or a teacher, where records have it."""
+    return CSVHistory(folder / "history" / "metrics.csv")

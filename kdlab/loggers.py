@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from kdlab.console import Reporter
 from kdlab.distributed import rank
 from kdlab.errors import KdlabError
+from kdlab.history import history_of
 
 
 def make_loggers(
@@ -27,7 +28,7 @@ def make_loggers(
         reporter: Told where W&B works offline.
         project: W&B's project, unless ``WANDB_PROJECT`` names one.
     """
-    loggers: list[Logger] = []
+    loggers: list[Logger] = [history_of(folder)]
     if rank() != 0:
         return loggers
     if "tensorboard" in names:

@@ -14,7 +14,8 @@ from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_dat
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.methods import load_method
-from kdlab.methods.base import NO_MATTER, DistillModule
+from kdlab.methods.base import DistillModule
+from kdlab.methods.settings import NO_MATTER
 from kdlab.models.checkpoint import (
     EMBEDDED,
     Checkpoint,

@@ -16,9 +16,10 @@ from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.distributed import rank
 from kdlab.errors import KdlabError
+from kdlab.history import history_of
 from kdlab.inference import predict
-from kdlab.methods.base import NO_MATTER, MethodConfig, TrainingConfig
 from kdlab.methods.finetune import FineTune
+from kdlab.methods.settings import NO_MATTER, MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.training import Hardware, fit
@@ -134,7 +135,7 @@ def obtain_teacher(
         reporter.say(f"Fine-tuning the teacher {plan.checkpoint.source} on {spec.name}.")
         student = load_encoder(plan.checkpoint, spec.labels, None, seed)
         module = FineTune(MethodConfig(), student, None, spec)
-        fitted = fit(module, data, training, hardware, folder, seed, [], reporter, "teacher")
+        fitted = fit(module, data, training, hardware, folder, seed, [history_of(folder)], reporter, "teacher")
         if rank() != 0:
             return
         shutil.rmtree(folder / "checkpoints")

@@ -169,15 +169,15 @@ def fit(
         data: Its data.
         training: Epochs, learning rate and the like; a phase may change some.
         hardware: Where.
-        folder: Checkpoints and the history go below it.
+        folder: Checkpoints go below it.
         seed: Draws everything random in it.
-        loggers: Lightning loggers besides the history.
+        loggers: Lightning loggers; a ``CSVHistory`` among them is cut back when training goes on.
         reporter: Shows progress.
         title: Whose training it is.
     """
     seed_all(seed)
     started, steps = time.perf_counter(), 0
-    history = CSVHistory(folder / "history" / "metrics.csv")
+    history = next((logger for logger in loggers if isinstance(logger, CSVHistory)), None)
     fitted: Fitted | None = None
     for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
@@ -192,13 +192,11 @@ def fit(
         if done.is_file():
             keep.load_state_dict(json.loads(done.read_text(encoding="utf-8")))
         else:
-            _fit_phase(module, data, training, epochs, total, hardware, keep, [history, *loggers], reporter, title)
+            _fit_phase(module, data, training, epochs, total, hardware, keep, list(loggers), reporter, title)
             if rank() == 0:
                 write_atomic(done, json.dumps(keep.state_dict()))
             wait()
-        checkpoint = load_checkpoint(keep.best)
-        module.on_load_checkpoint(checkpoint)
-        module.load_state_dict(checkpoint["state_dict"])
+        module.load_weights(load_checkpoint(keep.best)["state_dict"])
         fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, time.perf_counter() - started)
     if fitted is None:
         raise ValueError(f"{module.name} has no phases")
@@ -230,7 +228,7 @@ def _fit_phase(
         max_steps=-1 if manual else training.max_steps,
         accumulate_grad_batches=1 if manual else training.accumulate,
         callbacks=[keep, TrainingProgress(reporter, module, title, total, epochs)],
-        logger=loggers,
+        logger=loggers or False,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
         num_sanity_val_steps=0,
         use_distributed_sampler=False,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -21,67 +20,12 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.distributed import gather, rank, world_size
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import supervised
+from kdlab.methods.settings import MethodConfig, Phase, TrainingConfig
 from kdlab.metrics import evaluate
 from kdlab.models.encoder import TextEncoder, freeze
 from kdlab.types import Batch, LossTerms, Need
 
-
-@dataclass
-class MethodConfig:
-    """Settings of a method; subclass it beside the method, one typed field a setting."""
-
-    def validate(self) -> None:
-        """Raises ``KdlabError`` for values that make no sense; the base has none."""
-
-
-@dataclass
-class TrainingConfig:
-    """How an encoder is trained.
-
-    Attributes:
-        epochs: Passes over the training data.
-        max_steps: Stop after so many steps; -1 trains all epochs.
-        batch_size: Examples an optimiser step, over all devices.
-        eval_batch_size: Examples a batch of evaluation.
-        learning_rate: Peak learning rate.
-        weight_decay: AdamW's, on all weights but biases and LayerNorm.
-        warmup: Fraction of steps in which the learning rate rises; then it falls linearly to zero.
-        clip: Largest norm of the gradient; 0 does not clip.
-        accumulate: Steps whose gradients are added up before an optimiser step; ``batch_size`` counts all of them.
-        checkpoint_every: Seconds of work that an interruption may cost, besides the step under way.
-        log_every: Optimiser steps between two lines of the history; each line is the mean of what lies between.
-    """
-
-    epochs: int = 3
-    max_steps: int = -1
-    batch_size: int = 32
-    eval_batch_size: int = 128
-    learning_rate: float = 5e-5
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    clip: float = 1.0
-    accumulate: int = 1
-    log_every: int = 20
-    checkpoint_every: float = 30.0
-
-
-NO_MATTER = ("eval_batch_size", "log_every", "checkpoint_every")
-"""Settings of a training that change nothing of what it makes, and so stand in no fingerprint."""
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One stretch of training with a schedule of its own.
-
-    Attributes:
-        name: Shown in progress and history.
-        epochs: Passes over the data; None takes the configuration's.
-        learning_rate: Peak learning rate; None takes the configuration's.
-    """
-
-    name: str = "train"
-    epochs: int | None = None
-    learning_rate: float | None = None
+__all__ = ["DistillModule", "MethodConfig", "Phase", "TrainingConfig"]
 
 
 class DistillModule(LightningModule):
@@ -312,12 +256,18 @@ class DistillModule(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Puts the teacher that was given back in, so that loading stays strict."""
-        if self.teacher is not None:
-            held = {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
-            checkpoint["state_dict"] = {**checkpoint["state_dict"], **held}
+        checkpoint["state_dict"] = self._with_teacher(checkpoint["state_dict"])
         kept = checkpoint["kdlab"]
         self._window, self._window_steps = kept["window"]["sums"], kept["window"]["steps"]
         self.last_terms, self.student_step = kept["window"]["last"], kept["student_step"]
+
+    def load_weights(self, state: dict[str, Tensor]) -> None:
+        """Takes the weights of a checkpoint, and nothing else of it."""
+        self.load_state_dict(self._with_teacher(state))
+
+    def _with_teacher(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        held = {} if self.teacher is None else {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
+        return {**state, **held}
 
 
 def _number(text: str) -> int:

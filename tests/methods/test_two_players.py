@@ -132,7 +132,7 @@ def test_the_second_player_pulls_the_other_way(cache, tmp_path):
 
 def test_both_players_are_in_the_checkpoint(cache, tmp_path):
     train(tiny_method(Duel), tiny_data(cache), tmp_path)
-    (file,) = (tmp_path / "checkpoints").iterdir()
+    (file,) = (tmp_path / "checkpoints").glob("*-best-*.ckpt")
     assert "generator.weight" in torch.load(file, weights_only=True)["state_dict"]
 
 
@@ -166,9 +166,9 @@ def test_every_phase_has_a_schedule_of_its_own(cache, tmp_path):
     expected = rates(1e-4, total=2, warm=0) + rates(2e-3, total=6, warm=0)
     assert [rate for *_, rate in module.rates] == pytest.approx(expected)
     assert fitted.steps == 8
-    assert {file.name.split("-best")[0] for file in (tmp_path / "checkpoints").iterdir()} == {
-        "student-warm",
-        "student-main",
+    assert {file.name.split("-best")[0] for file in (tmp_path / "checkpoints").glob("*-best-*")} == {
+        "student-0-warm",
+        "student-1-main",
     }
 
 
