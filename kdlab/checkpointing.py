@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,24 @@ class Checkpoints(Checkpoint):
         monitor: Metric that chooses the best epoch; larger is better.
         history: Cut back to the checkpoint when training goes on.
         every: Seconds of work that may be lost, besides the step under way.
+        check: Raises where the state is not worth keeping.
     """
 
-    def __init__(self, folder: Path, name: str, monitor: str, history: CSVHistory | None, every: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        monitor: str,
+        history: CSVHistory | None,
+        every: float,
+        check: Callable[[], None],
+    ) -> None:
         self.folder = folder
         self.name = name
         self.monitor = monitor
         self.history = history
         self.every = every
+        self.check = check
         self.best_epoch = -1
         self.best_value = float("-inf")
         self._saved_at = time.monotonic()
@@ -88,6 +99,7 @@ class Checkpoints(Checkpoint):
                     old.unlink(missing_ok=True)
 
     def _save(self, trainer: Trainer, file: Path, weights_only: bool) -> None:
+        self.check()
         part = file.with_name(f".{file.name}.part")
         trainer.save_checkpoint(part, weights_only=weights_only)
         if trainer.is_global_zero:

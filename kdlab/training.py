@@ -186,7 +186,12 @@ def fit(
         name = f"{title}-{number}-{phase.name}"
         done = folder / "checkpoints" / f"{name}-done.json"
         keep = Checkpoints(
-            folder / "checkpoints", name, f"val/{module.task.monitor}", history, training.checkpoint_every
+            folder=folder / "checkpoints",
+            name=name,
+            monitor=f"val/{module.task.monitor}",
+            history=history,
+            every=training.checkpoint_every,
+            check=module.check_finite,
         )
         module.begin_phase(phase, training, total, seed)
         if done.is_file():

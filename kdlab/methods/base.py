@@ -7,7 +7,6 @@ one-player method declares its ``Config`` and ``needs`` and overrides ``compute_
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -21,6 +20,7 @@ from kdlab.distributed import gather, rank, world_size
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import supervised
 from kdlab.methods.settings import MethodConfig, Phase, TrainingConfig
+from kdlab.methods.window import TermWindow
 from kdlab.metrics import evaluate
 from kdlab.models.encoder import TextEncoder, freeze
 from kdlab.types import Batch, LossTerms, Need
@@ -71,8 +71,8 @@ class DistillModule(LightningModule):
         self.student_step = 0
         self.last_terms: dict[str, float] = {}
         self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
-        self._window: dict[str, Tensor] = {}
-        self._window_steps = 0
+        self.window = TermWindow()
+        self._examples = torch.empty(0, dtype=torch.long)
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         self.train()  # from_pretrained leaves the student in eval mode, and fit does not call train()
 
@@ -119,6 +119,7 @@ class DistillModule(LightningModule):
         """Draws this step's random numbers from (seed, phase, step) alone, whatever ran before."""
         text = f"{self.seed}/{self.phase.name}/{self.global_step}/{batch_idx}"
         torch.manual_seed(_number(f"{text}/{rank()}"))
+        self._examples = batch.index
         self.common = torch.Generator().manual_seed(_number(text))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
@@ -171,7 +172,7 @@ class DistillModule(LightningModule):
             self.trainer.should_stop = True  # the Trainer's own max_steps would end the epoch without validation
         due = self.training_config.log_every * self.training_config.accumulate
         last = last or batch_idx + 1 == self.trainer.num_training_batches
-        if last or self._window_steps >= due:
+        if last or len(self.window) >= due:
             self._write_window()
         stepped = (batch_idx + 1) % self.training_config.accumulate == 0
         if stepped and not last:  # gradients half added up are in no checkpoint, and an epoch's end has one of its own
@@ -179,23 +180,32 @@ class DistillModule(LightningModule):
 
     def record_terms(self, terms: dict[str, Tensor]) -> None:
         """Adds a step's loss terms to the window; nothing is moved to the CPU here."""
-        for name, value in terms.items():
-            held = self._window.get(name)
-            self._window[name] = value.detach() if held is None else held + value.detach()
-        self._window_steps += 1
+        self.window.add(self.student_step + 1, terms, self._examples)
+
+    def check_finite(self) -> None:
+        """Stops where a loss became infinite or no number; called before every line of history and checkpoint.
+
+        Raises:
+            KdlabError: Names term, step and examples.
+        """
+        bad = self.window.first_bad()
+        if bad is None:
+            return
+        name, value, step, positions = bad
+        source: Any = getattr(self.trainer, "datamodule", None)
+        ids = [source.examples["train"].ids[i] for i in positions] if source is not None else positions
+        raise KdlabError(
+            f"The loss term '{name}' of {self.name} became {value} in step {step} of phase '{self.phase.name}', on the "
+            f"training examples with ids {', '.join(map(str, ids))}: lower training.learning_rate (now "
+            f"{self.training_config.learning_rate}) or look at these examples; the state before is kept."
+        )
 
     def _write_window(self) -> None:
-        if not self._window_steps:
+        self.check_finite()
+        if not len(self.window):
             return
-        values = torch.stack([v.float() for v in self._window.values()]) / self._window_steps
-        self.last_terms = dict(zip(self._window, values.tolist(), strict=True))
-        self._window, self._window_steps = {}, 0
-        bad = next((name for name, value in self.last_terms.items() if not math.isfinite(value)), None)
-        if bad is not None:
-            raise KdlabError(
-                f"The loss term '{bad}' of {self.name} became {self.last_terms[bad]} by step {self.student_step} of "
-                f"phase '{self.phase.name}': lower training.learning_rate (now {self.training_config.learning_rate})."
-            )
+        self.last_terms = self.window.means()
+        self.window.clear()
         line = {f"train/{name}": value for name, value in self.last_terms.items()}
         line["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         for logger in self.loggers:
@@ -251,15 +261,18 @@ class DistillModule(LightningModule):
         """Leaves the teacher's weights out."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith("teacher.")}
-        window = {"sums": self._window, "steps": self._window_steps, "last": self.last_terms}
-        checkpoint["kdlab"] = {"window": window, "student_step": self.student_step}
+        checkpoint["kdlab"] = {
+            "window": self.window.state_dict(),
+            "last_terms": self.last_terms,
+            "student_step": self.student_step,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Puts the teacher that was given back in, so that loading stays strict."""
         checkpoint["state_dict"] = self._with_teacher(checkpoint["state_dict"])
         kept = checkpoint["kdlab"]
-        self._window, self._window_steps = kept["window"]["sums"], kept["window"]["steps"]
-        self.last_terms, self.student_step = kept["window"]["last"], kept["student_step"]
+        self.window.load_state_dict(kept["window"])
+        self.last_terms, self.student_step = kept["last_terms"], kept["student_step"]
 
     def load_weights(self, state: dict[str, Tensor]) -> None:
         """Takes the weights of a checkpoint, and nothing else of it."""

@@ -173,7 +173,7 @@ def test_every_phase_has_a_schedule_of_its_own(cache, tmp_path):
 
 
 def test_a_term_that_is_no_number_is_named_with_its_step(cache, tmp_path):
-    with pytest.raises(KdlabError, match=r"term 'odd' of breaks became nan by step 3 of phase 'train'.*learning_rate"):
+    with pytest.raises(KdlabError, match=r"term 'odd' of breaks became nan in step 3 of phase 'train'.*learning_rate"):
         train(tiny_method(Breaks), tiny_data(cache), tmp_path, epochs=4)
 
 
