@@ -18,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from kdlab.distributed import rank, share, wait
 from kdlab.errors import KdlabError
 
 MANIFEST = "manifest.json"
@@ -88,7 +89,15 @@ class Cache:
         folder = self.path(kind, key)
         return folder if folder.is_dir() and not _damage(folder) else None
 
-    def get_or_make(self, kind: str, key: str, build: Callable[[Path], None], about: dict[str, Any]) -> Path:
+    def get_or_make(
+        self,
+        kind: str,
+        key: str,
+        build: Callable[[Path], None],
+        about: dict[str, Any],
+        goes_on: bool = False,
+        together: bool = False,
+    ) -> Path:
         """The entry's folder, built first where it is not there or damaged.
 
         Args:
@@ -96,11 +105,30 @@ class Cache:
             key: Fingerprint of everything that the content depends on.
             build: Writes the content into the (temporary, empty) folder it is given.
             about: What the entry is, for people; stands in the manifest.
+            goes_on: Whether ``build`` can go on from what it left when it was killed.
+            together: Whether every process of this run builds (a training over several devices); otherwise rank 0
+                builds and the others wait.
 
         Raises:
             KdlabError: The cache folder cannot be written.
         """
         folder = self.path(kind, key)
+        lock = self._lock(folder) if rank() == 0 else None
+        try:
+            if share(lock is not None and self._is_missing(kind, folder)):
+                work = folder.with_name(f".{folder.name}.work")
+                if lock is not None:
+                    self._build(work, build, {"kind": kind, "key": key, **about}, goes_on)
+                    work.rename(folder)
+                elif together:
+                    build(work)
+                wait()
+            return folder
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _lock(self, folder: Path) -> FileLock:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder.with_name(f".{folder.name}.lock"))
@@ -109,30 +137,39 @@ class Cache:
             raise KdlabError(
                 f"The cache folder {folder.parent} can't be written ({e.strerror}): set KDLAB_CACHE to one that can."
             ) from e
-        try:
-            if folder.is_dir():
-                damage = _damage(folder)
-                if not damage:
-                    return folder
-                self.say(f"The cached {kind} {folder} is damaged ({damage}): it is made again.")
-                shutil.rmtree(folder)
-            self._build(folder, build, {"kind": kind, "key": key, **about})
-            return folder
-        finally:
-            lock.release()
+        return lock
 
-    def _build(self, folder: Path, build: Callable[[Path], None], about: dict[str, Any]) -> None:
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.tmp-"))
+    def _is_missing(self, kind: str, folder: Path) -> bool:
+        """Whether the entry must be built; a damaged one is taken away first."""
+        if not folder.is_dir():
+            return True
+        damage = _damage(folder)
+        if damage:
+            self.say(f"The cached {kind} {folder} is damaged ({damage}): it is made again.")
+            shutil.rmtree(folder)
+        return bool(damage)
+
+    def _build(self, work: Path, build: Callable[[Path], None], about: dict[str, Any], goes_on: bool) -> None:
+        """Builds under another name, which the lock makes ours."""
+        if work.exists() and not goes_on:
+            shutil.rmtree(work)
         try:
-            build(temporary)
-            files = sorted(p for p in temporary.rglob("*") if p.is_file())
-            sums = {p.relative_to(temporary).as_posix(): file_digest(p) for p in files}
-            write_atomic(temporary / MANIFEST, json.dumps({**about, "files": sums}, indent=1))
-            temporary.chmod(0o755)
-            temporary.rename(folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
+            work.mkdir(exist_ok=True)
+            build(work)
+            files = sorted(p for p in work.rglob("*") if p.is_file())
+            for file in files:
+                _to_disk(file)
+            sums = {p.relative_to(work).as_posix(): file_digest(p) for p in files}
+            write_atomic(work / MANIFEST, json.dumps({**about, "files": sums}, indent=1))
+        except Exception:
+            if not goes_on:
+                shutil.rmtree(work, ignore_errors=True)
             raise
+
+
+def _to_disk(file: Path) -> None:
+    with file.open("rb") as f:
+        os.fsync(f.fileno())
 
 
 def _damage(folder: Path) -> str:

@@ -154,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.list:
             _list(arguments.list)
             return 0
-        return _run(arguments, extra, run)
+        return _run(arguments, extra, run, words)
     except KdlabError as e:
         sys.stderr.write(f"kdlab: error: {' '.join(str(e).split())}\n")
         return 2
@@ -169,11 +169,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _run(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> int:
+def _run(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser, words: Sequence[str]) -> int:
     settings = _settings(arguments, extra, parser)
     from kdlab.run import run
 
-    run(settings, dry_run=arguments.dry_run, print_config=arguments.print_config)
+    run(settings, dry_run=arguments.dry_run, print_config=arguments.print_config, words=words)
     return 0
 
 

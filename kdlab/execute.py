@@ -12,6 +12,7 @@ import torch
 from kdlab.cache import write_atomic
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
+from kdlab.distributed import rank, share, wait
 from kdlab.figures import figures
 from kdlab.inference import Prediction, predict
 from kdlab.loggers import finish_loggers, make_loggers
@@ -97,15 +98,17 @@ def run_seed(stage: Stage, seed: int) -> dict[str, Any]:
     """Trains, evaluates and records one student, or returns its finished record."""
     plan, reporter = stage.plan, stage.reporter
     folder = RunFolder(plan.folder(seed))
-    done = folder.finished()
+    done = share(folder.finished())
     if done is not None and not plan.config.fresh:
         reporter.say(f"Seed {seed} is finished already (--fresh runs it again):")
         _close(done, folder, reporter)
         return done
     teacher_predictions = stage.teacher_predictions
-    folder.prepare(plan.config.fresh)
     plain = {**plan.settings.plain, "seed": seed, "seeds": 1}
-    folder.write("config.yaml", plain)
+    if rank() == 0:
+        folder.prepare(plan.config.fresh)
+        folder.write("config.yaml", plain)
+    wait()
     data = stage.data(plan.config.training, seed)
     if Need.LOGITS in plan.method.needs:
         data.hand_out_logits(_logits_file(stage, data))
@@ -122,7 +125,8 @@ def run_seed(stage: Stage, seed: int) -> dict[str, Any]:
         theirs = metrics["teacher"]["metrics"].items()
         closing |= {f"teacher/{split}/{name}": v for split, vs in theirs for name, v in vs.items()}
     finish_loggers(loggers, closing, fitted.steps)
-    _record(folder, plan, metrics, module.student, predictions, teacher_predictions)
+    if rank() == 0:
+        _record(folder, plan, metrics, module.student, predictions, teacher_predictions)
     _close(metrics, folder, reporter)
     return metrics
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kdlab.data.batching import EncodedSplit
 from kdlab.data.glue import eval_loader
+from kdlab.distributed import gather
 from kdlab.models.encoder import TextEncoder
 
 
@@ -49,9 +50,11 @@ def predict(encoder: TextEncoder, split: EncodedSplit, batch_size: int, device: 
         for batch in eval_loader(split, batch_size):
             rows.append(encoder.classify(batch.to(device)).float())
             index.append(batch.index)
-        sorted_logits = torch.cat(rows).cpu()
+        mine = [(i, logits.cpu()) for i, logits in zip(index, rows, strict=True)]
     seconds = time.perf_counter() - started
     encoder.train(was_training)
-    logits = torch.empty_like(sorted_logits)
-    logits[torch.cat(index)] = sorted_logits
+    logits = torch.empty(len(split), encoder.num_outputs)
+    for part in gather(mine):
+        for i, found in part:
+            logits[i] = found
     return Prediction(logits, seconds)

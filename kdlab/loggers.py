@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from kdlab.console import Reporter
+from kdlab.distributed import rank
 from kdlab.errors import KdlabError
+from kdlab.history import history_of
 
 
 def make_loggers(
@@ -26,7 +28,9 @@ def make_loggers(
         reporter: Told where W&B works offline.
         project: W&B's project, unless ``WANDB_PROJECT`` names one.
     """
-    loggers: list[Logger] = [CSVLogger(folder, name=None, version="history")]
+    loggers: list[Logger] = [history_of(folder)]
+    if rank() != 0:
+        return loggers
     if "tensorboard" in names:
         loggers.append(TensorBoardLogger(folder, name=None, version="tensorboard"))
     if "wandb" in names:

@@ -15,6 +15,7 @@ from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.methods import load_method
 from kdlab.methods.base import DistillModule
+from kdlab.methods.settings import NO_MATTER
 from kdlab.models.checkpoint import (
     EMBEDDED,
     Checkpoint,
@@ -104,6 +105,7 @@ class Plan:
         """Fingerprint of everything that the record of a seed depends on."""
         plain = {k: v for k, v in copy.deepcopy(self.settings.plain).items() if k not in _NOT_IDENTITY}
         plain["data"].pop("dir")
+        plain["training"] = {k: v for k, v in plain["training"].items() if k not in NO_MATTER}
         plain.pop("teacher")  # its fingerprint says it all
         return fingerprint(
             "run",

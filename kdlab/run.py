@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from kdlab.plan import Plan
 
 
-def run(overrides: Mapping[str, Any], dry_run: bool = False, print_config: bool = False) -> list[dict[str, Any]]:
+def run(
+    overrides: Mapping[str, Any], dry_run: bool = False, print_config: bool = False, words: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
     """One method on one task, for every seed asked for.
 
     Args:
         overrides: Dotted settings over the defaults (``{"method": "mixkd", "training.epochs": 5}``).
         dry_run: Shows the plan and stops.
         print_config: Prints the resolved configuration and stops.
+        words: The command line that says the same, for starting further processes on several devices; made from the
+            overrides unless given.
 
     Returns:
         The figures (``metrics.json``) of each seed; empty for a dry run.
@@ -29,6 +33,7 @@ def run(overrides: Mapping[str, Any], dry_run: bool = False, print_config: bool 
     """
     from pathlib import Path
 
+    from kdlab import distributed
     from kdlab.console import Reporter
     from kdlab.describe import show_plan
     from kdlab.execute import Stage, run_seed
@@ -38,8 +43,11 @@ def run(overrides: Mapping[str, Any], dry_run: bool = False, print_config: bool 
     from kdlab.training import quiet_libraries
 
     quiet_libraries()
-    reporter = Reporter()
     plan = make_plan(overrides)
+    if plan.hardware.devices > 1 and not distributed.launched() and not (dry_run or print_config):
+        return _on_several(plan, words or ["run", *(f"{k}={v}" for k, v in overrides.items())])
+    distributed.join(gpu=plan.hardware.accelerator == "gpu")
+    reporter = Reporter(quiet=distributed.rank() != 0)
     plan.cache.say = reporter.warn
     if print_config:
         _print_config(plan)
@@ -52,7 +60,23 @@ def run(overrides: Mapping[str, Any], dry_run: bool = False, print_config: bool 
     records = [run_seed(stage, seed) for seed in plan.seeds]
     if len(records) > 1:
         show_seeds(records, reporter)
+    distributed.leave()
     return records
+
+
+def _on_several(plan: Plan, words: Sequence[str]) -> list[dict[str, Any]]:
+    """The same command in one process a device; this one only waits and reads the records."""
+    from kdlab import distributed
+    from kdlab.errors import KdlabError
+    from kdlab.results.record import RunFolder
+
+    code = distributed.relaunch(words, plan.hardware.devices)
+    if code == 130:
+        raise KeyboardInterrupt
+    records = [RunFolder(plan.folder(seed)).finished() for seed in plan.seeds]
+    if code or None in records:
+        raise KdlabError(f"The run on {plan.hardware.devices} devices ended with code {code}: its reason stands above.")
+    return [r for r in records if r is not None]
 
 
 def _print_config(plan: Plan) -> None:

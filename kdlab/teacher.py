@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch.loggers import CSVLogger
 
 from kdlab.cache import Cache, fingerprint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.distributed import rank
 from kdlab.errors import KdlabError
+from kdlab.history import history_of
 from kdlab.inference import predict
-from kdlab.methods.base import MethodConfig, TrainingConfig
 from kdlab.methods.finetune import FineTune
+from kdlab.methods.settings import NO_MATTER, MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.training import Hardware, fit
@@ -83,7 +85,7 @@ def plan_teacher(
         return TeacherPlan(
             checkpoint, order, fingerprint("as is", checkpoint.weights_fingerprint, order), "used as it is"
         )
-    settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig)}
+    settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig) if f.name not in NO_MATTER}
     key = fingerprint(
         "teacher",
         _FORMAT,
@@ -133,17 +135,16 @@ def obtain_teacher(
         reporter.say(f"Fine-tuning the teacher {plan.checkpoint.source} on {spec.name}.")
         student = load_encoder(plan.checkpoint, spec.labels, None, seed)
         module = FineTune(MethodConfig(), student, None, spec)
-        logger = CSVLogger(folder, name=None, version="history")
-        fitted = fit(module, data, training, hardware, folder, seed, [logger], reporter, "teacher")
-        for file in (folder / "checkpoints").iterdir():
-            file.unlink()
-        (folder / "checkpoints").rmdir()
+        fitted = fit(module, data, training, hardware, folder, seed, [history_of(folder)], reporter, "teacher")
+        if rank() != 0:
+            return
+        shutil.rmtree(folder / "checkpoints")
         module.student.to("cpu").model.save_pretrained(folder)
         plan.checkpoint.tokenizer.save_pretrained(folder)
         (folder / "fitted.json").write_text(json.dumps(asdict(fitted), indent=1), encoding="utf-8")
 
     about = {"task": spec.name, "from": plan.checkpoint.source, "seed": seed}
-    folder = cache.get_or_make("teacher", plan.key, build, about)
+    folder = cache.get_or_make("teacher", plan.key, build, about, goes_on=True, together=True)
     kept = Checkpoint(folder, plan.checkpoint.source)
     return load_encoder(kept, spec.labels, list(range(spec.num_outputs)), seed)
 
@@ -165,8 +166,9 @@ def clean_logits(
 
     def build(folder: Path) -> None:
         logits = predict(teacher, train, batch_size, hardware.device).logits
-        np.save(folder / "logits.npy", logits.numpy())
+        if rank() == 0:
+            np.save(folder / "logits.npy", logits.numpy())
 
     whole = fingerprint("logits", _FORMAT, key, train.fingerprint)
     about: dict[str, Any] = {"task": data.task.name, "examples": len(train)}
-    return cache.get_or_make("logits", whole, build, about) / "logits.npy"
+    return cache.get_or_make("logits", whole, build, about, together=True) / "logits.npy"

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
+import os
 import random
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from lightning import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
 
+from kdlab.cache import write_atomic
+from kdlab.checkpointing import Checkpoints, load_checkpoint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
+from kdlab.data.tasks import TRAIN
+from kdlab.distributed import launched, local_world_size, rank, wait, world_size
 from kdlab.errors import KdlabError, nearest
-from kdlab.methods.base import DistillModule, Phase, TrainingConfig
+from kdlab.history import CSVHistory
+from kdlab.methods.base import DistillModule, TrainingConfig
 from kdlab.progress import TrainingProgress
 
 PRECISIONS = {
@@ -52,7 +58,7 @@ class Hardware:
     @property
     def device(self) -> torch.device:
         """The device of plain forward passes."""
-        return torch.device("cuda" if self.accelerator == "gpu" else "cpu")
+        return torch.device("cuda", torch.cuda.current_device()) if self.accelerator == "gpu" else torch.device("cpu")
 
     def describe(self) -> str:
         """As the plan says it."""
@@ -84,11 +90,11 @@ def resolve_hardware(accelerator: str, devices: int, precision: str) -> Hardware
         )
     if chosen == "auto":
         chosen = "gpu" if torch.cuda.is_available() else "cpu"
-    if devices != 1:
-        raise KdlabError(
-            f"--devices {devices}: one run takes one device; give each GPU a run of its own (seeds, tasks, sweep agents) "
-            "with CUDA_VISIBLE_DEVICES, on one cache."
-        )
+    there = torch.cuda.device_count() if chosen == "gpu" else os.cpu_count() or 1
+    if launched():
+        devices = int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_NTASKS"])
+    elif not 1 <= devices <= there:
+        raise KdlabError(f"--devices {devices}: there {'is' if there == 1 else 'are'} {there} of kind '{chosen}' here.")
     exact = PRECISIONS[precision]
     if exact == "auto":
         exact = "bf16-mixed" if chosen == "gpu" and torch.cuda.is_bf16_supported() else "32-true"
@@ -155,6 +161,9 @@ def fit(
 ) -> Fitted:
     """Trains a module through all its phases and leaves it with the weights that did best on the selection split.
 
+    Where an earlier process left checkpoints of the same training in the folder, it goes on from the last of them and
+    ends as if it had never stopped.
+
     Args:
         module: A method.
         data: Its data.
@@ -162,78 +171,88 @@ def fit(
         hardware: Where.
         folder: Checkpoints go below it.
         seed: Draws everything random in it.
-        loggers: Lightning loggers.
+        loggers: Lightning loggers; a ``CSVHistory`` among them is cut back when training goes on.
         reporter: Shows progress.
         title: Whose training it is.
     """
     seed_all(seed)
     started, steps = time.perf_counter(), 0
-    best: Fitted | None = None
-    for phase in module.phases():
+    history = next((logger for logger in loggers if isinstance(logger, CSVHistory)), None)
+    fitted: Fitted | None = None
+    for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
-        total = count_steps(len(data.split("train")), training, epochs)
-        module.begin_phase(phase, training, total, seed)
-        best_file, value, epoch = _fit_phase(
-            module, data, training, phase, total, hardware, folder, loggers, reporter, title
-        )
+        total = count_steps(len(data.split(TRAIN)), training, epochs)
         steps += total
-        _load_weights(module, best_file)
-        metric = f"val/{module.task.monitor}"
-        best = Fitted(metric, value, epoch, steps, time.perf_counter() - started)
-    if best is None:
+        name = f"{title}-{number}-{phase.name}"
+        done = folder / "checkpoints" / f"{name}-done.json"
+        keep = Checkpoints(
+            folder=folder / "checkpoints",
+            name=name,
+            monitor=f"val/{module.task.monitor}",
+            history=history,
+            every=training.checkpoint_every,
+            check=module.check_finite,
+        )
+        module.begin_phase(phase, training, total, seed)
+        if done.is_file():
+            keep.load_state_dict(json.loads(done.read_text(encoding="utf-8")))
+        else:
+            _fit_phase(module, data, training, epochs, total, hardware, keep, list(loggers), reporter, title)
+            if rank() == 0:
+                write_atomic(done, json.dumps(keep.state_dict()))
+            wait()
+        module.load_weights(load_checkpoint(keep.best)["state_dict"])
+        fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, time.perf_counter() - started)
+    if fitted is None:
         raise ValueError(f"{module.name} has no phases")
-    return best
+    return fitted
 
 
 def _fit_phase(
     module: DistillModule,
     data: GLUEDataModule,
     training: TrainingConfig,
-    phase: Phase,
+    epochs: int,
     total: int,
     hardware: Hardware,
-    folder: Path,
-    loggers: Sequence[Logger],
+    keep: Checkpoints,
+    loggers: list[Logger],
     reporter: Reporter,
     title: str,
-) -> tuple[Path, float, int]:
-    """Trains one phase; returns the best checkpoint, its metric and its epoch from 1."""
-    epochs = phase.epochs or training.epochs
-    keep = ModelCheckpoint(
-        dirpath=folder / "checkpoints",
-        filename=f"{title}-{phase.name}-best-{{epoch}}",
-        monitor=f"val/{module.task.monitor}",
-        mode="max",
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
+) -> None:
+    """Trains one phase, from its last checkpoint where there is one."""
     manual = not module.automatic_optimization
+    module.after_step = keep.after_step
     trainer = Trainer(
         accelerator=hardware.accelerator,
-        devices=hardware.devices,
+        devices=local_world_size(),
+        num_nodes=world_size() // local_world_size(),
+        strategy=_strategy(manual),
         precision=hardware.precision,  # type: ignore[arg-type]
         max_epochs=epochs,
         max_steps=-1 if manual else training.max_steps,
         accumulate_grad_batches=1 if manual else training.accumulate,
         callbacks=[keep, TrainingProgress(reporter, module, title, total, epochs)],
-        logger=list(loggers) or False,
+        logger=loggers or False,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        default_root_dir=folder,
+        default_root_dir=keep.folder,
     )
+    going_on = keep.last.is_file()
+    if going_on:
+        reporter.say(f"  {title}: goes on from {keep.last}")
     try:
-        trainer.fit(module, datamodule=data)
+        trainer.fit(module, datamodule=data, ckpt_path=keep.last if going_on else None, weights_only=True)
     except SystemExit as e:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from e
-    value = keep.best_model_score
-    epoch = int(Path(keep.best_model_path).stem.rpartition("=")[2]) + 1
-    return Path(keep.best_model_path), float(value) if value is not None else math.nan, epoch
 
 
-def _load_weights(module: DistillModule, file: Path) -> None:
-    checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    module.on_load_checkpoint(checkpoint)
-    module.load_state_dict(checkpoint["state_dict"])
+def _strategy(manual: bool) -> str | DDPStrategy:
+    """One process, or data parallelism over the processes that are there."""
+    if world_size() == 1:
+        return "auto"
+    # a step of one of several players leaves the others' weights unused
+    return DDPStrategy(find_unused_parameters=manual, gradient_as_bucket_view=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +30,9 @@ class Batch:
         attention_mask: 1 for tokens and 0 for padding, ``(B, T)`` int64.
         token_type_ids: Segment of each token, ``(B, T)`` int64; zeros for families without segments.
         labels: ``(B,)`` int64 for classification, float32 for regression; None where the split is unlabelled.
+        whole: The global batch that this one is a part of, where several processes share it; methods that combine
+            examples (mixup) take partners from it. Its rows ``rows`` are this batch's.
+        rows: Where this batch's examples stand in ``whole``, ``(B,)``; None with one process.
         teacher_logits: The teacher's logits on these clean inputs, ``(B, C)`` float32, for methods that need LOGITS.
     """
 
@@ -38,6 +42,8 @@ class Batch:
     token_type_ids: Tensor
     labels: Tensor | None = None
     teacher_logits: Tensor | None = None
+    whole: Batch | None = None
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.index.shape[0])
@@ -50,8 +56,13 @@ class Batch:
         """The same batch in page-locked memory, which a DataLoader asks for."""
         return self._each(lambda t: t.pin_memory())
 
-    def _each(self, move: Callable[[Tensor], Tensor]) -> Batch:
+    def _each(self, move: Callable[[Any], Any]) -> Batch:
         return replace(self, **{k: move(v) for k, v in self.__dict__.items() if v is not None})
+
+    @property
+    def fraction(self) -> float:
+        """This batch's part of the global batch, by number of examples."""
+        return 1.0 if self.whole is None else len(self) / len(self.whole)
 
     def gold(self) -> Tensor:
         """The labels of a labelled batch.

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.pytorch.loggers import CSVLogger
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForSequenceClassification,
@@ -20,6 +19,7 @@ from kdlab.console import Reporter
 from kdlab.data.examples import Examples
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TaskSpec
+from kdlab.history import history_of
 from kdlab.methods import load_method
 from kdlab.methods.base import TrainingConfig
 from kdlab.models.checkpoint import labelled_config
@@ -126,5 +126,5 @@ def train(module, data: GLUEDataModule, folder: Path, hardware: Hardware = CPU, 
         shape = (len(data.split("train")), data.task.num_outputs)
         np.save(folder / "logits.npy", np.random.default_rng(0).normal(size=shape).astype(np.float32))
         data.hand_out_logits(folder / "logits.npy")
-    loggers = [CSVLogger(folder, name=None, version="history")]
+    loggers = [history_of(folder)]
     return fit(module, data, settings, hardware, folder, seed, loggers, Reporter(quiet=True), "student")

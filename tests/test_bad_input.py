@@ -434,7 +434,7 @@ def test_error_at_a_later_seed_keeps_the_seeds_before(lab: Lab, tmp_path: Path):
     method = method_file(tmp_path, after="loss = loss * (float('nan') if self.seed == 1 else 1.0)")
     words = lab.words(tmp_path / "out", "--seeds", 3, method=method)
     done = lab.run(*words)
-    assert "The loss term 'loss' of mine became nan by step 1" in done.sentence
+    assert "The loss term 'loss' of mine became nan in step 1" in done.sentence
     (kept,) = (tmp_path / "out").glob("*/metrics.json")
     assert metrics(kept.parent)["seed"] == 0
     again = lab.run(*words)

@@ -287,14 +287,14 @@ def test_fresh_run_keeps_the_record_before(lab: Lab, tmp_path: Path):
     assert (kept / "mark").exists()
 
 
-def test_unfinished_remains_give_way(lab: Lab, tmp_path: Path):
+def test_an_unfinished_folder_is_finished(lab: Lab, tmp_path: Path):
     plan = lab.run(*lab.words(tmp_path, "--dry-run", method="finetune"))
     folder = Path(plan.field("records"))
     folder.mkdir()
     (folder / "half").write_text("")
     (made,) = lab.train(tmp_path, method="finetune")
     assert made == folder
-    assert not (folder / "half").exists()
+    assert metrics(folder)["seed"] == 0
 
 
 def test_seeds_of_student_teacher_and_split_are_three(lab: Lab, tmp_path: Path):

@@ -16,10 +16,11 @@ ROOT = Path(kdlab.__file__).parent
 # A part may import itself and the parts on lines above it; parts on one line are sisters and import none of each other.
 RANKS: list[tuple[str, ...]] = [
     ("kdlab", "errors"),  # `kdlab` itself is the version number
+    ("distributed",),
     ("types", "cache", "metrics", "console"),
-    ("data", "models", "losses", "ops"),
+    ("data", "models", "losses", "ops", "history"),
     ("inference", "augment", "methods"),
-    ("progress", "loggers"),
+    ("progress", "loggers", "checkpointing"),
     ("training",),
     ("teacher",),
     ("robustness", "results", "export", "config"),

@@ -155,7 +155,7 @@ def test_hardware_that_is_there():
         (("cpu", 1, "bf61"), "did you mean bf16"),
         (("cpu", 1, "16"), "--precision 16 needs a GPU"),
         (("cpu", 0, "32"), "--devices 0"),
-        (("cpu", 2, "32"), "--devices 2"),
+        (("cpu", 4096, "32"), "--devices 4096"),
     ],
 )
 def test_hardware_that_is_not_there_is_named(asked, message):

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kdlab.cache import Cache, fingerprint
 from kdlab.data.examples import Examples
+from kdlab.distributed import rank, world_size
 from kdlab.types import Batch
 
 _FORMAT = 1  # raised when the layout of the arrays changes
@@ -49,6 +50,15 @@ class EncodedSplit(Dataset[int]):
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each example, ``(N,)``."""
         return np.diff(self.offsets)
+
+    def collate_share(self, positions: Sequence[int]) -> Batch:
+        """This process's part of a global batch: every ``world_size``-th example of it, and the whole beside it."""
+        whole = self.collate(positions)
+        if world_size() == 1:
+            return whole
+        rows = torch.arange(rank(), len(whole), world_size())
+        fields = {k: v[rows] for k, v in whole.__dict__.items() if isinstance(v, torch.Tensor)}
+        return Batch(**fields, whole=whole, rows=rows)
 
     def collate(self, positions: Sequence[int]) -> Batch:
         """The batch of these positions, padded to the longest of them."""
@@ -117,7 +127,7 @@ def encode(
 
 
 class BucketSampler(Sampler[list[int]]):
-    """Batches of near-equal length, in an order that is a function of (seed, epoch) alone.
+    """Global batches of near-equal length, in an order that is a function of (seed, epoch) alone.
 
     Examples are shuffled, cut into windows of ``window`` batches, sorted by length inside each window, cut into
     batches, and the batches shuffled: padding nearly vanishes while every example keeps a random company.
@@ -135,6 +145,7 @@ class BucketSampler(Sampler[list[int]]):
         self.seed = seed
         self.window = window
         self.epoch = 0
+        self.start = 0  # batches to leave out, for an epoch that goes on
         self.sampler = self  # Lightning looks for set_epoch on the batch sampler's sampler
 
     def set_epoch(self, epoch: int) -> None:
@@ -142,7 +153,8 @@ class BucketSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.lengths) // self.batch_size)
+        whole, rest = divmod(len(self.lengths), self.batch_size)
+        return max(whole + (rest >= world_size() if whole else 1 if rest else 0), 0)
 
     def __iter__(self) -> Iterator[list[int]]:
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
@@ -151,12 +163,46 @@ class BucketSampler(Sampler[list[int]]):
         for part in torch.split(order, self.window * self.batch_size):
             by_length = part[self.lengths[part].argsort(stable=True)]
             batches += [chunk.tolist() for chunk in torch.split(by_length, self.batch_size)]
-        for i in torch.randperm(len(batches), generator=draw).tolist():
+        if len(batches) > 1 and len(batches[-1]) < world_size():  # too few for every process to have one
+            batches[-2:] = [batches[-2] + batches[-1]]
+        for i in torch.randperm(len(batches), generator=draw).tolist()[self.start :]:
             yield batches[i]
 
 
+class ResumableLoader(DataLoader[int]):
+    """Training batches that can go on in the middle of an epoch; Lightning keeps ``state_dict`` in its checkpoints.
+
+    Batches are made in the process itself: collating flat arrays costs less than handing batches between processes, and
+    the order of an epoch must not be drawn before ``set_epoch``.
+
+    Args:
+        split: Where examples are.
+        sampler: Draws the order from (seed, epoch).
+    """
+
+    def __init__(self, split: EncodedSplit, sampler: BucketSampler) -> None:
+        super().__init__(split, batch_sampler=sampler, collate_fn=split.collate_share)
+        self._order = sampler
+        self._done = 0
+
+    def __iter__(self) -> Any:
+        self._order.start, self._done = self._done % max(len(self), 1), 0
+        self._done = self._order.start
+        for batch in super().__iter__():
+            self._done += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of the epoch have been handed out."""
+        return {"done": self._done}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """The next iteration starts behind these batches."""
+        self._done = state_dict["done"]
+
+
 class SortedSampler(Sampler[list[int]]):
-    """Every example once, longest first, for evaluation: nothing is repeated or left out.
+    """Every example once, longest first, for evaluation: nothing is repeated or left out, whatever the processes.
 
     Args:
         lengths: Tokens of each example, ``(N,)``.
@@ -164,7 +210,10 @@ class SortedSampler(Sampler[list[int]]):
     """
 
     def __init__(self, lengths: NDArray[np.int64], batch_size: int) -> None:
-        self.order = np.argsort(-lengths, kind="stable")
+        order = np.argsort(-lengths, kind="stable")
+        share = order[rank() :: world_size()]
+        # a process without examples would leave the others waiting; what it repeats is counted once
+        self.order = share if len(share) else order[:1]
         self.batch_size = batch_size
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from kdlab.cache import Cache
-from kdlab.data.batching import BucketSampler, EncodedSplit, SortedSampler, encode
+from kdlab.data.batching import BucketSampler, EncodedSplit, ResumableLoader, SortedSampler, encode
 from kdlab.data.examples import Examples
 from kdlab.data.tasks import TRAIN, TaskSpec
 
@@ -76,8 +76,7 @@ class GLUEDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[int]:
         """Shuffled training batches of near-equal length."""
         split = self.split(TRAIN)
-        sampler = BucketSampler(split.lengths, self.batch_size, self.seed)
-        return DataLoader(split, batch_sampler=sampler, collate_fn=split.collate)
+        return ResumableLoader(split, BucketSampler(split.lengths, self.batch_size, self.seed))
 
     def val_dataloader(self) -> DataLoader[int]:
         """The split that chooses the checkpoint, each example once."""
@@ -89,5 +88,5 @@ class GLUEDataModule(LightningDataModule):
 
 
 def eval_loader(split: EncodedSplit, batch_size: int) -> DataLoader[int]:
-    """Batches that hold each example of a split once."""
+    """Batches that hold each example of a split once; several processes share them out."""
     return DataLoader(split, batch_sampler=SortedSampler(split.lengths, batch_size), collate_fn=split.collate)

@@ -7,74 +7,25 @@ one-player method declares its ``Config`` and ``needs`` and overrides ``compute_
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import torch
-from lightning import LightningModule
+from lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.nn import Parameter
 
 from kdlab.data.tasks import TaskSpec
+from kdlab.distributed import gather, rank, world_size
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import supervised
+from kdlab.methods.settings import MethodConfig, Phase, TrainingConfig
+from kdlab.methods.window import TermWindow
 from kdlab.metrics import evaluate
 from kdlab.models.encoder import TextEncoder, freeze
 from kdlab.types import Batch, LossTerms, Need
 
-
-@dataclass
-class MethodConfig:
-    """Settings of a method; subclass it beside the method, one typed field a setting."""
-
-    def validate(self) -> None:
-        """Raises ``KdlabError`` for values that make no sense; the base has none."""
-
-
-@dataclass
-class TrainingConfig:
-    """How an encoder is trained.
-
-    Attributes:
-        epochs: Passes over the training data.
-        max_steps: Stop after so many steps; -1 trains all epochs.
-        batch_size: Examples an optimiser step, over all devices.
-        eval_batch_size: Examples a batch of evaluation.
-        learning_rate: Peak learning rate.
-        weight_decay: AdamW's, on all weights but biases and LayerNorm.
-        warmup: Fraction of steps in which the learning rate rises; then it falls linearly to zero.
-        clip: Largest norm of the gradient; 0 does not clip.
-        accumulate: Steps whose gradients are added up before an optimiser step; ``batch_size`` counts all of them.
-        log_every: Optimiser steps between two lines of the history; each line is the mean of what lies between.
-    """
-
-    epochs: int = 3
-    max_steps: int = -1
-    batch_size: int = 32
-    eval_batch_size: int = 128
-    learning_rate: float = 5e-5
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    clip: float = 1.0
-    accumulate: int = 1
-    log_every: int = 20
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One stretch of training with a schedule of its own.
-
-    Attributes:
-        name: Shown in progress and history.
-        epochs: Passes over the data; None takes the configuration's.
-        learning_rate: Peak learning rate; None takes the configuration's.
-    """
-
-    name: str = "train"
-    epochs: int | None = None
-    learning_rate: float | None = None
+__all__ = ["DistillModule", "MethodConfig", "Phase", "TrainingConfig"]
 
 
 class DistillModule(LightningModule):
@@ -116,10 +67,12 @@ class DistillModule(LightningModule):
         self.phase = Phase()
         self.total_steps = 1
         self.seed = 0
+        self.common: torch.Generator | None = None  # draws what all processes must draw alike
         self.student_step = 0
         self.last_terms: dict[str, float] = {}
-        self._window: dict[str, Tensor] = {}
-        self._window_steps = 0
+        self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
+        self.window = TermWindow()
+        self._examples = torch.empty(0, dtype=torch.long)
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         self.train()  # from_pretrained leaves the student in eval mode, and fit does not call train()
 
@@ -165,13 +118,16 @@ class DistillModule(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Draws this step's random numbers from (seed, phase, step) alone, whatever ran before."""
         text = f"{self.seed}/{self.phase.name}/{self.global_step}/{batch_idx}"
-        torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
+        torch.manual_seed(_number(f"{text}/{rank()}"))
+        self._examples = batch.index
+        self.common = torch.Generator().manual_seed(_number(text))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """One step of a one-player method."""
         losses = self.compute_loss(batch)
         self.record_terms({"loss": losses.total, **losses.terms})
-        return losses.total
+        # each process's mean counts by its examples, so that the mean of the processes is the global batch's
+        return losses.total * (batch.fraction * world_size()) if batch.whole is not None else losses.total
 
     def optimize(self, player: str, loss: Tensor) -> None:
         """Backward, clip, step and schedule of one player of several."""
@@ -215,28 +171,41 @@ class DistillModule(LightningModule):
         if last:
             self.trainer.should_stop = True  # the Trainer's own max_steps would end the epoch without validation
         due = self.training_config.log_every * self.training_config.accumulate
-        if last or self._window_steps >= due or batch_idx + 1 == self.trainer.num_training_batches:
+        last = last or batch_idx + 1 == self.trainer.num_training_batches
+        if last or len(self.window) >= due:
             self._write_window()
+        stepped = (batch_idx + 1) % self.training_config.accumulate == 0
+        if stepped and not last:  # gradients half added up are in no checkpoint, and an epoch's end has one of its own
+            self.after_step(self.trainer)
 
     def record_terms(self, terms: dict[str, Tensor]) -> None:
         """Adds a step's loss terms to the window; nothing is moved to the CPU here."""
-        for name, value in terms.items():
-            held = self._window.get(name)
-            self._window[name] = value.detach() if held is None else held + value.detach()
-        self._window_steps += 1
+        self.window.add(self.student_step + 1, terms, self._examples)
+
+    def check_finite(self) -> None:
+        """Stops where a loss became infinite or no number; called before every line of history and checkpoint.
+
+        Raises:
+            KdlabError: Names term, step and examples.
+        """
+        bad = self.window.first_bad()
+        if bad is None:
+            return
+        name, value, step, positions = bad
+        source: Any = getattr(self.trainer, "datamodule", None)
+        ids = [source.examples["train"].ids[i] for i in positions] if source is not None else positions
+        raise KdlabError(
+            f"The loss term '{name}' of {self.name} became {value} in step {step} of phase '{self.phase.name}', on the "
+            f"training examples with ids {', '.join(map(str, ids))}: lower training.learning_rate (now "
+            f"{self.training_config.learning_rate}) or look at these examples; the state before is kept."
+        )
 
     def _write_window(self) -> None:
-        if not self._window_steps:
+        self.check_finite()
+        if not len(self.window):
             return
-        values = torch.stack([v.float() for v in self._window.values()]) / self._window_steps
-        self.last_terms = dict(zip(self._window, values.tolist(), strict=True))
-        self._window, self._window_steps = {}, 0
-        bad = next((name for name, value in self.last_terms.items() if not math.isfinite(value)), None)
-        if bad is not None:
-            raise KdlabError(
-                f"The loss term '{bad}' of {self.name} became {self.last_terms[bad]} by step {self.student_step} of "
-                f"phase '{self.phase.name}': lower training.learning_rate (now {self.training_config.learning_rate})."
-            )
+        self.last_terms = self.window.means()
+        self.window.clear()
         line = {f"train/{name}": value for name, value in self.last_terms.items()}
         line["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         for logger in self.loggers:
@@ -248,9 +217,13 @@ class DistillModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """The task's metrics on the whole split, as ``val/<metric>`` and ``val/loss``."""
-        logits = torch.cat([logits for _, logits, _ in self._outputs])
-        labels = torch.cat([labels for _, _, labels in self._outputs])
+        mine = [torch.cat(column).cpu() for column in zip(*self._outputs, strict=True)]
         self._outputs.clear()
+        parts = gather(mine)
+        index, logits, labels = (torch.cat([part[i] for part in parts]) for i in range(3))
+        kept = torch.empty(int(index.max()) + 1, dtype=torch.long)
+        kept[index] = torch.arange(len(index))  # where each example stands, once
+        logits, labels = logits[kept], labels[kept]
         scores = evaluate(logits, labels, self.task.metrics, self.task.regression)
         scores["loss"] = float(supervised(logits, labels, self.task.regression))
         self.log_dict({f"val/{name}": value for name, value in scores.items()})
@@ -288,9 +261,28 @@ class DistillModule(LightningModule):
         """Leaves the teacher's weights out."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith("teacher.")}
+        checkpoint["kdlab"] = {
+            "window": self.window.state_dict(),
+            "last_terms": self.last_terms,
+            "student_step": self.student_step,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Puts the teacher that was given back in, so that loading stays strict."""
-        if self.teacher is not None:
-            held = {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
-            checkpoint["state_dict"] = {**checkpoint["state_dict"], **held}
+        checkpoint["state_dict"] = self._with_teacher(checkpoint["state_dict"])
+        kept = checkpoint["kdlab"]
+        self.window.load_state_dict(kept["window"])
+        self.last_terms, self.student_step = kept["last_terms"], kept["student_step"]
+
+    def load_weights(self, state: dict[str, Tensor]) -> None:
+        """Takes the weights of a checkpoint, and nothing else of it."""
+        self.load_state_dict(self._with_teacher(state))
+
+    def _with_teacher(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        held = {} if self.teacher is None else {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
+        return {**state, **held}
+
+
+def _number(text: str) -> int:
+    """A seed from words."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

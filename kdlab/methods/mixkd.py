@@ -77,21 +77,24 @@ class MixKD(DistillModule):
         return LossTerms(total, terms)
 
     def _mixed_losses(self, batch: Batch) -> dict[str, Tensor]:
-        c, labels = self.config, batch.gold()
-        plan = draw_mix(len(batch), c.beta, batch.input_ids.device, c.per_sample)
-        student = mixed_logits(self.student, batch, plan)  # (B, C)
+        c, whole = self.config, batch.whole or batch
+        labels, device = whole.gold(), batch.input_ids.device
+        plan = draw_mix(len(whole), c.beta, device, c.per_sample, self.common, batch.rows)
+        student = mixed_logits(self.student, whole, plan)  # (B, C)
         losses = {}
         if c.alpha_sm:
-            losses["sm"] = mixed_supervised(student, labels, labels[plan.partner], plan.lam, self.task.regression)
+            losses["sm"] = mixed_supervised(
+                student, plan.own(labels), plan.other(labels), plan.lam, self.task.regression
+            )
         if c.alpha_tmkd:
             with torch.no_grad():
-                teacher = mixed_logits(self.frozen_teacher, batch, plan)
+                teacher = mixed_logits(self.frozen_teacher, whole, plan)
             losses["tmkd"] = logit_mse(student, teacher)
         return losses
 
 
 def mixed_logits(encoder: TextEncoder, batch: Batch, plan: MixPlan) -> Tensor:
-    """An encoder's logits on its own embeddings of the batch, mixed by the plan, ``(B, C)``."""
+    """An encoder's logits on its own embeddings of the (global) batch, mixed by the plan, ``(B, C)``."""
     embeddings = encoder.embed(batch.input_ids, batch.token_type_ids)  # (B, T, D)
     mixed = mix_embeddings(embeddings, batch.attention_mask, plan)
     out = encoder(attention_mask=mix_mask(batch.attention_mask, plan), embeddings=mixed)

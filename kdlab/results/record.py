@@ -57,18 +57,20 @@ class RunFolder:
         return found if isinstance(found, dict) else None
 
     def prepare(self, fresh: bool) -> None:
-        """An empty folder for a run; a finished record that is run afresh is kept beside it as ``NAME.1``, ….
+        """A folder for a run: what an interrupted run left stays, so that training goes on from its checkpoint.
+
+        A finished record that is run afresh is kept beside it as ``NAME.1``, ….
 
         Raises:
             KdlabError: The folder can't be written.
         """
         try:
-            if self.path.exists():
-                if fresh and self.finished() is not None:
+            if fresh and self.path.exists():
+                if self.finished() is not None:
                     self.path.rename(_free_name(self.path))
                 else:
-                    shutil.rmtree(self.path)  # an unfinished run's remains
-            self.path.mkdir(parents=True)
+                    shutil.rmtree(self.path)
+            self.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise unwritable(self.path, e) from e
 

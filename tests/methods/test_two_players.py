@@ -132,7 +132,7 @@ def test_the_second_player_pulls_the_other_way(cache, tmp_path):
 
 def test_both_players_are_in_the_checkpoint(cache, tmp_path):
     train(tiny_method(Duel), tiny_data(cache), tmp_path)
-    (file,) = (tmp_path / "checkpoints").iterdir()
+    (file,) = (tmp_path / "checkpoints").glob("*-best-*.ckpt")
     assert "generator.weight" in torch.load(file, weights_only=True)["state_dict"]
 
 
@@ -166,14 +166,14 @@ def test_every_phase_has_a_schedule_of_its_own(cache, tmp_path):
     expected = rates(1e-4, total=2, warm=0) + rates(2e-3, total=6, warm=0)
     assert [rate for *_, rate in module.rates] == pytest.approx(expected)
     assert fitted.steps == 8
-    assert {file.name.split("-best")[0] for file in (tmp_path / "checkpoints").iterdir()} == {
-        "student-warm",
-        "student-main",
+    assert {file.name.split("-best")[0] for file in (tmp_path / "checkpoints").glob("*-best-*")} == {
+        "student-0-warm",
+        "student-1-main",
     }
 
 
 def test_a_term_that_is_no_number_is_named_with_its_step(cache, tmp_path):
-    with pytest.raises(KdlabError, match=r"term 'odd' of breaks became nan by step 3 of phase 'train'.*learning_rate"):
+    with pytest.raises(KdlabError, match=r"term 'odd' of breaks became nan in step 3 of phase 'train'.*learning_rate"):
         train(tiny_method(Breaks), tiny_data(cache), tmp_path, epochs=4)
 
 

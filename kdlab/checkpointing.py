@@ -1,0 +1,115 @@
+"""Checkpoints of a training: the last state, to go on from, and the best weights, to end with."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from kdlab.distributed import share, world_size
+from kdlab.history import CSVHistory
+
+_ASK_EVERY = 10
+
+
+class Checkpoints(Checkpoint):
+    """Saves the whole state at each epoch's end and at least every so often, and the weights of the best epoch.
+
+    Every file is written under another name, forced to disk and renamed: after a kill at any point the last state and
+    the best weights that it knows are whole.
+
+    Args:
+        folder: Where the files lie.
+        name: Start of their names, one for each phase of each training.
+        monitor: Metric that chooses the best epoch; larger is better.
+        history: Cut back to the checkpoint when training goes on.
+        every: Seconds of work that may be lost, besides the step under way.
+        check: Raises where the state is not worth keeping.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        monitor: str,
+        history: CSVHistory | None,
+        every: float,
+        check: Callable[[], None],
+    ) -> None:
+        self.folder = folder
+        self.name = name
+        self.monitor = monitor
+        self.history = history
+        self.every = every
+        self.check = check
+        self.best_epoch = -1
+        self.best_value = float("-inf")
+        self._saved_at = time.monotonic()
+
+    @property
+    def last(self) -> Path:
+        """The whole state."""
+        return self.folder / f"{self.name}-last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The weights of the best epoch so far."""
+        return self.folder / f"{self.name}-best-{self.best_epoch}.ckpt"
+
+    def state_dict(self) -> dict[str, Any]:
+        """What goes into the checkpoint."""
+        rows = self.history.rows if self.history is not None else 0
+        return {"best_epoch": self.best_epoch, "best_value": self.best_value, "history_rows": rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up where the checkpoint left off, the history too."""
+        self.best_epoch = int(state_dict["best_epoch"])
+        self.best_value = float(state_dict["best_value"])
+        if self.history is not None:
+            self.history.cut(int(state_dict["history_rows"]))
+
+    def after_step(self, trainer: Trainer) -> None:
+        """Called when a step is done and logged."""
+        if world_size() > 1 and trainer.global_step % _ASK_EVERY:
+            return  # rank 0's clock decides, and asking it costs a message
+        if share(time.monotonic() - self._saved_at >= self.every):
+            self._save(trainer, self.last, weights_only=False)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keeps the weights where the metric is the best so far; of equal epochs the first."""
+        if trainer.sanity_checking:
+            return
+        value = float(trainer.callback_metrics[self.monitor])
+        if value > self.best_value or self.best_epoch < 0:
+            self.best_epoch, self.best_value = trainer.current_epoch, value
+            self._save(trainer, self.best, weights_only=True)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves the whole state; only then are weights removed that an older state would have needed."""
+        self._save(trainer, self.last, weights_only=False)
+        if trainer.is_global_zero:
+            for old in self.folder.glob(f"{self.name}-best-*.ckpt"):
+                if old != self.best:
+                    old.unlink(missing_ok=True)
+
+    def _save(self, trainer: Trainer, file: Path, weights_only: bool) -> None:
+        self.check()
+        part = file.with_name(f".{file.name}.part")
+        trainer.save_checkpoint(part, weights_only=weights_only)
+        if trainer.is_global_zero:
+            with part.open("rb") as f:
+                os.fsync(f.fileno())
+            part.replace(file)
+        self._saved_at = time.monotonic()
+
+
+def load_checkpoint(file: Path) -> dict[str, Any]:
+    """A checkpoint of kdlab's own making, as tensors and plain values."""
+    found: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return found

@@ -1,0 +1,101 @@
+"""Several processes: who this one is, and what they tell each other.
+
+kdlab starts processes with torchrun, or is started by torchrun or SLURM; every process runs the whole program, and what
+must happen once happens on rank 0. With one process every function here is free and does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+
+T = TypeVar("T")
+_PATIENCE = timedelta(days=7)  # other ranks wait while rank 0 makes a cache entry
+
+
+def launched() -> bool:
+    """Whether torchrun or SLURM started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1
+
+
+def local_world_size() -> int:
+    """Processes of this run on this machine."""
+    found = os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or world_size()
+    return int(found)
+
+
+def world_size() -> int:
+    """Processes of this run."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's number, from 0."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def join(gpu: bool) -> None:
+    """Meets the other processes, where there are any."""
+    if not launched() or dist.is_initialized():
+        return
+    if "RANK" not in os.environ:  # SLURM's names
+        os.environ["RANK"] = os.environ["SLURM_PROCID"]
+        os.environ["WORLD_SIZE"] = os.environ["SLURM_NTASKS"]
+        os.environ["LOCAL_RANK"] = os.environ["SLURM_LOCALID"]
+        os.environ.setdefault("MASTER_ADDR", os.environ.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1"))
+        os.environ.setdefault("MASTER_PORT", str(15000 + int(os.environ.get("SLURM_JOB_ID", "0")) % 10000))
+    if gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo", timeout=_PATIENCE)
+
+
+def leave() -> None:
+    """Parts from the other processes."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def share(value: T) -> T:
+    """Rank 0's value, on every rank."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+    return box[0]
+
+
+def gather(value: T) -> list[T]:
+    """Every rank's value, in the order of ranks, on every rank."""
+    if world_size() == 1:
+        return [value]
+    box: list[Any] = [None] * world_size()
+    dist.all_gather_object(box, value)
+    return box
+
+
+def wait() -> None:
+    """Goes on when every process is here."""
+    if world_size() > 1:
+        share(None)
+        gather(None)
+
+
+def relaunch(words: Sequence[str], devices: int) -> int:
+    """Runs the same command in several processes on this machine.
+
+    Args:
+        words: The command line after ``kdlab``.
+        devices: How many.
+
+    Returns:
+        The exit code.
+    """
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
+    return subprocess.call([*command, "-m", "kdlab", *words])

@@ -1,0 +1,63 @@
+"""Typed settings that every method shares: its own section, how it is trained, and its phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class MethodConfig:
+    """Settings of a method; subclass it beside the method, one typed field a setting."""
+
+    def validate(self) -> None:
+        """Raises ``KdlabError`` for values that make no sense; the base has none."""
+
+
+@dataclass
+class TrainingConfig:
+    """How an encoder is trained.
+
+    Attributes:
+        epochs: Passes over the training data.
+        max_steps: Stop after so many steps; -1 trains all epochs.
+        batch_size: Examples an optimiser step, over all devices.
+        eval_batch_size: Examples a batch of evaluation.
+        learning_rate: Peak learning rate.
+        weight_decay: AdamW's, on all weights but biases and LayerNorm.
+        warmup: Fraction of steps in which the learning rate rises; then it falls linearly to zero.
+        clip: Largest norm of the gradient; 0 does not clip.
+        accumulate: Steps whose gradients are added up before an optimiser step; ``batch_size`` counts all of them.
+        checkpoint_every: Seconds of work that an interruption may cost, besides the step under way.
+        log_every: Optimiser steps between two lines of the history; each line is the mean of what lies between.
+    """
+
+    epochs: int = 3
+    max_steps: int = -1
+    batch_size: int = 32
+    eval_batch_size: int = 128
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    clip: float = 1.0
+    accumulate: int = 1
+    log_every: int = 20
+    checkpoint_every: float = 30.0
+
+
+NO_MATTER = ("eval_batch_size", "log_every", "checkpoint_every")
+"""Settings of a training that change nothing of what it makes, and so stand in no fingerprint."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training with a schedule of its own.
+
+    Attributes:
+        name: Shown in progress and history.
+        epochs: Passes over the data; None takes the configuration's.
+        learning_rate: Peak learning rate; None takes the configuration's.
+    """
+
+    name: str = "train"
+    epochs: int | None = None
+    learning_rate: float | None = None

@@ -1,0 +1,109 @@
+"""A run killed at any point, started again by the same command, ends as if it had never been killed."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from cli_fixtures import Lab, write_checkpoint, write_rte
+from safetensors.torch import load_file
+
+DRIVER = Path(__file__).with_name("kill_driver.py")
+SETTINGS = ("teacher.epochs=2", "training.epochs=3", "training.log_every=3")
+AT_ONCE = ("training.checkpoint_every=0", "teacher.checkpoint_every=0")
+# kd on 58 examples in batches of 16: 4 steps an epoch, 2 epochs of teacher and 3 of student
+EVERYWHERE = [
+    *[("step", n) for n in (2, 5, 8, 9, 13, 17, 20)],
+    *[("batch-end", n) for n in (4, 11)],
+    *[("validation", n) for n in (1, 3)],
+    ("validated", 2),
+    *[("half", n) for n in (3, 12)],
+    ("saved", 6),
+    ("epoch-end", 2),
+    ("epoch-end", 4),
+    ("history", 6),
+    ("entry", 2),
+    ("entry", 9),
+    ("predict", 2),
+    ("predictions", 1),
+    ("record", 2),
+]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Lab:
+    made = Lab(tmp_path_factory.mktemp("resume"))
+    write_checkpoint(made.teacher)
+    write_rte(made.data / "RTE")
+    return made
+
+
+def launch(lab: Lab, name: str, point: str = "never", count: int = 0, *more: str) -> subprocess.CompletedProcess:
+    """The same command in a process of its own, killed at a point."""
+    env = {**os.environ, "KDLAB_CACHE": str(lab.root / f"cache-{name}"), "HF_HUB_OFFLINE": "1"}
+    words = [str(word) for word in lab.words(lab.root / f"out-{name}", *SETTINGS, *(more or AT_ONCE))]
+    command = [sys.executable, str(DRIVER), point, str(count), *words]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def outcome(lab: Lab, name: str) -> tuple[dict, dict, str, list[str]]:
+    """Everything a run ends with that time does not change."""
+    (file,) = (lab.root / f"out-{name}").glob("*/metrics.json")
+    figures = json.loads(file.read_text())
+    for who in ("teacher", "student"):
+        del figures[who]["samples_per_second"]
+    del figures["teacher"]["status"], figures["training"]["seconds"]
+    files = sorted(p.relative_to(file.parent).as_posix() for p in file.parent.rglob("*") if p.is_file())
+    weights = load_file(file.parent / "student" / "model.safetensors")
+    return figures, weights, (file.parent / "history" / "metrics.csv").read_text(), files
+
+
+@pytest.fixture(scope="module")
+def whole(lab: Lab) -> tuple[dict, dict, str, list[str]]:
+    done = launch(lab, "whole")
+    assert done.returncode == 0, done.stderr
+    return outcome(lab, "whole")
+
+
+def check_equal(found, whole):
+    assert found[0] == whole[0]
+    assert all(torch.equal(found[1][name], weight) for name, weight in whole[1].items())
+    assert found[2:] == whole[2:]
+
+
+def kill_and_go_on(lab: Lab, whole, points: list[tuple[str, int]], name: str) -> None:
+    for point, count in points:
+        killed = launch(lab, name, point, count)
+        assert killed.returncode == -9, f"{point} {count} was not reached\n{killed.stderr}"
+    done = launch(lab, name)
+    assert done.returncode == 0, done.stderr
+    check_equal(outcome(lab, name), whole)
+
+
+@pytest.mark.parametrize(("point", "count"), [("step", 7), ("half", 13), ("record", 2)])
+def test_a_killed_run_ends_as_one_that_was_not(lab: Lab, whole, point: str, count: int):
+    kill_and_go_on(lab, whole, [(point, count)], f"{point}{count}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("point", "count"), EVERYWHERE)
+def test_killed_everywhere(lab: Lab, whole, point: str, count: int):
+    kill_and_go_on(lab, whole, [(point, count)], f"{point}{count}")
+
+
+@pytest.mark.slow
+def test_killed_again_and_again(lab: Lab, whole):
+    draw = random.Random(0)
+    points = [("step", draw.randint(2, 3)) for _ in range(6)]
+    kill_and_go_on(lab, whole, points, "again")
+
+
+def test_checkpoints_seldom_written_change_nothing(lab: Lab, whole):
+    """How often the state is saved is no part of the result, nor of the record's name."""
+    done = launch(lab, "seldom", "never", 0, "training.checkpoint_every=1000", "teacher.checkpoint_every=1000")
+    assert done.returncode == 0, done.stderr
+    check_equal(outcome(lab, "seldom"), whole)
