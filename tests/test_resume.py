@@ -75,7 +75,7 @@ def check_equal(found, whole):
     assert found[2:] == whole[2:]
 
 
-def kill_and_go_on(lab: Lab, whole, points: list[tuple[str, int]], name: str) -> None:
+def check_killed_and_gone_on(lab: Lab, whole, points: list[tuple[str, int]], name: str) -> None:
     for point, count in points:
         killed = launch(lab, name, point, count)
         assert killed.returncode == -9, f"{point} {count} was not reached\n{killed.stderr}"
@@ -86,20 +86,20 @@ def kill_and_go_on(lab: Lab, whole, points: list[tuple[str, int]], name: str) ->
 
 @pytest.mark.parametrize(("point", "count"), [("step", 7), ("half", 13), ("record", 2)])
 def test_a_killed_run_ends_as_one_that_was_not(lab: Lab, whole, point: str, count: int):
-    kill_and_go_on(lab, whole, [(point, count)], f"{point}{count}")
+    check_killed_and_gone_on(lab, whole, [(point, count)], f"{point}{count}")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("point", "count"), EVERYWHERE)
 def test_killed_everywhere(lab: Lab, whole, point: str, count: int):
-    kill_and_go_on(lab, whole, [(point, count)], f"{point}{count}")
+    check_killed_and_gone_on(lab, whole, [(point, count)], f"{point}{count}")
 
 
 @pytest.mark.slow
 def test_killed_again_and_again(lab: Lab, whole):
     draw = random.Random(0)
     points = [("step", draw.randint(2, 3)) for _ in range(6)]
-    kill_and_go_on(lab, whole, points, "again")
+    check_killed_and_gone_on(lab, whole, points, "again")
 
 
 def test_checkpoints_seldom_written_change_nothing(lab: Lab, whole):

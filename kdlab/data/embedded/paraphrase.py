@@ -124,6 +124,8 @@ def _employed(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
 NEWS: tuple[Callable[[Draw, Lexicon, bool], Pair], ...] = (
     _plain,
     _plain,
+    _plain,
+    _plain,
     _denied,
     _said,
     _ordered,

@@ -121,7 +121,7 @@ SAME: tuple[Builder, ...] = (_same_transfer, _same_order, _same_advice, _same_wa
 
 def same_question(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
     """Two questions that ask the same, or use the same words to ask something else."""
-    if same or draw.chance(0.6):
+    if same or draw.chance(0.4):
         return draw.pick(SAME)(draw, lexicon, same)
     first, second = draw.pick(SAME)(draw, lexicon, True)
     return first, _exchanged(draw, lexicon, second)
