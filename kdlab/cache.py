@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,25 @@ def write_atomic(path: Path, text: str) -> None:
         raise
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One entry as ``kdlab cache`` shows it.
+
+    Attributes:
+        kind: ``teacher``, ``tokens`` or ``logits``.
+        folder: Where it lies.
+        about: What its manifest says of it, in words.
+        size: Bytes.
+        damage: What is wrong with it; empty where nothing is, None where nobody looked.
+    """
+
+    kind: str
+    folder: Path
+    about: str
+    size: int
+    damage: str | None
+
+
 class Cache:
     """A folder of fingerprinted entries.
 
@@ -88,6 +108,38 @@ class Cache:
         """The entry's folder where it is there and every file matches its checksum, else None."""
         folder = self.path(kind, key)
         return folder if folder.is_dir() and not _damage(folder) else None
+
+    def entries(self, verify: bool = False) -> list[Entry]:
+        """Every finished entry.
+
+        Args:
+            verify: Whether to read every file and compare its checksum.
+        """
+        found = []
+        for folder in sorted(self.root.glob("*/[!.]*")):
+            try:
+                manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                manifest = {}
+            words = {k: v for k, v in manifest.items() if k not in ("kind", "key", "files")}
+            about = ", ".join(f"{k} {v}" for k, v in words.items())
+            size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+            found.append(Entry(folder.parent.name, folder, about, size, _damage(folder) if verify else None))
+        return found
+
+    def clear(self) -> int:
+        """Removes every entry and what unfinished ones left; returns how many entries there were.
+
+        An entry that another process is making is waited for.
+        """
+        entries = self.entries()
+        for kind in [p for p in self.root.glob("*") if p.is_dir()]:
+            for folder in {kind / p.name.removeprefix(".").split(".")[0] for p in kind.iterdir()}:
+                lock = self._lock(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder.with_name(f".{folder.name}.work"), ignore_errors=True)
+                lock.release()
+        return len(entries)
 
     def get_or_make(
         self,

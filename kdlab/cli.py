@@ -65,7 +65,33 @@ def _parsers() -> tuple[_Parser, _Parser]:
     run.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     run.add_argument("--print-config", action="store_true", help="print the resolved configuration and stop")
     run.add_argument("--list", choices=("methods", "tasks"), help="list what there is and stop")
+    cache = verbs.add_parser(
+        "cache",
+        help="what is kept between runs: teachers, tokenised data, clean logits",
+        description="What is kept between runs, below $KDLAB_CACHE (default: ~/.cache/kdlab).",
+        allow_abbrev=False,
+    )
+    cache.add_argument("action", choices=("ls", "verify", "clear"), help="list it, check every checksum, or remove it")
     return top, run
+
+
+def _cache(action: str) -> int:
+    """``kdlab cache ls|verify|clear``; 1 where an entry is damaged."""
+    from kdlab.cache import Cache
+
+    cache = Cache()
+    if action == "clear":
+        sys.stdout.write(f"{cache.clear()} entries removed from {cache.root}\n")
+        return 0
+    entries = cache.entries(verify=action == "verify")
+    for entry in entries:
+        state = "" if entry.damage is None else f"  {entry.damage or 'whole'}"
+        sys.stdout.write(f"{entry.kind:<8} {entry.size / 1e6:8.1f} MB  {entry.folder.name}  {entry.about}{state}\n")
+    total = sum(entry.size for entry in entries) / 1e6
+    damaged = sum(bool(entry.damage) for entry in entries)
+    said = f", {damaged} damaged (made again when they are next needed)" if damaged else ""
+    sys.stdout.write(f"{len(entries)} entries, {total:.1f} MB in {cache.root}{said}\n")
+    return 1 if damaged else 0
 
 
 def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> dict[str, Any]:
@@ -151,6 +177,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise KdlabError(f"'{extra[0]}' is no command: see kdlab --help.")
             top.print_help()
             return 0
+        if arguments.verb == "cache":
+            if extra:
+                raise KdlabError(f"'{extra[0]}' is nothing that kdlab cache knows: see kdlab cache --help.")
+            return _cache(arguments.action)
         if arguments.list:
             _list(arguments.list)
             return 0
@@ -159,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"kdlab: error: {' '.join(str(e).split())}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("kdlab: interrupted; the same command starts again, with what the cache holds.\n")
+        sys.stderr.write("kdlab: interrupted; the same command goes on from the last checkpoint.\n")
         return 130
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

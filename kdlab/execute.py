@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -100,6 +99,7 @@ def run_seed(stage: Stage, seed: int) -> dict[str, Any]:
     folder = RunFolder(plan.folder(seed))
     done = share(folder.finished())
     if done is not None and not plan.config.fresh:
+        folder.drop_checkpoints()
         reporter.say(f"Seed {seed} is finished already (--fresh runs it again):")
         _close(done, folder, reporter)
         return done
@@ -185,5 +185,5 @@ def _record(
     encoder.to("cpu").model.save_pretrained(folder.path / "student")
     plan.text.tokenizer.save_pretrained(folder.path / "student")
     write_atomic(folder.path / "student" / "README.md", model_card(metrics, spec.labels))
-    shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
     folder.write(METRICS, metrics)
+    folder.drop_checkpoints()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kdlab.cache import Cache, fingerprint
+from kdlab.cache import Cache, fingerprint, write_atomic
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
@@ -132,16 +132,22 @@ def obtain_teacher(
         return load_encoder(plan.checkpoint, spec.labels, plan.order, seed)
 
     def build(folder: Path) -> None:
+        done = folder / "fitted.json"
+        if not done.exists():
+            train(folder, done)
+        if rank() == 0:
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+    def train(folder: Path, done: Path) -> None:
         reporter.say(f"Fine-tuning the teacher {plan.checkpoint.source} on {spec.name}.")
         student = load_encoder(plan.checkpoint, spec.labels, None, seed)
         module = FineTune(MethodConfig(), student, None, spec)
         fitted = fit(module, data, training, hardware, folder, seed, [history_of(folder)], reporter, "teacher")
         if rank() != 0:
             return
-        shutil.rmtree(folder / "checkpoints")
         module.student.to("cpu").model.save_pretrained(folder)
         plan.checkpoint.tokenizer.save_pretrained(folder)
-        (folder / "fitted.json").write_text(json.dumps(asdict(fitted), indent=1), encoding="utf-8")
+        write_atomic(done, json.dumps(asdict(fitted), indent=1))
 
     about = {"task": spec.name, "from": plan.checkpoint.source, "seed": seed}
     folder = cache.get_or_make("teacher", plan.key, build, about, goes_on=True, together=True)

@@ -32,6 +32,7 @@ from kdlab import __version__
 from kdlab.cache import write_atomic
 from kdlab.data.examples import Examples
 from kdlab.data.tasks import TaskSpec
+from kdlab.distributed import rank
 from kdlab.errors import KdlabError
 
 METRICS = "metrics.json"
@@ -73,6 +74,11 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise unwritable(self.path, e) from e
+
+    def drop_checkpoints(self) -> None:
+        """Removes what only an unfinished run needs."""
+        if rank() == 0:
+            shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON or YAML file by its ending."""
