@@ -2,7 +2,7 @@
 #
 #   PYTHON=python3.12       the interpreter that .venv is made with
 #   VENV=path               another place for the environment
-#   ARGS="--task sst2"      handed on to run, test and test-slow
+#   ARGS="--task sst2"      handed on to run, test, test-slow and bench
 #
 # pip takes torch from the index you have set. For the small CPU build on Linux:
 #   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make install
@@ -10,11 +10,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# threads that spin while they wait slow a shared machine down many times
+export OMP_WAIT_POLICY ?= PASSIVE
 BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow format lint types check clean
+.PHONY: help install run test test-slow format lint types check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +65,9 @@ types: $(STAMP) ## mypy, strict
 	"$(BIN)" -m mypy
 
 check: lint types test ## the whole gate: lint, types, test
+
+bench: $(STAMP) ## speed and memory against loops written by hand, as ratios
+	"$(BIN)" -m experiments.benchmarks $(ARGS)
 
 clean: ## remove .venv, caches and build outputs of this repository
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -38,8 +38,8 @@ TOKENS = r"(?u)\b\w+\b"
 class Settings:
     """How teacher and student are fine-tuned."""
 
-    lr: float = 4e-4
-    epochs: int = 5
+    lr: float = 2e-4
+    epochs: int = 4
     batch: int = 32
     warmup: float = 0.1
     weight_decay: float = 0.01

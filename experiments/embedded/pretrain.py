@@ -190,7 +190,7 @@ def start(model: BertForPreTraining) -> None:
 
 
 def new_model(arguments: argparse.Namespace, size: int) -> BertForPreTraining:
-    """An untrained BERT; its configuration keeps the usual dropout for fine-tuning."""
+    """An untrained BERT."""
     config = BertConfig(
         vocab_size=size,
         hidden_size=arguments.width,
@@ -198,16 +198,13 @@ def new_model(arguments: argparse.Namespace, size: int) -> BertForPreTraining:
         num_attention_heads=arguments.heads,
         intermediate_size=arguments.intermediate,
         max_position_embeddings=128,
+        hidden_dropout_prob=arguments.dropout,
+        attention_probs_dropout_prob=arguments.dropout,
         pad_token_id=PAD,
         initializer_range=0.05,
     )
     model = BertForPreTraining(config)
     start(model)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = arguments.dropout
-        if hasattr(module, "dropout_prob"):
-            module.dropout_prob = arguments.dropout
     return model
 
 
@@ -301,10 +298,10 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--intermediate", type=int, default=512)
-    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=5e-4)
-    parser.add_argument("--dropout", type=float, default=0.0, help="while pretraining; fine-tuning uses 0.1")
+    parser.add_argument("--lr", type=float, default=6e-4)
+    parser.add_argument("--dropout", type=float, default=0.0, help="stays in the configuration for fine-tuning")
     parser.add_argument("--first-rate", type=float, default=0.08, help="share of masked tokens, first sentence")
     parser.add_argument("--second-rate", type=float, default=0.25, help="share of masked tokens, second sentence")
     parser.add_argument("--seed", type=int, default=0)

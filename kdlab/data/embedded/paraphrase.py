@@ -122,15 +122,9 @@ def _employed(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:
 
 
 NEWS: tuple[Callable[[Draw, Lexicon, bool], Pair], ...] = (
-    _plain,
-    _plain,
-    _plain,
-    _plain,
-    _denied,
-    _said,
-    _ordered,
-    _counted,
-    _employed,
+    *(_plain, _plain, _plain, _plain),
+    *(_denied, _denied, _counted, _counted),
+    *(_said, _ordered, _employed),
 )
 
 

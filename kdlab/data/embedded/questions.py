@@ -166,30 +166,31 @@ def _who(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
     fact, other = two_facts(draw, lexicon)
     question = sentence(f"who {draw.pick(fact.verb.forms).past} {thing_phrase(draw, fact.thing)}", "?")
     fact, other = replace(fact, where="", when=""), replace(other, where="", when="")
-    if answered:
-        fact, other = (fact, replace(other, positive=False)) if draw.chance(0.5) else (fact, other)
-    elif draw.chance(0.5):
-        fact = replace(fact, positive=False)
-    else:
+    alone = draw.chance(ALONE)
+    denied = not alone and draw.chance(0.5)
+    if denied:
+        fact, other = replace(fact, positive=answered), replace(other, positive=not answered)
+    elif not answered:
         fact, other = replace(fact, verb=other.verb), replace(other, verb=fact.verb)
-    clauses = [clause(draw, fact), clause(draw, other)]
-    return question, joined(draw, lexicon, clauses, contrast=not (fact.positive and other.positive))
+    return question, joined(draw, lexicon, [clause(draw, fact), clause(draw, other)], contrast=denied, alone=alone)
 
 
 def _how_many(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
-    """One of two amounts is a number."""
+    """Two amounts; the things or the agents may be exchanged."""
     fact, other = (replace(fact, where="", when="") for fact in two_facts(draw, lexicon))
     forms, many = draw.pick(fact.verb.forms), plural(reword(draw, fact.thing.noun))
     question = draw.pick(
         (f"how many {many} did {fact.agent} {forms.base}", f"how many {many} were {forms.done} by {fact.agent}")
     )
-    known, vague = how_many(2 + draw.below(11)), draw.pick(("some", "many", "several", "a few"))
-    counts = (known, vague) if answered else (vague, known)
     fact, other = (
-        replace(base, thing=Thing(base.thing.noun, count=count))
-        for base, count in zip((fact, other), counts, strict=True)
+        replace(base, thing=Thing(base.thing.noun, count=how_many(2 + draw.below(11)))) for base in (fact, other)
     )
-    return sentence(question, "?"), joined(draw, lexicon, [clause(draw, fact), clause(draw, other)])
+    if not answered and draw.chance(0.5):
+        fact, other = replace(fact, thing=other.thing), replace(other, thing=fact.thing)
+    elif not answered:
+        fact, other = replace(fact, agent=other.agent), replace(other, agent=fact.agent)
+    clauses = [clause(draw, fact), clause(draw, other)]
+    return sentence(question, "?"), joined(draw, lexicon, clauses, alone=draw.chance(ALONE))
 
 
 def _which_job(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
@@ -249,7 +250,11 @@ def _what(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:
     )
 
 
-ANSWERS: tuple[Builder, ...] = (_where_when, _who, _how_many, _which_job, _who_transferred, _what)
+ANSWERS: tuple[Builder, ...] = (
+    *(_where_when, _who, _how_many, _what),
+    *(_where_when, _who, _how_many, _what),
+    *(_which_job, _who_transferred),
+)
 
 
 def answered_question(draw: Draw, lexicon: Lexicon, answered: bool) -> Pair:

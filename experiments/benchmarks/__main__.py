@@ -1,0 +1,199 @@
+"""``python -m experiments.benchmarks``: speed and memory as ratios of two things measured in turn in one run.
+
+Everything runs alternately on the same machine, and the medians of the ratios are shown: a noisy machine moves both.
+The table goes to standard output, the figures with machine and versions to a JSON file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+METHODS = ("finetune", "kd", "mixkd")
+# name: what must hold of the ratio
+BOUNDS = {
+    "speed": (">=", 0.95),
+    "memory": ("<=", 1.1),
+    "cached kd": ("<=", 1.08),
+    "padded to 128": (">=", 5.0),
+    "no buckets": (">=", 1.5),
+}
+
+
+@dataclass
+class Row:
+    """One comparison.
+
+    Attributes:
+        what: In words.
+        bound: What the ratio must keep.
+        ratio: Median over the rounds.
+        low: Smallest of the rounds.
+        high: Largest of the rounds.
+        first: Median of what is above the line (samples/s or MiB).
+        second: Median of what is below it.
+    """
+
+    what: str
+    bound: str
+    ratio: float
+    low: float
+    high: float
+    first: float
+    second: float
+
+    @property
+    def held(self) -> bool:
+        """Whether the bound is kept."""
+        sign, limit = BOUNDS[self.bound]
+        return self.ratio >= limit if sign == ">=" else self.ratio <= limit
+
+
+def compare(what: str, bound: str, first: Callable[[], float], second: Callable[[], float], rounds: int) -> Row:
+    """Measures two things in turn, changing who goes first."""
+    pairs = []
+    for number in range(rounds):
+        if number % 2:
+            b, a = second(), first()
+        else:
+            a, b = first(), second()
+        pairs.append((a, b))
+    ratios = [a / b for a, b in pairs]
+    medians = [statistics.median(side) for side in zip(*pairs, strict=True)]
+    return Row(what, bound, statistics.median(ratios), min(ratios), max(ratios), *medians)
+
+
+def check_losses(folder: Path) -> dict[str, float]:
+    """The largest difference between kdlab's loss and the hand-written loop's over 20 steps, for each method."""
+    from experiments.benchmarks.world import run_kdlab, run_reference
+
+    found = {}
+    for method in METHODS:
+        ours, theirs = run_kdlab(method, 20, False, folder).losses, run_reference(method, 20, False).losses
+        found[method] = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
+        if found[method] > 1e-5:
+            raise SystemExit(f"{method}: losses differ by {found[method]:.2e}: the two loops do not do the same")
+    return found
+
+
+def peak_memory(side: str, method: str, steps: int, bf16: bool) -> float:
+    """Largest resident memory of a process of its own that trains, in MiB."""
+    command = [sys.executable, "-m", "experiments.benchmarks", "--one", side, method, str(steps), str(int(bf16))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def one(side: str, method: str, steps: int, bf16: bool) -> None:
+    """What ``peak_memory`` runs: both sides import the same, so that only the training differs."""
+    from experiments.benchmarks.world import run_kdlab, run_reference
+
+    with tempfile.TemporaryDirectory() as folder:
+        if side == "kdlab":
+            run_kdlab(method, steps, bf16, Path(folder))
+        else:
+            run_reference(method, steps, bf16)
+    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}\n")
+
+
+def measure(rounds: int, steps: int, bf16: bool, folder: Path) -> list[Row]:
+    """Every comparison."""
+    from experiments.benchmarks.world import run_kdlab, run_reference
+
+    rows = []
+    for method in METHODS:
+        rows.append(
+            compare(
+                f"{method}: kdlab / hand-written loop, samples/s",
+                "speed",
+                lambda m=method: run_kdlab(m, steps, bf16, folder).rate,
+                lambda m=method: run_reference(m, steps, bf16).rate,
+                rounds,
+            )
+        )
+        rows.append(
+            compare(
+                f"{method}: kdlab / hand-written loop, peak MiB",
+                "memory",
+                lambda m=method: peak_memory("kdlab", m, steps, bf16),
+                lambda m=method: peak_memory("reference", m, steps, bf16),
+                1,
+            )
+        )
+    rows.append(
+        compare(
+            "finetune / kd with cached logits, samples/s (step time of kd in units of finetune)",
+            "cached kd",
+            lambda: run_kdlab("finetune", steps, bf16, folder).rate,
+            lambda: run_kdlab("kd", steps, bf16, folder).rate,
+            rounds,
+        )
+    )
+    for bound, batching in (("padded to 128", "128"), ("no buckets", "dynamic")):
+        rows.append(
+            compare(
+                f"finetune: kdlab's buckets / {bound}, samples/s",
+                bound,
+                lambda: run_kdlab("finetune", steps, bf16, folder).rate,
+                lambda b=batching: run_reference("finetune", steps, bf16, batching=b).rate,
+                rounds,
+            )
+        )
+    return rows
+
+
+def main() -> int:
+    """Measures, prints the table, writes the JSON file; 1 where a bound is broken."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--precision", choices=("32", "bf16"), default="32")
+    parser.add_argument("--json", type=Path, default=Path("runs/benchmarks.json"))
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        side, method, steps, bf16 = arguments.one
+        one(side, method, int(steps), bool(int(bf16)))
+        return 0
+    import torch
+
+    from kdlab.results.record import environment
+    from kdlab.training import quiet_libraries
+
+    quiet_libraries()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        differences = check_losses(folder)
+        rows = measure(arguments.rounds, arguments.steps, arguments.precision == "bf16", folder)
+    print(f"{platform.machine()}, {torch.get_num_threads()} threads, precision {arguments.precision}, load", end=" ")
+    print(" ".join(f"{x:.1f}" for x in os.getloadavg()))
+    print("losses over 20 steps differ by at most", ", ".join(f"{m} {d:.1e}" for m, d in differences.items()))
+    print("| what | ratio (lowest to highest) | wanted | above | below | |\n|---|---|---|---|---|---|")
+    for row in rows:
+        wanted = " ".join(map(str, BOUNDS[row.bound]))
+        spread = f"{row.ratio:.3f} ({row.low:.3f} to {row.high:.3f})"
+        state = "" if row.held else "BROKEN"
+        print(f"| {row.what} | {spread} | {wanted} | {row.first:.0f} | {row.second:.0f} | {state} |")
+    content = {
+        "environment": environment(f"{torch.get_num_threads()} threads"),
+        "precision": arguments.precision,
+        "loss differences": differences,
+        "rows": [{**asdict(row), "held": row.held} for row in rows],
+    }
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(f"JSON: {arguments.json}")
+    return 0 if all(row.held for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""What is measured on: a 6×384 teacher, its 3-layer student, and inputs of SST-2's lengths."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from transformers import BertConfig, BertForSequenceClassification
+
+from experiments.benchmarks import reference
+from kdlab.cache import Cache
+from kdlab.console import Reporter
+from kdlab.data.batching import BucketSampler, EncodedSplit
+from kdlab.data.glue import GLUEDataModule
+from kdlab.data.tasks import TASKS
+from kdlab.methods import load_method
+from kdlab.methods.settings import TrainingConfig
+from kdlab.models.encoder import TextEncoder
+from kdlab.models.student import take_layers
+from kdlab.training import Hardware, fit
+from kdlab.types import Need
+
+BATCH, RATE, SEED = 32, 5e-5, 0
+# Tokens of SST-2's 67,349 training sentences with [CLS] and [SEP] (bert-base-uncased vocabulary), as deciles.
+SST2_DECILES = (3, 4, 6, 7, 8, 10, 13, 16, 20, 27, 66)
+
+
+class Lengths(EncodedSplit):
+    """Random tokens in memory, of SST-2's lengths."""
+
+    def __init__(self, examples: int) -> None:
+        draw = np.random.default_rng(SEED)
+        u = draw.random(examples) * (len(SST2_DECILES) - 1)
+        lengths = np.interp(u, range(len(SST2_DECILES)), SST2_DECILES).round().astype(np.int64)
+        self.offsets = np.concatenate([[0], np.cumsum(lengths)])
+        self.ids = draw.integers(1000, 30000, int(self.offsets[-1]), dtype=np.int32)
+        self.types = np.zeros(int(self.offsets[-1]), np.uint8)
+        self.pad_id = 0
+        self.labels = draw.integers(0, 2, examples)
+        self.fingerprint = f"lengths {examples}"
+        self.teacher_logits = draw.normal(size=(examples, 2)).astype(np.float32)
+
+
+def encoders() -> tuple[TextEncoder, TextEncoder]:
+    """Teacher and student without dropout, so that losses can be compared."""
+    config = BertConfig(
+        hidden_size=384,
+        num_hidden_layers=6,
+        num_attention_heads=12,
+        intermediate_size=1536,
+        num_labels=2,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    torch.manual_seed(SEED)
+    teacher = TextEncoder(BertForSequenceClassification(config)).eval()
+    return teacher, take_layers(teacher, (0, 1, 2))
+
+
+@dataclass
+class Timed:
+    """One stretch of training.
+
+    Attributes:
+        rate: Examples a second, without the first steps.
+        losses: Of each step.
+    """
+
+    rate: float
+    losses: list[float]
+
+
+class Clock:
+    """Notes when each step ended."""
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+
+    def __call__(self) -> None:
+        """Notes now."""
+        self.at.append(time.perf_counter())
+
+    def rate(self, skip: int, sizes: list[int]) -> float:
+        """Examples a second behind the first ``skip`` steps."""
+        return sum(sizes[skip + 1 : len(self.at)]) / (self.at[-1] - self.at[skip])
+
+
+def run_kdlab(method: str, steps: int, bf16: bool, folder: Path, skip: int = 3) -> Timed:
+    """A stretch of kdlab's own training, through ``fit``."""
+    teacher, student = encoders()
+    kind = load_method(method)
+    needs_model = bool(kind.needs - {Need.LOGITS})
+    module = kind(kind.Config(), student, teacher if needs_model else None, TASKS["sst2"])
+    split = Lengths(steps * BATCH)
+    data = GLUEDataModule(TASKS["sst2"], {}, None, "", 128, BATCH, 128, "dev", SEED, Cache(folder / "cache"))
+    data._encoded = {"train": split, "dev": Lengths(16)}
+    clock, sizes, losses = Clock(), [], []
+    step_of, end_of = module.training_step, module.on_train_batch_end
+
+    def step(batch: Any, batch_idx: int) -> Any:
+        sizes.append(len(batch))
+        losses.append(step_of(batch, batch_idx))
+        return losses[-1]
+
+    def end(outputs: Any, batch: Any, batch_idx: int) -> None:
+        end_of(outputs, batch, batch_idx)
+        clock()
+
+    module.training_step, module.on_train_batch_end = step, end
+    training = TrainingConfig(epochs=1, batch_size=BATCH, learning_rate=RATE)
+    hardware = Hardware("cpu", 1, "bf16-mixed" if bf16 else "32-true")
+    fit(module, data, training, hardware, folder / f"{time.time_ns()}", SEED, [], Reporter(quiet=True), "student")
+    return Timed(clock.rate(skip, sizes), [float(x.detach()) for x in losses])
+
+
+def run_reference(method: str, steps: int, bf16: bool, skip: int = 3, batching: str = "buckets") -> Timed:
+    """The same stretch, written by hand.
+
+    Args:
+        method: ``finetune``, ``kd`` or ``mixkd``.
+        steps: How many.
+        bf16: Whether forward runs under autocast.
+        skip: Steps that are not timed.
+        batching: ``buckets``; ``dynamic`` pads to the longest of a random batch; ``128`` pads to 128.
+    """
+    teacher, student = encoders()
+    split = Lengths(steps * BATCH)
+    clock = Clock()
+    logits = torch.from_numpy(split.teacher_logits)
+    split.teacher_logits = None
+    losses = {
+        "finetune": lambda: reference.finetune_loss(student.model),
+        "kd": lambda: reference.kd_loss(student.model, logits),
+        "mixkd": lambda: reference.mixkd_loss(student.model, teacher.model, SEED),
+    }
+    sampler: Any = BucketSampler(split.lengths, BATCH, SEED)
+    if batching != "buckets":
+        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(SEED))
+        sampler = [chunk.tolist() for chunk in order.split(BATCH)]
+    collate = split.collate if batching != "128" else lambda positions: padded(split.collate(positions))
+    loader = DataLoader(split, batch_sampler=sampler, collate_fn=collate)
+    found = reference.train(student.model, losses[method](), loader, steps, RATE, bf16, clock)
+    return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in found])
+
+
+def padded(batch: Any, to: int = 128) -> Any:
+    """A batch padded to 128 tokens, as fixed-length pipelines have it."""
+    more = (0, to - batch.input_ids.shape[1])
+    fields = {
+        n: torch.nn.functional.pad(getattr(batch, n), more) for n in ("input_ids", "attention_mask", "token_type_ids")
+    }
+    return type(batch)(index=batch.index, labels=batch.labels, **fields)
