@@ -1,4 +1,7 @@
-"""``python kill_driver.py POINT COUNT kdlab-words…``: runs kdlab and kills it with SIGKILL at a point of its work."""
+"""``python kill_driver.py POINT COUNT kdlab-words…``: runs kdlab and kills it at a point of its work.
+
+With SIGKILL, or with the signal that ``KILL_WITH`` names.
+"""
 
 import os
 import signal
@@ -11,6 +14,9 @@ from kdlab.methods import base
 from kdlab.results import record
 
 
+SIGNAL = signal.Signals[os.environ.get("KILL_WITH", "SIGKILL")]
+
+
 def _die_at(owner, name, count, after=False):
     """Replaces a function by one whose count-th call ends the process before, or after, its work."""
     whole, calls = getattr(owner, name), [0]
@@ -18,10 +24,10 @@ def _die_at(owner, name, count, after=False):
     def wrapped(*args, **kwargs):
         calls[0] += 1
         if calls[0] == count and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), SIGNAL)
         result = whole(*args, **kwargs)
         if calls[0] == count:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), SIGNAL)
         return result
 
     setattr(owner, name, wrapped)
@@ -37,7 +43,7 @@ def _half_written(count):
             part = file.with_name(f".{file.name}.part")
             trainer.save_checkpoint(part, weights_only=weights_only)
             part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), SIGNAL)
         whole(self, trainer, file, weights_only)
 
     checkpointing.Checkpoints._save = wrapped

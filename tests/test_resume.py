@@ -89,6 +89,17 @@ def test_a_killed_run_ends_as_one_that_was_not(lab: Lab, whole, point: str, coun
     check_killed_and_gone_on(lab, whole, [(point, count)], f"{point}{count}")
 
 
+def test_ctrl_c_says_how_to_go_on(lab: Lab, whole, monkeypatch):
+    monkeypatch.setenv("KILL_WITH", "SIGINT")
+    stopped = launch(lab, "interrupted", "step", 15)
+    assert stopped.returncode == 130
+    assert stopped.stderr.splitlines()[-1] == "kdlab: interrupted; the same command goes on from the last checkpoint."
+    assert "Traceback" not in stopped.stderr
+    monkeypatch.delenv("KILL_WITH")
+    assert launch(lab, "interrupted").returncode == 0
+    check_equal(outcome(lab, "interrupted"), whole)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("point", "count"), EVERYWHERE)
 def test_killed_everywhere(lab: Lab, whole, point: str, count: int):
