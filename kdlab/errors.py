@@ -27,6 +27,7 @@ def nearest(name: str, known: Iterable[str], what: str) -> KdlabError:
     """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    listed = f"Known: {', '.join(names)}." if len(names) <= 30 else ""
-    return KdlabError(f"There is no {what} '{name}': {hint}{listed}".rstrip(" :"))
+    parts = [f"There is no {what} '{name}'" + (f": did you mean {' or '.join(close)}?" if close else ".")]
+    if len(names) <= 30:
+        parts.append(f"Known: {', '.join(names)}.")
+    return KdlabError(" ".join(parts))

@@ -9,6 +9,7 @@ import os
 import random
 import time
 import warnings
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,9 +242,11 @@ def _fit_phase(
         enable_model_summary=False,
         default_root_dir=keep.folder,
     )
-    going_on = keep.last.is_file()
+    going_on = zipfile.is_zipfile(keep.last)
     if going_on:
         reporter.say(f"  {title}: goes on from {keep.last}")
+    elif keep.last.exists():
+        reporter.warn(f"The checkpoint {keep.last} is damaged: the training starts again.")
     try:
         trainer.fit(module, datamodule=data, ckpt_path=keep.last if going_on else None, weights_only=True)
     except SystemExit as e:  # Lightning's answer to Ctrl-C

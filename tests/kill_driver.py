@@ -13,7 +13,6 @@ from kdlab import cache, checkpointing, history, inference
 from kdlab.methods import base
 from kdlab.results import record
 
-
 SIGNAL = signal.Signals[os.environ.get("KILL_WITH", "SIGKILL")]
 
 

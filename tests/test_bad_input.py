@@ -60,7 +60,7 @@ def method_file(folder: Path, before: str = "", inside: str = "pass", after: str
 
 NAMES = {
     "--method mixdk": "no method 'mixdk': did you mean mixkd? Known: ",
-    "--method= ": "no method ' ': Known: ",
+    "--method= ": "no method ' '. Known: ",
     "--task rtee": "no task 'rtee': did you mean rte? Known: ax, cola",
     "--profile papre": "no profile of the name 'papre': did you mean paper? Known: auto, embedded, paper",
     "--logger tensorbord": "no logger of the name 'tensorbord': did you mean tensorboard?",
@@ -71,7 +71,7 @@ NAMES = {
     "kd.alhpa=1": "no setting 'kd.alhpa': did you mean kd.alpha",
     "--training.epoch=1": "no setting 'training.epoch': did you mean training.epochs",
     "mixkd.alpha_sm=1": "no setting 'mixkd.alpha_sm'",
-    "data.selection=test": "no data.selection of the name 'test': Known: dev, holdout",
+    "data.selection=test": "no data.selection of the name 'test'. Known: dev, holdout",
 }
 TYPES = {
     "--seed one": "Argument --seed: invalid int value: 'one'",

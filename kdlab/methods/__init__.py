@@ -33,6 +33,8 @@ def load_method(name: str) -> type[DistillModule]:
     if ".py:" in name:
         file, _, attribute = name.rpartition(":")
         found = _from_file(Path(file).expanduser(), attribute)
+    elif name.endswith(".py"):
+        raise KdlabError(f"--method {name} names a file without a class: write {name}:Class.")
     elif name in METHODS:
         module, _, attribute = METHODS[name][0].partition(":")
         found = getattr(importlib.import_module(module), attribute)

@@ -66,11 +66,8 @@ class RunFolder:
             KdlabError: The folder can't be written.
         """
         try:
-            if fresh and self.path.exists():
-                if self.finished() is not None:
-                    self.path.rename(_free_name(self.path))
-                else:
-                    shutil.rmtree(self.path)
+            if fresh and self.finished() is not None:
+                self.path.rename(_free_name(self.path))
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise unwritable(self.path, e) from e
