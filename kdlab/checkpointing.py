@@ -50,7 +50,8 @@ class Checkpoints(Checkpoint):
         self.check = check
         self.best_epoch = -1
         self.best_value = float("-inf")
-        self._saved_at = time.monotonic()
+        self._before = 0.0
+        self._started = self._saved_at = time.monotonic()
 
     @property
     def last(self) -> Path:
@@ -65,12 +66,22 @@ class Checkpoints(Checkpoint):
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint."""
         rows = self.history.rows if self.history is not None else 0
-        return {"best_epoch": self.best_epoch, "best_value": self.best_value, "history_rows": rows}
+        return {
+            "best_epoch": self.best_epoch,
+            "best_value": self.best_value,
+            "history_rows": rows,
+            "seconds": self.seconds(),
+        }
+
+    def seconds(self) -> float:
+        """Wall time of the phase so far, in all processes that worked on it one after the other."""
+        return self._before + time.monotonic() - self._started
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up where the checkpoint left off, the history too."""
         self.best_epoch = int(state_dict["best_epoch"])
         self.best_value = float(state_dict["best_value"])
+        self._before, self._started = float(state_dict["seconds"]), time.monotonic()
         if self.history is not None:
             self.history.cut(int(state_dict["history_rows"]))
 

@@ -20,15 +20,27 @@ T = TypeVar("T")
 _PATIENCE = timedelta(days=7)  # other ranks wait while rank 0 makes a cache entry
 
 
+def processes() -> int:
+    """Processes that torchrun or SLURM's srun started this one among; 1 where nobody did.
+
+    What counts under SLURM is the step that srun makes: a shell inside an allocation of many tasks is one process.
+    """
+    if "RANK" in os.environ:
+        return int(os.environ.get("WORLD_SIZE", 1))
+    in_step = "SLURM_PROCID" in os.environ and "SLURM_STEP_NUM_TASKS" in os.environ
+    return int(os.environ["SLURM_STEP_NUM_TASKS"]) if in_step else 1
+
+
 def launched() -> bool:
-    """Whether torchrun or SLURM started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1
+    """Whether torchrun or srun started this process as one of several."""
+    return processes() > 1
 
 
 def local_world_size() -> int:
     """Processes of this run on this machine."""
-    found = os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or world_size()
-    return int(found)
+    if "LOCAL_WORLD_SIZE" in os.environ:
+        return int(os.environ["LOCAL_WORLD_SIZE"])
+    return max(world_size() // int(os.environ.get("SLURM_STEP_NUM_NODES", 1)), 1)
 
 
 def world_size() -> int:
@@ -47,7 +59,7 @@ def join(gpu: bool) -> None:
         return
     if "RANK" not in os.environ:  # SLURM's names
         os.environ["RANK"] = os.environ["SLURM_PROCID"]
-        os.environ["WORLD_SIZE"] = os.environ["SLURM_NTASKS"]
+        os.environ["WORLD_SIZE"] = os.environ["SLURM_STEP_NUM_TASKS"]
         os.environ["LOCAL_RANK"] = os.environ["SLURM_LOCALID"]
         os.environ.setdefault("MASTER_ADDR", os.environ.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1"))
         os.environ.setdefault("MASTER_PORT", str(15000 + int(os.environ.get("SLURM_JOB_ID", "0")) % 10000))

@@ -118,6 +118,8 @@ class Plan:
             self.student.donor.weights_fingerprint if self.student.donor else "",
             self.text.tokenizer_fingerprint,
             self.max_length,
+            list(self.substituted),
+            student_head(self),
             [self.hardware.accelerator, self.hardware.devices, self.hardware.precision],
         )
 
@@ -152,6 +154,12 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     ]
     settings = resolve(method, tuple(presets), overrides)
     run = settings.run
+    for name, training in (("training", run.training), ("teacher", run.teacher)):
+        if training.batch_size // training.accumulate < hardware.devices:
+            raise KdlabError(
+                f"{name}.batch_size={training.batch_size} with accumulate={training.accumulate} leaves fewer examples "
+                f"than the {hardware.devices} devices that share them: raise the one or lower the other."
+            )
     task = load_data(spec, source, hub, run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
     student_spec = parse_student(run.student.source)
     cache = Cache()

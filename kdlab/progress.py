@@ -30,12 +30,14 @@ class TrainingProgress(Callback):
         self.steps = steps
         self.epochs = epochs
         self.started = time.perf_counter()
+        self.first_step = 0  # where an interrupted training goes on
         self.bar: Progress | None = None
         self.task: Any = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock and, on a terminal, the bar."""
         self.started = time.perf_counter()
+        self.first_step = self.module.student_step
         if self.reporter.terminal and not self.reporter.quiet:
             columns = (
                 TextColumn("{task.description}"),
@@ -67,7 +69,8 @@ class TrainingProgress(Callback):
         """One line an epoch."""
         values = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
         spent = time.perf_counter() - self.started
-        left = spent / max(self.module.student_step, 1) * max(self.steps - self.module.student_step, 0)
+        made = max(self.module.student_step - self.first_step, 1)
+        left = spent / made * max(self.steps - self.module.student_step, 0)
         self.reporter.say(
             f"  {self._who()}: epoch {trainer.current_epoch + 1}/{self.epochs}, "
             f"step {self.module.student_step}/{self.steps}, {_numbers(self.module.last_terms)}, {_numbers(values)}, "

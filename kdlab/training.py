@@ -7,7 +7,6 @@ import logging
 import math
 import os
 import random
-import time
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from kdlab.checkpointing import Checkpoints, load_checkpoint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN
-from kdlab.distributed import launched, local_world_size, rank, wait, world_size
+from kdlab.distributed import launched, local_world_size, processes, rank, wait, world_size
 from kdlab.errors import KdlabError, nearest
 from kdlab.history import CSVHistory
 from kdlab.methods.base import DistillModule, TrainingConfig
@@ -93,12 +92,13 @@ def resolve_hardware(accelerator: str, devices: int, precision: str) -> Hardware
         chosen = "gpu" if torch.cuda.is_available() else "cpu"
     there = torch.cuda.device_count() if chosen == "gpu" else os.cpu_count() or 1
     if launched():
-        devices = int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_NTASKS"])
+        devices = processes()
     elif not 1 <= devices <= there:
         raise KdlabError(f"--devices {devices}: there {'is' if there == 1 else 'are'} {there} of kind '{chosen}' here.")
     exact = PRECISIONS[precision]
     if exact == "auto":
-        exact = "bf16-mixed" if chosen == "gpu" and torch.cuda.is_bf16_supported() else "32-true"
+        native = chosen == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
+        exact = "bf16-mixed" if native else "32-true"
     if exact == "16-mixed" and chosen == "cpu":
         raise KdlabError("--precision 16 needs a GPU: use --precision bf16 or 32 on the CPU.")
     return Hardware(chosen, devices, exact)
@@ -176,8 +176,10 @@ def fit(
         reporter: Shows progress.
         title: Whose training it is.
     """
+    if training.accumulate > 1 and len(module.players()) > 1:
+        raise KdlabError(f"{module.name} steps several players by hand and can't add up gradients: set accumulate=1.")
     seed_all(seed)
-    started, steps = time.perf_counter(), 0
+    seconds, steps = 0.0, 0
     history = next((logger for logger in loggers if isinstance(logger, CSVHistory)), None)
     fitted: Fitted | None = None
     for number, phase in enumerate(module.phases()):
@@ -202,8 +204,9 @@ def fit(
             if rank() == 0:
                 write_atomic(done, json.dumps(keep.state_dict()))
             wait()
+        seconds += keep.seconds()
         module.load_weights(load_checkpoint(keep.best)["state_dict"])
-        fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, time.perf_counter() - started)
+        fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, seconds)
     if fitted is None:
         raise ValueError(f"{module.name} has no phases")
     return fitted

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cli_fixtures import Lab, metrics, predictions, write_checkpoint, write_rte
 
+from kdlab import distributed
 from kdlab.data import batching
 
 
@@ -84,3 +85,19 @@ def test_a_process_without_examples_repeats_one(monkeypatch):
 def test_an_error_on_several_devices_is_still_a_sentence(lab: Lab):
     done = lab.run(*lab.words(lab.root / "bad", "--devices", 2, "--task", "rtee"))
     assert "no task 'rtee'" in done.sentence
+
+
+def test_a_shell_inside_an_allocation_is_one_process(lab: Lab, monkeypatch):
+    """What salloc and an sbatch script leave in the environment starts nobody; srun's step does."""
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("SLURM_LOCALID", "0")
+    assert distributed.processes() == 1
+    assert lab.run(*lab.words(lab.root / "slurm", "--dry-run")).code == 0
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    assert distributed.processes() == 4
+
+
+def test_no_process_is_left_without_examples(lab: Lab):
+    done = lab.run(*lab.words(lab.root / "few", "--devices", 2, "training.accumulate=16", "--dry-run"))
+    assert "training.batch_size=16 with accumulate=16 leaves fewer examples than the 2 devices" in done.sentence

@@ -60,3 +60,11 @@ def test_every_command_is_one_that_kdlab_knows(lab: Lab, tmp_path: Path):
             continue  # run above, or on hardware that may not be here
         done = lab.run("run", *line.split(), "--profile", "embedded", "--dry-run", "--out", tmp_path / "runs")
         assert done.code == 0, f"{line}\n{done.err}"
+
+
+def test_it_runs_with_postponed_annotations_too(lab: Lab, tmp_path: Path):
+    """As every file of kdlab has them, and so will a copy of one."""
+    file = tmp_path / "logit_matching.py"
+    file.write_text("from __future__ import annotations\n\n" + block("python", "class LogitMatching"), encoding="utf-8")
+    plan = lab.run(*lab.words(tmp_path, "logit_matching.weight=0.8", "--dry-run", method=f"{file}:LogitMatching"))
+    assert plan.code == 0, plan.err

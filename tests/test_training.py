@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 import torch
 from helpers import tiny_batch, tiny_data, tiny_method, train
@@ -188,3 +190,11 @@ def test_only_training_builds_a_trainer():
 
     holders = [p.name for p in Path(root).rglob("*.py") if "Trainer(" in p.read_text(encoding="utf-8")]
     assert holders == ["training.py"]
+
+
+def test_the_history_has_a_line_every_so_many_optimiser_steps(cache, tmp_path):
+    module, data = tiny_method("finetune"), tiny_data(cache, train=48, batch_size=2)
+    train(module, data, tmp_path, epochs=1, batch_size=4, accumulate=2, log_every=3)
+    rows = list(csv.DictReader((tmp_path / "history" / "metrics.csv").open()))
+    assert [int(row["step"]) for row in rows if row["train/loss"]] == [3, 6, 9, 12]
+    assert [float(row["step"]) for row in rows if row["val/loss"]] == [12]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,15 +47,20 @@ def load_method(name: str) -> type[DistillModule]:
 
 
 def _from_file(file: Path, attribute: str) -> object:
+    from kdlab.cache import fingerprint
+
     if not file.is_file():
         raise KdlabError(f"There is no file {file}: give --method path/to/file.py:Class.")
-    spec = importlib.util.spec_from_file_location(f"kdlab_user_{file.stem}", file)
+    name = f"kdlab_user_{file.stem}_{fingerprint(str(file.resolve()))[:8]}"
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise KdlabError(f"{file} can't be imported as Python.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up where annotations are strings
     try:
         spec.loader.exec_module(module)
     except Exception as e:
+        del sys.modules[name]
         raise KdlabError(f"{file} can't be imported: {type(e).__name__}: {e}") from e
     if not hasattr(module, attribute):
         known = [n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__]

@@ -170,11 +170,10 @@ class DistillModule(LightningModule):
         last = 0 <= self.training_config.max_steps <= self.student_step
         if last:
             self.trainer.should_stop = True  # the Trainer's own max_steps would end the epoch without validation
-        due = self.training_config.log_every * self.training_config.accumulate
         last = last or batch_idx + 1 == self.trainer.num_training_batches
-        if last or len(self.window) >= due:
-            self._write_window()
         stepped = (batch_idx + 1) % self.training_config.accumulate == 0
+        if last or (stepped and len(self.window) >= self.training_config.log_every):
+            self._write_window()
         if stepped and not last:  # gradients half added up are in no checkpoint, and an epoch's end has one of its own
             self.after_step(self.trainer)
 
@@ -226,7 +225,8 @@ class DistillModule(LightningModule):
         logits, labels = logits[kept], labels[kept]
         scores = evaluate(logits, labels, self.task.metrics, self.task.regression)
         scores["loss"] = float(supervised(logits, labels, self.task.regression))
-        self.log_dict({f"val/{name}": value for name, value in scores.items()})
+        # Lightning takes the step of its own loggers' rows from "step", which would be one less than the student's
+        self.log_dict({f"val/{name}": value for name, value in scores.items()} | {"step": float(self.student_step)})
 
     def configure_optimizers(self) -> Any:
         """AdamW for each player with linear warm-up and decay, counted in its own steps."""

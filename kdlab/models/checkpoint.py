@@ -16,6 +16,8 @@ from kdlab.errors import KdlabError
 from kdlab.models.encoder import TextEncoder, get_family
 
 EMBEDDED = "embedded"
+SCORE = "score"
+"""The label of a regression head; ``teacher.labels=[score]`` says it of a checkpoint that calls it otherwise."""
 _WEIGHTS = ("*.safetensors", "config.json")
 _TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json")
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -169,7 +171,7 @@ def labelled_config(config: Any, labels: Sequence[str]) -> Any:
     import copy
 
     new = copy.deepcopy(config)
-    names = list(labels) or ["score"]
+    names = list(labels) or [SCORE]
     new.id2label = dict(enumerate(names))
     new.label2id = {name: i for i, name in enumerate(names)}
     new.problem_type = "single_label_classification" if labels else "regression"
@@ -192,7 +194,7 @@ def head_order(checkpoint: Checkpoint, labels: Sequence[str], aliases: dict[str,
         return None
     found = checkpoint.head_labels
     if not labels:
-        return [0] if len(found) == 1 else None
+        return [0] if found == (SCORE,) else None  # another scale's head would pass for this one's
     spelling = {_plain(k): v for k, v in aliases.items()} | {_plain(name): name for name in labels}
     names = [spelling.get(_plain(name)) for name in found]
     return [names.index(name) for name in labels] if sorted(map(str, names)) == sorted(labels) else None

@@ -137,7 +137,9 @@ def test_three_labels_in_another_order(checkpoint_folder, tmp_path):
 
 
 def test_a_score_takes_a_head_of_one_output_alone(checkpoint_folder, tmp_path):
-    assert head_order(renamed(checkpoint_folder, tmp_path / "a", ["LABEL_0"]), (), {}) == [0]
+    assert head_order(renamed(checkpoint_folder, tmp_path / "a", ["score"]), (), {}) == [0]
+    # one output of unknown meaning may be a score of another scale
+    assert head_order(renamed(checkpoint_folder, tmp_path / "b", ["LABEL_0"]), (), {}) is None
     assert head_order(Checkpoint(checkpoint_folder, ""), (), {}) is None
 
 
