@@ -67,6 +67,7 @@ POINTS = {
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's parent has it ignored
     from kdlab.cli import main
 
     POINTS[sys.argv[1]](int(sys.argv[2]))
