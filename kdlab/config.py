@@ -116,7 +116,7 @@ class Resolved:
 PRESETS: dict[str, dict[str, Any]] = {
     # the papers fine-tune with the settings of Devlin et al. 2019 and select on dev, as their tables do
     "paper": {"data.selection": "dev", "data.max_length": 128},
-    # a 1-MB encoder learns faster and longer than BERT: measured by experiments/embedded/hardness.py
+    # an encoder of a million weights, at the settings that experiments/embedded/hardness.py measures
     "embedded": {
         "teacher.learning_rate": 2e-4,
         "teacher.epochs": 4,
