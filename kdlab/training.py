@@ -205,7 +205,7 @@ def fit(
                 write_atomic(done, json.dumps(keep.state_dict()))
             wait()
         seconds += keep.seconds()
-        module.load_weights(load_checkpoint(keep.best)["state_dict"])
+        module.load_weights(load_checkpoint(keep.best if phase.choose else keep.last)["state_dict"])
         fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, seconds)
     if fitted is None:
         raise ValueError(f"{module.name} has no phases")
