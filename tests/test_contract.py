@@ -10,7 +10,7 @@ import torch
 from helpers import PAIRS, SCORES, tiny_batch, tiny_data, tiny_encoder, tiny_method, train
 
 from kdlab.methods import METHODS, load_method
-from kdlab.methods.base import DistillModule, MethodConfig
+from kdlab.methods.base import DistillModule, MethodConfig, TrainingConfig
 from kdlab.training import Hardware
 from kdlab.types import Need
 
@@ -83,7 +83,7 @@ def test_two_runs_of_a_seed_are_equal_to_the_bit(name, cache, tmp_path):
 def test_the_checkpoint_holds_no_teacher_and_loads_strictly(name, cache, tmp_path):
     module = tiny_method(name)
     train(module, tiny_data(cache), tmp_path)
-    (file,) = (tmp_path / "checkpoints").glob("*-best-*.ckpt")
+    *_, file = sorted((tmp_path / "checkpoints").glob("*-best-*.ckpt"))  # the last phase's
     checkpoint = torch.load(file, weights_only=True)
     held = checkpoint["state_dict"]
     assert not [k for k in held if k.startswith("teacher.")]
@@ -109,13 +109,17 @@ def test_terms_and_metrics_are_in_the_history(name, task, cache, tmp_path):
     assert module.student.num_outputs == (1 if task is SCORES else 2)
     fitted = train(module, tiny_data(cache, task), tmp_path)
     rows = history(tmp_path)
-    terms = {f"train/{term}" for term in tiny_method(name).compute_loss(tiny_batch(logits=True)).terms}
     steps = [row for row in rows if row["train/loss"]]
-    assert [int(row["step"]) for row in steps] == [1, 2, 3, 4]
-    for row in steps:
-        assert all(math.isfinite(float(row[term])) for term in (*terms, "train/loss", "lr"))
+    phases = module.phases()
+    assert [int(row["step"]) for row in steps] == [1, 2, 3, 4] * len(phases)
+    for number, phase in enumerate(phases):
+        probe = tiny_method(name)
+        probe.begin_phase(phase, TrainingConfig(), 4, 0)
+        terms = {f"train/{term}" for term in probe.compute_loss(tiny_batch(logits=True)).terms}
+        for row in steps[4 * number : 4 * number + 4]:
+            assert all(math.isfinite(float(row[term])) for term in (*terms, "train/loss", "lr"))
     epochs = [row for row in rows if row[f"val/{task.monitor}"]]
-    assert len(epochs) == 2
+    assert len(epochs) == 2 * len(phases)
     assert fitted.metric == f"val/{task.monitor}"
-    assert fitted.value == max(float(row[fitted.metric]) for row in epochs)
-    assert fitted.steps == 4
+    assert fitted.value == max(float(row[fitted.metric]) for row in epochs[-2:])
+    assert fitted.steps == 4 * len(phases)
