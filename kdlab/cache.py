@@ -74,7 +74,7 @@ class Entry:
     """One entry as ``kdlab cache`` shows it.
 
     Attributes:
-        kind: ``teacher``, ``tokens`` or ``logits``.
+        kind: ``teacher``, ``generator``, ``tokens`` or ``logits``.
         folder: Where it lies.
         about: What its manifest says of it, in words.
         size: Bytes.
@@ -153,7 +153,7 @@ class Cache:
         """The entry's folder, built first where it is not there or damaged.
 
         Args:
-            kind: ``teacher``, ``tokens`` or ``logits``.
+            kind: ``teacher``, ``generator``, ``tokens`` or ``logits``.
             key: Fingerprint of everything that the content depends on.
             build: Writes the content into the (temporary, empty) folder it is given.
             about: What the entry is, for people; stands in the manifest.

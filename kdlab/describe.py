@@ -24,6 +24,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         *(("", note) for note in task.notes),
         ("teacher", _teacher_line(plan)),
         ("student", _student_line(plan)),
+        *([("generator", plan.generator.describe())] if plan.generator else []),
         (
             "training",
             f"{plan.steps()} steps: {run.training.epochs} epochs, batch {run.training.batch_size}, learning rate "

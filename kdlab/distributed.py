@@ -92,6 +92,41 @@ def gather(value: T) -> list[T]:
     return box
 
 
+class _GatherRows(torch.autograd.Function):
+    """Puts every process's rows in their place of a global batch; gradients of all processes come back to the rows."""
+
+    @staticmethod
+    def forward(ctx: Any, local: torch.Tensor, rows: torch.Tensor, size: int) -> torch.Tensor:
+        ctx.save_for_backward(rows)
+        whole = local.new_zeros(size, *local.shape[1:])
+        whole[rows] = local
+        dist.all_reduce(whole)
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (rows,) = ctx.saved_tensors
+        gradient = grads[0].contiguous().clone()
+        dist.all_reduce(gradient)
+        return gradient[rows], None, None
+
+
+def gather_rows(local: torch.Tensor, rows: torch.Tensor | None, size: int) -> torch.Tensor:
+    """The rows of a global batch, with gradient.
+
+    Args:
+        local: This process's rows, ``(b, U)``.
+        rows: Where they stand in the global batch, ``(b,)``; None with one process.
+        size: B, examples of the global batch.
+
+    Returns:
+        ``(B, U)`` on every process, whatever the rows of each.
+    """
+    if rows is None or world_size() == 1:
+        return local
+    return _GatherRows.apply(local, rows, size)  # type: ignore[no-any-return,no-untyped-call]
+
+
 def wait() -> None:
     """Goes on when every process is here."""
     if world_size() > 1:

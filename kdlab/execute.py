@@ -13,6 +13,7 @@ from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.distributed import rank, share, wait
 from kdlab.figures import figures
+from kdlab.generator import obtain_generator
 from kdlab.inference import Prediction, predict
 from kdlab.loggers import finish_loggers, make_loggers
 from kdlab.methods.base import MethodConfig, TrainingConfig
@@ -116,6 +117,8 @@ def run_seed(stage: Stage, seed: int) -> dict[str, Any]:
         data.hand_out_logits(_logits_file(stage, data))
     teacher = stage.teacher if needs - {Need.LOGITS} else None
     module = plan.method(settings, _build_student(stage, seed), teacher, plan.task.spec)
+    if plan.generator is not None:
+        module.take_generator(obtain_generator(plan.generator, data, plan.hardware, plan.cache, reporter))
     reporter.say(f"Training the student, seed {seed}.")
     loggers = make_loggers(plan.config.logger, folder.path, plain, reporter)
     fitted = fit(module, data, plan.config.training, plan.hardware, folder.path, seed, loggers, reporter, "student")

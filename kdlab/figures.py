@@ -71,6 +71,7 @@ def figures(
             "samples_per_second": student[main].samples_per_second,
             "metrics": ours,
         },
+        **({"generator": plan.generator.about()} if plan.generator else {}),
         "retained": retained,
         "fingerprints": _fingerprints(plan, seed),
     }

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kdlab.cache import Cache, file_digest, fingerprint
+from kdlab.cache import Cache, fingerprint
 from kdlab.config import Resolved, RunConfig, resolve
 from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
-from kdlab.methods import load_method
+from kdlab.generator import GeneratorPlan, plan_generator
+from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
 from kdlab.methods.settings import NO_MATTER
 from kdlab.models.checkpoint import (
@@ -26,6 +27,7 @@ from kdlab.models.checkpoint import (
 )
 from kdlab.models.encoder import count_parameters, usable_positions
 from kdlab.models.student import StudentSpec, parse_student, select_layers, shallow_config
+from kdlab.models.vocabulary import check_one_vocabulary
 from kdlab.teacher import TeacherPlan, plan_teacher
 from kdlab.training import Hardware, count_steps, resolve_hardware
 
@@ -76,6 +78,7 @@ class Plan:
         substituted: What stands in for something that could not be had, in sentences.
         cache: What is kept between runs.
         about_method: Name, and for a user's own file its content's fingerprint.
+        generator: What is done for the masked LM; None where the method wants none.
     """
 
     settings: Resolved
@@ -90,6 +93,7 @@ class Plan:
     substituted: tuple[str, ...]
     cache: Cache
     about_method: list[str] = field(default_factory=list)
+    generator: GeneratorPlan | None = None
 
     @property
     def config(self) -> RunConfig:
@@ -121,6 +125,7 @@ class Plan:
             list(self.substituted),
             student_head(self),
             [self.hardware.accelerator, self.hardware.devices, self.hardware.precision],
+            *([self.generator.key] if self.generator else []),
         )
 
     def folder(self, seed: int) -> Path:
@@ -130,7 +135,8 @@ class Plan:
 
     def steps(self) -> int:
         """The student's optimiser steps."""
-        return count_steps(len(self.task.splits[TRAIN]), self.config.training, self.config.training.epochs)
+        cycle = self.method.cycle_of(self.settings.method, self.task.spec)
+        return count_steps(len(self.task.splits[TRAIN]), self.config.training, self.config.training.epochs, cycle)
 
 
 def make_plan(overrides: Mapping[str, Any]) -> Plan:
@@ -153,19 +159,16 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     presets = {"paper": first.profile == "paper", EMBEDDED: backbone == EMBEDDED}
     settings = resolve(method, tuple(name for name, applies in presets.items() if applies), overrides)
     run = settings.run
-    for name, training in (("training", run.training), ("teacher", run.teacher)):
-        if training.batch_size // training.accumulate < hardware.devices:
-            raise KdlabError(
-                f"{name}.batch_size={training.batch_size} with accumulate={training.accumulate} leaves fewer examples "
-                f"than the {hardware.devices} devices that share them: raise the one or lower the other."
-            )
+    _check_shares(run, hardware)
     task = load_data(spec, source, hub, run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
     student_spec = parse_student(run.student.source)
     cache = Cache()
     wants_teacher = bool(method.needs_of(settings.method)) or student_spec.from_teacher
     base_checkpoint = _open(backbone, hub) if wants_teacher else None
     donor = _donor(student_spec, hub)
-    _check_vocabularies(base_checkpoint, donor)
+    if base_checkpoint is not None and donor is not None:
+        why = "both read the same ids, so take a pair with one vocabulary"
+        check_one_vocabulary(("Teacher", base_checkpoint), ("student", donor), why)
     student = _plan_student(student_spec, donor, base_checkpoint, task)
     if base_checkpoint is not None:
         method.check_pair(settings.method, base_checkpoint.config, student.config)
@@ -188,7 +191,14 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
             cache,
         )
         _check_labels(teacher, run.teacher.labels, spec)
-    return Plan(
+    method.check_training(settings.method, run.training, spec)
+    wish, generator = method.generator_wish(settings.method), None
+    if wish is not None:
+        asked = None if wish.source is None else _open(wish.source, hub)
+        near = [c for c in (donor, base_checkpoint) if c is not None]
+        generator = plan_generator(wish, asked, near, task, max_length, run.teacher.seed, cache)
+        substituted += generator.substituted
+    plan = Plan(
         settings=settings,
         method=method,
         task=task,
@@ -200,8 +210,20 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
         max_length=max_length,
         substituted=substituted,
         cache=cache,
-        about_method=_about_method(run.method),
+        about_method=about_method(run.method),
+        generator=generator,
     )
+    plan.steps()  # refuses a training in which the student has no turn
+    return plan
+
+
+def _check_shares(run: RunConfig, hardware: Hardware) -> None:
+    for name, training in (("training", run.training), ("teacher", run.teacher)):
+        if training.batch_size // training.accumulate < hardware.devices:
+            raise KdlabError(
+                f"{name}.batch_size={training.batch_size} with accumulate={training.accumulate} leaves fewer examples "
+                f"than the {hardware.devices} devices that share them: raise the one or lower the other."
+            )
 
 
 def _choose_backbone(run: RunConfig, needed: bool, embedded_data: bool, hub: Hub) -> tuple[str, tuple[str, ...]]:
@@ -235,19 +257,6 @@ def _open(source: str, hub: Hub) -> Checkpoint:
 def _donor(spec: StudentSpec, hub: Hub) -> Checkpoint | None:
     source = spec.checkpoint or spec.donor
     return None if source is None else _open(source, hub)
-
-
-def _check_vocabularies(teacher: Checkpoint | None, donor: Checkpoint | None) -> None:
-    """One tokenised input feeds both networks, so their vocabularies must be one."""
-    if teacher is None or donor is None:
-        return
-    ours, theirs = teacher.tokenizer.get_vocab(), donor.tokenizer.get_vocab()
-    if ours != theirs:
-        odd = next(word for word in [*ours, *theirs] if ours.get(word) != theirs.get(word))
-        raise KdlabError(
-            f"Teacher {teacher.source} ({len(ours)} tokens) and student {donor.source} ({len(theirs)} tokens) have "
-            f"different vocabularies (for one, '{odd}'): both read the same ids, so take a pair with one vocabulary."
-        )
 
 
 def _plan_student(
@@ -285,13 +294,6 @@ def _max_length(asked: int | None, configs: list[Any], task: TaskData) -> int:
     if asked is not None and asked > most:
         raise KdlabError(f"data.max_length={asked}, but the encoder has positions for {most} tokens.")
     return asked or min(128, most)
-
-
-def _about_method(name: str) -> list[str]:
-    if ".py:" not in name:
-        return [name]
-    file, _, attribute = name.rpartition(":")
-    return [attribute, file_digest(Path(file).expanduser())]
 
 
 def student_head(plan: Plan) -> list[int] | None:

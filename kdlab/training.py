@@ -28,8 +28,11 @@ from kdlab.distributed import launched, local_world_size, processes, rank, wait,
 from kdlab.errors import KdlabError, nearest
 from kdlab.history import CSVHistory
 from kdlab.methods.base import DistillModule, TrainingConfig
+from kdlab.methods.players import STUDENT, Cycle
 from kdlab.progress import TrainingProgress
+from kdlab.shown import ShownText
 
+EVERY_BATCH = Cycle()
 PRECISIONS = {
     "auto": "auto",
     "32": "32-true",
@@ -142,10 +145,26 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def count_steps(examples: int, training: TrainingConfig, epochs: int) -> int:
-    """Optimiser steps of a phase."""
+def count_steps(examples: int, training: TrainingConfig, epochs: int, cycle: Cycle = EVERY_BATCH) -> int:
+    """The student's optimiser steps in a phase.
+
+    Args:
+        examples: Of the training split.
+        training: Batch size and the like.
+        epochs: Of the phase.
+        cycle: Whose turn it is on which batch.
+
+    Raises:
+        KdlabError: The other players' turns leave it none.
+    """
     batches = math.ceil(examples / max(training.batch_size // training.accumulate, 1))
-    steps = math.ceil(batches / training.accumulate) * epochs
+    steps = cycle.steps(STUDENT, math.ceil(batches / training.accumulate) * epochs)
+    if steps == 0 and examples:
+        turns = ", then ".join(f"the {player} {n}" for player, n in cycle.turns)
+        raise KdlabError(
+            f"The student would get no step: {epochs} epochs are {batches * epochs} batches, of which {turns} have "
+            "their turn; train for more epochs, in smaller batches, or make the turns before the student's shorter."
+        )
     return min(steps, training.max_steps) if training.max_steps >= 0 else steps
 
 
@@ -178,13 +197,14 @@ def fit(
     """
     if training.accumulate > 1 and len(module.players()) > 1:
         raise KdlabError(f"{module.name} steps several players by hand and can't add up gradients: set accumulate=1.")
+    module.check_training(module.config, training, module.task)
     seed_all(seed)
     seconds, steps = 0.0, 0
     history = next((logger for logger in loggers if isinstance(logger, CSVHistory)), None)
     fitted: Fitted | None = None
     for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
-        total = count_steps(len(data.split(TRAIN)), training, epochs)
+        total = count_steps(len(data.split(TRAIN)), training, epochs, module.cycle)
         steps += total
         name = f"{title}-{number}-{phase.name}"
         done = folder / "checkpoints" / f"{name}-done.json"
@@ -200,7 +220,7 @@ def fit(
         if done.is_file():
             keep.load_state_dict(json.loads(done.read_text(encoding="utf-8")))
         else:
-            _fit_phase(module, data, training, epochs, total, hardware, keep, list(loggers), reporter, title)
+            _fit_phase(module, data, training, epochs, total, hardware, keep, list(loggers), reporter, title, folder)
             if rank() == 0:
                 write_atomic(done, json.dumps(keep.state_dict()))
             wait()
@@ -223,10 +243,13 @@ def _fit_phase(
     loggers: list[Logger],
     reporter: Reporter,
     title: str,
+    folder: Path,
 ) -> None:
     """Trains one phase, from its last checkpoint where there is one."""
     manual = not module.automatic_optimization
     module.after_step = keep.after_step
+    shown = ShownText(folder, module, loggers, reporter)
+    module.show = shown.show
     trainer = Trainer(
         accelerator=hardware.accelerator,
         devices=local_world_size(),
@@ -236,7 +259,7 @@ def _fit_phase(
         max_epochs=epochs,
         max_steps=-1 if manual else training.max_steps,
         accumulate_grad_batches=1 if manual else training.accumulate,
-        callbacks=[keep, TrainingProgress(reporter, module, title, total, epochs)],
+        callbacks=[keep, TrainingProgress(reporter, module, title, total, epochs), shown],
         logger=loggers or False,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
         num_sanity_val_steps=0,

@@ -21,6 +21,22 @@ class Need(Enum):
 
 
 @dataclass(frozen=True)
+class GeneratorWish:
+    """Which masked LM a method wants.
+
+    Attributes:
+        source: A folder, a name on the hub, or ``embedded``; None takes the student's own checkpoint, or the teacher's,
+            whichever comes with a masked-LM head.
+        head_steps: Steps in which a head is trained on the task's text where the checkpoint has none.
+        key: The setting that names the source, for errors.
+    """
+
+    source: str | None
+    head_steps: int
+    key: str
+
+
+@dataclass(frozen=True)
 class Batch:
     """Examples of one step, padded to the longest of them.
 

@@ -21,8 +21,14 @@ METHODS: dict[str, tuple[str, str]] = {
         "kdlab.methods.tinybert_kd:TinyBERTKD",
         "attention and hidden states, then predictions (Jiao et al. 2020)",
     ),
+    "annealing_kd": (
+        "kdlab.methods.annealing_kd:AnnealingKD",
+        "the teacher's logits grow to full size, then the gold label (Jafari et al. 2021)",
+    ),
     "ad2": ("kdlab.methods.ad2:AD2", "soft targets on clean and adversarial embeddings (Zhang et al. 2022)"),
     "mixkd": ("kdlab.methods.mixkd:MixKD", "teacher and student on mixed embeddings (Liang et al. 2021)"),
+    "mate_kd": ("kdlab.methods.mate_kd:MateKD", "text that a generator makes against the student (Rashid et al. 2021)"),
+    "cilda": ("kdlab.methods.cilda:CILDA", "mate_kd and a contrastive loss over all layers (Haidar et al. 2022)"),
 }
 
 
@@ -50,6 +56,16 @@ def load_method(name: str) -> type[DistillModule]:
     if not (isinstance(found, type) and issubclass(found, DistillModule)):
         raise KdlabError(f"{name} is no subclass of kdlab.methods.base.DistillModule.")
     return found
+
+
+def about_method(name: str) -> list[str]:
+    """A method's name, and for a user's own file its content's fingerprint."""
+    from kdlab.cache import file_digest
+
+    if ".py:" not in name:
+        return [name]
+    file, _, attribute = name.rpartition(":")
+    return [attribute, file_digest(Path(file).expanduser())]
 
 
 def _from_file(file: Path, attribute: str) -> object:

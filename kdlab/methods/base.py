@@ -7,28 +7,28 @@ one-player method declares its ``Config`` and ``needs`` and overrides ``compute_
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from lightning import LightningModule, Trainer
+from lightning import Trainer
 from torch import Tensor
-from torch.nn import Parameter
 
 from kdlab.data.tasks import TaskSpec
 from kdlab.distributed import gather, rank, world_size
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import supervised
+from kdlab.methods.players import STUDENT, Players, only
 from kdlab.methods.settings import MethodConfig, Phase, TrainingConfig
 from kdlab.methods.window import TermWindow
 from kdlab.metrics import evaluate
 from kdlab.models.encoder import TextEncoder, freeze
-from kdlab.types import Batch, LossTerms, Need
+from kdlab.types import Batch, GeneratorWish, LossTerms, Need
 
 __all__ = ["DistillModule", "MethodConfig", "Phase", "TrainingConfig"]
 
 
-class DistillModule(LightningModule):
+class DistillModule(Players):
     """A method: a loss over a student and a frozen teacher.
 
     Args:
@@ -69,8 +69,12 @@ class DistillModule(LightningModule):
         self.seed = 0
         self.common: torch.Generator | None = None  # draws what all processes must draw alike
         self.student_step = 0
+        self.batches_seen = 0  # of the phase: where the cycle of players stands
         self.last_terms: dict[str, float] = {}
         self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
+        self.show: Callable[[list[tuple[str, str]]], None] = lambda pairs: (
+            None
+        )  # set by training.py: text that was made
         self.window = TermWindow()
         self._examples = torch.empty(0, dtype=torch.long)
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -82,6 +86,12 @@ class DistillModule(LightningModule):
         """The objective on a batch: what to minimise, and its parts by name."""
         raise NotImplementedError(f"{type(self).__name__} must override compute_loss")
 
+    def loss_of(self, player: str, batch: Batch) -> LossTerms:
+        """What a player minimises in its turn; the student's is ``compute_loss``."""
+        if player != STUDENT:
+            raise NotImplementedError(f"{type(self).__name__} must override loss_of for its {player}")
+        return self.compute_loss(batch)
+
     @classmethod
     def needs_of(cls, config: Any) -> frozenset[Need]:
         """What it takes from the teacher where that depends on the settings."""
@@ -91,12 +101,20 @@ class DistillModule(LightningModule):
     def check_pair(cls, config: Any, teacher: Any, student: Any) -> None:
         """Raises ``KdlabError`` before any training for two Hugging Face configurations that it can't compare."""
 
-    def players(self) -> dict[str, Iterable[Parameter]]:
-        """Who is optimised, by name. The default is one player; a second makes the method step by hand.
+    @classmethod
+    def check_training(cls, config: Any, training: TrainingConfig, task: TaskSpec) -> None:
+        """Raises ``KdlabError`` before any training for one that it can't do."""
+        if training.accumulate > 1 and cls.cycle_of(config, task).turns:
+            raise KdlabError(f"{cls.name} steps several players by hand and can't add up gradients: set accumulate=1.")
 
-        A method of two players overrides this and ``training_step``, where it calls ``optimize`` for each.
-        """
-        return {"student": [p for n, p in self.named_parameters() if not n.startswith("teacher.")]}
+    @classmethod
+    def generator_wish(cls, config: Any) -> GeneratorWish | None:
+        """Which masked LM it wants besides student and teacher; it comes through ``take_generator``."""
+        return None
+
+    def take_generator(self, generator: Any) -> None:
+        """Called once, before training, with the masked LM that ``generator_wish`` asked for."""
+        raise ValueError(f"{self.name} asked for no generator")
 
     def phases(self) -> list[Phase]:
         """The stretches of training, in order."""
@@ -112,10 +130,10 @@ class DistillModule(LightningModule):
         return self.teacher
 
     def begin_phase(self, phase: Phase, training: TrainingConfig, total_steps: int, seed: int) -> None:
-        """Called before each phase's ``fit``: its schedule, length in optimiser steps, and seed."""
+        """Called before each phase's ``fit``: its schedule, length in the student's steps, and seed."""
         self.automatic_optimization = len(self.players()) == 1  # several players are stepped by `optimize`
         self.phase, self.training_config, self.total_steps, self.seed = phase, training, max(total_steps, 1), seed
-        self.student_step = 0
+        self.student_step = self.batches_seen = 0
 
     def train(self, mode: bool = True) -> DistillModule:
         """Sets the mode of everything but the teacher, which stays in eval mode."""
@@ -132,56 +150,34 @@ class DistillModule(LightningModule):
         self.common = torch.Generator().manual_seed(_number(text))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """One step of a one-player method."""
+        """One step of a one-player method, or one player's turn."""
+        if self.cycle.turns:
+            self._take_turn(batch)
+            return None
         losses = self.compute_loss(batch)
         self.record_terms({"loss": losses.total, **losses.terms})
         # each process's mean counts by its examples, so that the mean of the processes is the global batch's
         return losses.total * (batch.fraction * world_size()) if batch.whole is not None else losses.total
 
-    def optimize(self, player: str, loss: Tensor) -> None:
-        """Backward, clip, step and schedule of one player of several."""
-        at = list(self.players()).index(player)
-        optimizers: Any = self.optimizers()
-        schedules: Any = self.lr_schedulers()
-        optimizer = optimizers[at]
-        self.toggle_optimizer(optimizer)
-        self.manual_backward(loss)
-        optimizer.step()  # clips in on_before_optimizer_step, where a gradient scaler has unscaled
-        optimizer.zero_grad()
-        self.untoggle_optimizer(optimizer)
-        schedules[at].step()
-        if player == "student":
-            self.student_step += 1
-
-    def on_before_optimizer_step(self, optimizer: Any) -> None:
-        """Clips a player that is stepped by hand; the Trainer asks for the only player's clipping below."""
-        if not self.automatic_optimization:
-            self._clip(optimizer)
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: Any,
-        gradient_clip_val: Any = None,
-        gradient_clip_algorithm: Any = None,
-    ) -> None:
-        """Clips here, not in the Trainer, which refuses fused AdamW under autocast though nothing is scaled there."""
-        self._clip(optimizer)
-
-    def _clip(self, optimizer: Any) -> None:
-        if self.training_config.clip:
-            held = [p for group in optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(held, self.training_config.clip)
+    def _take_turn(self, batch: Batch) -> None:
+        player = self.cycle.player_at(self.batches_seen)
+        with only(player, self.held_by_players()):
+            losses = self.loss_of(player, batch)
+            self.record_terms({"loss" if player == STUDENT else f"{player}_loss": losses.total, **losses.terms})
+            self.optimize(player, losses.total * (batch.fraction * world_size()))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Counts student steps and writes the window's means to the loggers."""
         if self.automatic_optimization:
             self.student_step = self.global_step
+        students = not self.cycle.turns or self.cycle.player_at(self.batches_seen) == STUDENT
+        self.batches_seen += 1
         last = 0 <= self.training_config.max_steps <= self.student_step
         if last:
             self.trainer.should_stop = True  # the Trainer's own max_steps would end the epoch without validation
         last = last or batch_idx + 1 == self.trainer.num_training_batches
         stepped = (batch_idx + 1) % self.training_config.accumulate == 0
-        if last or (stepped and len(self.window) >= self.training_config.log_every):
+        if last or (stepped and students and len(self.window) >= self.training_config.log_every):
             self._write_window()
         if stepped and not last:  # gradients half added up are in no checkpoint, and an epoch's end has one of its own
             self.after_step(self.trainer)
@@ -210,8 +206,8 @@ class DistillModule(LightningModule):
 
     def _write_window(self) -> None:
         self.check_finite()
-        if not len(self.window):
-            return
+        if not len(self.window) or (self.cycle.turns and "loss" not in self.window.names):
+            return  # another player's turns stand in the line of the student's next step
         self.last_terms = self.window.means()
         self.window.clear()
         line = {f"train/{name}": value for name, value in self.last_terms.items()}
@@ -237,33 +233,6 @@ class DistillModule(LightningModule):
         # Lightning takes the step of its own loggers' rows from "step", which would be one less than the student's
         self.log_dict({f"val/{name}": value for name, value in scores.items()} | {"step": float(self.student_step)})
 
-    def configure_optimizers(self) -> Any:
-        """AdamW for each player with linear warm-up and decay, counted in its own steps."""
-        rate = self.phase.learning_rate or self.training_config.learning_rate
-        optimizers, schedules = [], []
-        for parameters in self.players().values():
-            held = [p for p in parameters if p.requires_grad]
-            decay = self.training_config.weight_decay
-            groups = [
-                {"params": [p for p in held if p.ndim >= 2], "weight_decay": decay},
-                {"params": [p for p in held if p.ndim < 2], "weight_decay": 0.0},  # biases and LayerNorm
-            ]
-            fused = self.trainer.precision != "16-mixed"  # a gradient scaler must unscale before clipping
-            optimizer = torch.optim.AdamW(groups, lr=rate, fused=fused)
-            optimizers.append(optimizer)
-            schedules.append(torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_at))
-        if self.automatic_optimization:
-            schedule = {"scheduler": schedules[0], "interval": "step"}
-            return {"optimizer": optimizers[0], "lr_scheduler": schedule}
-        return optimizers, schedules
-
-    def _rate_at(self, step: int) -> float:
-        """Fraction of the peak learning rate at an optimiser step."""
-        warm = round(self.training_config.warmup * self.total_steps)
-        if step < warm:
-            return (step + 1) / (warm + 1)
-        return max(0.0, (self.total_steps - step) / max(self.total_steps - warm, 1))
-
     # --- checkpoints hold no teacher ---------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -274,6 +243,7 @@ class DistillModule(LightningModule):
             "window": self.window.state_dict(),
             "last_terms": self.last_terms,
             "student_step": self.student_step,
+            "batches_seen": self.batches_seen,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -282,6 +252,7 @@ class DistillModule(LightningModule):
         kept = checkpoint["kdlab"]
         self.window.load_state_dict(kept["window"])
         self.last_terms, self.student_step = kept["last_terms"], kept["student_step"]
+        self.batches_seen = kept["batches_seen"]
 
     def load_weights(self, state: dict[str, Tensor]) -> None:
         """Takes the weights of a checkpoint, and nothing else of it."""

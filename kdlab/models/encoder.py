@@ -95,23 +95,34 @@ class TextEncoder(nn.Module):
         backbone = getattr(self.model, self.family.backbone)
         return backbone.get_submodule(self.family.layers)  # type: ignore[no-any-return]
 
-    def embed(self, input_ids: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+    @property
+    def word_table(self) -> Tensor:
+        """The word embeddings, ``(V, D)``."""
+        return getattr(self.model, self.family.backbone).embeddings.word_embeddings.weight  # type: ignore[no-any-return]
+
+    def embed(self, input_ids: Tensor, token_type_ids: Tensor | None = None, words: Tensor | None = None) -> Tensor:
         """Word plus token-type embeddings, without positions.
 
         Args:
             input_ids: ``(B, T)``.
             token_type_ids: ``(B, T)``; None is segment 0 everywhere.
+            words: Word embeddings that stand in for the look-up, ``(B, T, D)``.
 
         Returns:
             ``(B, T, D)``, to be mixed or perturbed and given back to ``forward``.
         """
         embeddings = getattr(self.model, self.family.backbone).embeddings
-        words: Tensor = embeddings.word_embeddings(input_ids)  # (B, T, D)
+        if words is None:
+            words = self.look_up(input_ids)
         if not self.family.segments or token_type_ids is None or self.config.type_vocab_size < 2:
             return words
         rows = embeddings.token_type_embeddings.weight  # (S, D)
         segments: Tensor = (rows - rows[0])[token_type_ids]
         return words + segments
+
+    def look_up(self, input_ids: Tensor) -> Tensor:
+        """The words' own embeddings, ``(B, T)`` to ``(B, T, D)``."""
+        return getattr(self.model, self.family.backbone).embeddings.word_embeddings(input_ids)  # type: ignore[no-any-return]
 
     def forward(
         self,

@@ -6,6 +6,7 @@
     environment.json    versions and machine
     fingerprints.json   data, teacher, tokenizer, run
     history/metrics.csv every loss term and validation metric over steps
+    augmented.jsonl     some of the text that a method made, changed tokens marked
     predictions/*.jsonl each example's gold label, the student's and the teacher's logits
     glue/*.tsv          predictions on unlabelled test splits in the GLUE server's format
     student/            the student as a Hugging Face folder with a model card

@@ -1,0 +1,246 @@
+"""Text that a generator makes so that teacher and student disagree on it: what ``mate_kd`` and ``cilda`` share.
+
+A max step trains the generator: gradients flow through the frozen teacher and through the student, into neither. A min
+step trains the student on text that the generator makes without a graph, as token ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from kdlab.data.tasks import TaskSpec
+from kdlab.errors import KdlabError
+from kdlab.losses.soft_targets import soft_cross_entropy, supervised
+from kdlab.methods.base import DistillModule, MethodConfig
+from kdlab.methods.matching import check_weights
+from kdlab.methods.players import STUDENT, Cycle
+from kdlab.models.encoder import TextEncoder
+from kdlab.models.generator import MaskedLM, readable
+from kdlab.ops.gumbel import choose, draw_mask, fill_embeddings, fill_ids, gumbel_noise, straight_through
+from kdlab.types import Batch, EncoderOutput, GeneratorWish, LossTerms, Need, Taps
+
+GENERATOR = "generator"
+_LONG = ("cola", "mrpc", "rte")  # CILDA, section 4.2: n_G is 20 for these and 10 for the rest
+
+
+@dataclass
+class AdversarialTextConfig(MethodConfig):
+    """Settings that ``mate_kd`` and ``cilda`` share; the defaults are the papers'.
+
+    Attributes:
+        generator: A masked LM with the teacher's vocabulary: a folder, a name on the hub, or ``embedded``; None takes
+            the student's own checkpoint, or the teacher's, whichever comes with a masked-LM head.
+        n_g: Batches that the generator trains on in a cycle; None is 20 for CoLA, MRPC and RTE and 10 elsewhere.
+        n_s: Batches that the student trains on after them.
+        p: Probability of masking a token, in (0, 1).
+        gumbel_temperature: Of the Gumbel-softmax; it shapes the generator's gradient.
+        generator_learning_rate: Its peak; None takes ``training.learning_rate``.
+        head_steps: Steps in which a masked-LM head is trained on the task's text where the checkpoint has none.
+        temperature: t of the student's two soft losses; plays no part in regression. The generator's is 1.
+        ce_weight: Weight of the gold label's loss.
+        kd_weight: Weight of the soft loss on clean text.
+        adv_weight: Weight of the soft loss on generated text.
+        show_every: Student steps between two looks at generated text; 0 shows none.
+        show: Texts a look.
+    """
+
+    generator: str | None = None
+    n_g: int | None = None
+    n_s: int = 100
+    p: float = 0.3
+    gumbel_temperature: float = 1.0
+    generator_learning_rate: float | None = None
+    head_steps: int = 1000
+    temperature: float = 1.0
+    ce_weight: float = 1 / 3
+    kd_weight: float = 1 / 3
+    adv_weight: float = 1 / 3
+    show_every: int = 100
+    show: int = 3
+
+    def check(self, section: str) -> None:
+        """Raises ``KdlabError`` for a value out of range, named with the method's section."""
+        for name, what in (("n_g", "generator"), ("n_s", "student")):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise KdlabError(f"{section}.{name} is {value}: it counts the {what}'s batches in a cycle, 1 or more.")
+        if not 0 < self.p < 1:
+            raise KdlabError(f"{section}.p is {self.p}: it is the part of the tokens that is masked, between 0 and 1.")
+        for name in ("gumbel_temperature", "temperature", "generator_learning_rate"):
+            if (value := getattr(self, name)) is not None and value <= 0:
+                raise KdlabError(f"{section}.{name} is {value}: it must be positive.")
+        for name in ("head_steps", "show"):
+            if getattr(self, name) < 1:
+                raise KdlabError(f"{section}.{name} is {getattr(self, name)}: it must be 1 or more.")
+        if self.show_every < 0:
+            raise KdlabError(f"{section}.show_every is {self.show_every}: a number of student steps, or 0 for never.")
+        check_weights(section, self, ("ce_weight", "kd_weight", "adv_weight"))
+
+
+class AdversarialText(DistillModule):
+    """A student and a generator that take turns; subclasses say what else is compared on generated text.
+
+    Logged besides the losses: ``changed``, the part of tokens that the generator changed, and in its own steps
+    ``generator_kd``, the divergence it reached. In a batch without a token to mask, which has only special ones, the
+    text stays as it is and the generator's step moves nothing.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.MODEL})
+    config: AdversarialTextConfig
+    generator: MaskedLM
+
+    # --- the game ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def cycle_of(cls, config: Any, task: TaskSpec) -> Cycle:
+        """n_G batches of the generator, then n_S of the student, fresh ones.
+
+        The paper's "for each batch" would train 120 steps on one batch; MATE-KD's code takes fresh ones.
+        """
+        n_g = config.n_g if config.n_g is not None else 20 if task.name in _LONG else 10
+        return Cycle(((GENERATOR, n_g), (STUDENT, config.n_s)))
+
+    @classmethod
+    def generator_wish(cls, config: Any) -> GeneratorWish:
+        """A masked LM."""
+        return GeneratorWish(config.generator, config.head_steps, f"{cls.name}.generator")
+
+    def take_generator(self, generator: MaskedLM) -> None:
+        """Takes the generator, whose words must be the encoders'.
+
+        Raises:
+            KdlabError: Its vocabulary has another size.
+        """
+        for who, encoder in (("teacher", self.frozen_teacher), ("student", self.student)):
+            if len(encoder.word_table) != generator.vocabulary:
+                raise KdlabError(
+                    f"The generator has {generator.vocabulary} words and the {who} {len(encoder.word_table)}: "
+                    f"set {self.name}.generator to a masked LM with the {who}'s vocabulary."
+                )
+        self.generator = generator.train(self.training)
+
+    def players(self) -> dict[str, Iterable[Parameter]]:
+        """The student with what the method adds to it, and the generator.
+
+        Raises:
+            ValueError: No generator was given.
+        """
+        if not hasattr(self, GENERATOR):
+            raise ValueError(f"{self.name} needs a generator: call take_generator before training")
+        others = ("teacher.", f"{GENERATOR}.")
+        held = [p for n, p in self.named_parameters() if not n.startswith(others)]
+        return {STUDENT: held, GENERATOR: self.generator.parameters()}
+
+    def learning_rate_of(self, player: str) -> float:
+        """The generator has its own."""
+        own = self.config.generator_learning_rate
+        return own if player == GENERATOR and own is not None else super().learning_rate_of(player)
+
+    # --- the two steps -----------------------------------------------------------------------------------------------
+
+    def loss_of(self, player: str, batch: Batch) -> LossTerms:
+        """The max step's objective with its sign turned, or the min step's."""
+        return self.attack(batch) if player == GENERATOR else self.compute_loss(batch)
+
+    def attack(self, batch: Batch) -> LossTerms:
+        """``-(α1·KL(T(x') ‖ S(x')) + …)`` on text whose words carry the generator's gradient (CILDA, Eq. 1)."""
+        masked, noise = self._masked(batch)
+        logits = self.generator(batch.input_ids, batch.attention_mask, batch.token_type_ids, masked)  # (M, V)
+        one_hot = straight_through(logits, noise, self.config.gumbel_temperature)
+        theirs = self._read_filled(self.frozen_teacher, batch, masked, one_hot, self.teacher_taps)
+        ours = self._read_filled(self.student, batch, masked, one_hot, self.student_taps)
+        divergence = soft_cross_entropy(ours.logits, theirs.logits, 1.0, True, self.task.regression)
+        reached, terms = self.reward(batch, ours, theirs, divergence)
+        return LossTerms(-reached, {f"{GENERATOR}_kd": divergence, **terms})
+
+    def compute_loss(self, batch: Batch) -> LossTerms:
+        """The student's losses on clean text and on generated text, which is plain ids here."""
+        c = self.config
+        made = self.augment(batch)
+        clean = self.student.classify(batch)  # (B, C)
+        with torch.no_grad():
+            theirs = self.frozen_teacher.read(made, self.teacher_taps)
+        ours = self.student.read(made, self.student_taps)
+        terms = {
+            "ce": supervised(clean, batch.gold(), self.task.regression),
+            "kd": self._soft(clean, batch.soft_labels()),
+            "adv": self._soft(ours.logits, theirs.logits),
+        }
+        total = c.ce_weight * terms["ce"] + c.kd_weight * terms["kd"] + c.adv_weight * terms["adv"]
+        more, further = self.penalty(batch, ours, theirs)
+        changed = (made.input_ids != batch.input_ids).sum() / batch.attention_mask.sum()
+        return LossTerms(total if more is None else total + more, {**terms, **further, "changed": changed})
+
+    @torch.no_grad()
+    def augment(self, batch: Batch) -> Batch:
+        """The batch with other words at masked positions, without a graph."""
+        masked, noise = self._masked(batch)
+        logits = self.generator(batch.input_ids, batch.attention_mask, batch.token_type_ids, masked)  # (M, V)
+        made = replace(batch, input_ids=fill_ids(batch.input_ids, masked, choose(logits, noise)))
+        every, texts = self.config.show_every, self.generator.tokenizer
+        if self.training and texts is not None and every and (self.student_step + 1) % every == 0:
+            self.show(_pairs(texts, batch, made, self.config.show))
+        return made
+
+    # --- what a subclass adds ----------------------------------------------------------------------------------------
+
+    @property
+    def teacher_taps(self) -> Taps | None:
+        """What is kept of the teacher's pass on generated text."""
+        return None
+
+    @property
+    def student_taps(self) -> Taps | None:
+        """What is kept of the student's pass on generated text."""
+        return None
+
+    def reward(
+        self, batch: Batch, ours: EncoderOutput, theirs: EncoderOutput, divergence: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the generator maximises, and further terms."""
+        return divergence, {}
+
+    def penalty(
+        self, batch: Batch, ours: EncoderOutput, theirs: EncoderOutput
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """What else the student minimises on generated text, weighted, and its terms."""
+        return None, {}
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _soft(self, ours: Tensor, theirs: Tensor) -> Tensor:
+        return soft_cross_entropy(ours, theirs, self.config.temperature, True, self.task.regression)
+
+    def _masked(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Masked positions ``(B, T)`` and the noise of each, ``(M, V)``; drawn for the batch that processes share."""
+        whole = batch.whole or batch
+        ids, device = whole.input_ids, whole.input_ids.device
+        masked = draw_mask(ids, whole.attention_mask, self.generator.special, self.config.p, self.common)
+        noise = gumbel_noise(int(masked.sum()), self.generator.vocabulary, device, self.common)
+        if batch.rows is None:
+            return masked, noise
+        mine = torch.zeros(len(whole), dtype=torch.bool, device=device)
+        mine[batch.rows] = True
+        return masked[batch.rows], noise[mine[masked.nonzero()[:, 0]]]
+
+    @staticmethod
+    def _read_filled(
+        encoder: TextEncoder, batch: Batch, masked: Tensor, one_hot: Tensor, taps: Taps | None
+    ) -> EncoderOutput:
+        """A pass on generated text whose words are rows of the encoder's *own* table, chosen by the generator."""
+        words = fill_embeddings(encoder.look_up(batch.input_ids), masked, one_hot, encoder.word_table)
+        embeddings = encoder.embed(batch.input_ids, batch.token_type_ids, words)
+        return encoder(attention_mask=batch.attention_mask, embeddings=embeddings, taps=taps)  # type: ignore[no-any-return]
+
+
+def _pairs(tokenizer: Any, before: Batch, after: Batch, count: int) -> list[tuple[str, str]]:
+    """The first few texts, original and generated."""
+    lengths = before.attention_mask[:count].sum(1).tolist()
+    both = zip(before.input_ids[:count].tolist(), after.input_ids[:count].tolist(), lengths, strict=True)
+    return [readable(tokenizer, old[:n], new[:n]) for old, new, n in both]

@@ -1,0 +1,75 @@
+"""Annealing-KD: the teacher's logits grow from a whisper to their full size (Jafari et al. 2021, arXiv:2104.07163)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from kdlab.errors import KdlabError
+from kdlab.losses.soft_targets import logit_mse, supervised
+from kdlab.methods.base import DistillModule, MethodConfig, Phase
+from kdlab.types import Batch, LossTerms, Need
+
+ANNEALING = "annealing"
+
+
+@dataclass
+class AnnealingKDConfig(MethodConfig):
+    """Settings of ``annealing_kd``; the defaults are the paper's.
+
+    Attributes:
+        tau: τ, the highest temperature, which falls by 1 to 1.
+        epochs_each: Epochs at each temperature.
+        annealing_learning_rate: Peak learning rate of the first phase; None takes ``training.learning_rate``. The
+            second phase trains ``training.epochs`` at ``training.learning_rate``.
+    """
+
+    tau: int = 7
+    epochs_each: int = 2
+    annealing_learning_rate: float | None = None
+
+    def validate(self) -> None:
+        """Checks ranges."""
+        for name in ("tau", "epochs_each"):
+            if getattr(self, name) < 1:
+                raise KdlabError(f"annealing_kd.{name} is {getattr(self, name)}: it must be 1 or more.")
+        rate = self.annealing_learning_rate
+        if rate is not None and rate <= 0:
+            raise KdlabError(f"annealing_kd.annealing_learning_rate is {rate}: it must be positive, or left out.")
+
+
+class AnnealingKD(DistillModule):
+    """Phase 1: ``MSE(z_S, Φ(T)·z_T)``, ``Φ(T) = 1-(T-1)/τ`` for T = τ … 1 (section 3); phase 2: CE alone.
+
+    Each phase has its own optimiser and schedule. The second starts from the first one's last weights, the only ones
+    that have seen the teacher's logits at full size. T falls with the epochs; ``phi`` is logged. For regression the
+    logits are scores, annealed alike.
+    """
+
+    name: ClassVar[str] = "annealing_kd"
+    Config: ClassVar[type[MethodConfig]] = AnnealingKDConfig
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS})
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"*": {"training.epochs": 4, "training.learning_rate": 2e-5}}
+    config: AnnealingKDConfig
+
+    def phases(self) -> list[Phase]:
+        """Annealing, then the gold label."""
+        c = self.config
+        first = Phase(ANNEALING, c.tau * c.epochs_each, c.annealing_learning_rate, choose=False)
+        return [first, Phase("gold")]
+
+    @property
+    def phi(self) -> float:
+        """Φ of this epoch."""
+        c = self.config
+        temperature = max(c.tau - self.current_epoch // c.epochs_each, 1)
+        return 1 - (temperature - 1) / c.tau
+
+    def compute_loss(self, batch: Batch) -> LossTerms:
+        """The phase's objective on the clean batch."""
+        logits = self.student.classify(batch)  # (B, C)
+        if self.phase.name != ANNEALING:
+            ce = supervised(logits, batch.gold(), self.task.regression)
+            return LossTerms(ce, {"ce": ce})
+        loss = logit_mse(logits, self.phi * batch.soft_labels())
+        return LossTerms(loss, {"annealing": loss, "phi": loss.new_tensor(self.phi)})

@@ -1,0 +1,137 @@
+"""Generators: a masked LM of a known family, whose vocabulary-sized part runs at masked positions only."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdlab.errors import KdlabError
+from kdlab.models.checkpoint import Checkpoint
+from kdlab.models.encoder import get_family
+
+# by family: a weight that only a masked-LM head has
+HEADS = {
+    "bert": "cls.predictions.transform.dense.weight",
+    "roberta": "lm_head.dense.weight",
+    "distilbert": "vocab_transform.weight",
+}
+
+
+class MaskedLM(nn.Module):
+    """Fills masked positions in.
+
+    Args:
+        model: A ``…ForMaskedLM`` of a known family, its decoder tied to its word embeddings.
+        mask_id: The mask token's id.
+        special: Ids that it never fills in: a padding id would move RoBERTa's positions, and the text must stay one.
+        tokenizer: Makes its text readable; None shows none.
+    """
+
+    special: Tensor
+
+    def __init__(self, model: Any, mask_id: int, special: Sequence[int], tokenizer: Any = None) -> None:
+        super().__init__()
+        self.model = model
+        self.family = get_family(model.config.model_type, "The generator")
+        self.mask_id = mask_id
+        self.tokenizer = tokenizer
+        self.register_buffer("special", torch.tensor(sorted(special), dtype=torch.long), persistent=False)
+
+    @property
+    def vocabulary(self) -> int:
+        """V, the number of words."""
+        return int(self.model.config.vocab_size)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, masked: Tensor) -> Tensor:
+        """Logits of the words at masked positions.
+
+        Args:
+            input_ids: ``(B, T)``; what stands at masked positions does not matter.
+            attention_mask: ``(B, T)``.
+            token_type_ids: ``(B, T)``.
+            masked: ``(B, T)`` bool, M of them.
+
+        Returns:
+            ``(M, V)`` float32, rows in the order of examples, then of positions.
+        """
+        inputs: dict[str, Any] = {"attention_mask": attention_mask}
+        if self.family.segments and self.model.config.type_vocab_size >= 2:
+            inputs["token_type_ids"] = token_type_ids
+        ids = input_ids.masked_fill(masked, self.mask_id)
+        states = getattr(self.model, self.family.backbone)(input_ids=ids, **inputs, return_dict=True)[0]  # (B, T, D)
+        logits: Tensor = self._head(states[masked]).float()  # (M, V)
+        return logits.index_fill(1, self.special, torch.finfo(torch.float32).min / 2)
+
+    def _head(self, states: Tensor) -> Tensor:
+        """The masked-LM head on chosen states, ``(M, D)`` to ``(M, V)``."""
+        if hasattr(self.model, "cls"):
+            return self.model.cls(states)  # type: ignore[no-any-return]
+        if hasattr(self.model, "lm_head"):
+            return self.model.lm_head(states)  # type: ignore[no-any-return]
+        states = self.model.activation(self.model.vocab_transform(states))
+        return self.model.vocab_projector(self.model.vocab_layer_norm(states))  # type: ignore[no-any-return]
+
+
+def has_mlm_head(checkpoint: Checkpoint) -> bool:
+    """Whether the weights of a masked-LM head are in the checkpoint."""
+    return HEADS[checkpoint.config.model_type] in checkpoint.weight_names
+
+
+def load_masked_lm(checkpoint: Checkpoint, seed: int) -> MaskedLM:
+    """A generator in float32; where the checkpoint has no head, one is drawn, tied to the word embeddings.
+
+    Args:
+        checkpoint: Where the weights are.
+        seed: Draws a new head, whatever the random state was; that state is left as it was.
+
+    Raises:
+        KdlabError: The weights do not fit, or the tokenizer has no mask token.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    tokenizer = checkpoint.tokenizer
+    if tokenizer.mask_token_id is None:
+        raise KdlabError(f"The tokenizer of {checkpoint.source} has no mask token: give a masked LM as the generator.")
+    config = copy.deepcopy(checkpoint.config)
+    config.tie_word_embeddings = True
+    config.architectures = None
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            model, report = AutoModelForMaskedLM.from_pretrained(
+                checkpoint.folder,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError) as e:
+            raise KdlabError(f"The generator's weights in {checkpoint.folder} can't be loaded: {e}.") from e
+    for name in sorted(report["missing_keys"]):
+        if ".layer." in name or ".embeddings." in name:
+            raise KdlabError(f"The generator's weights in {checkpoint.folder} do not fit its config.json: no {name}.")
+    return MaskedLM(model, tokenizer.mask_token_id, tokenizer.all_special_ids, tokenizer)
+
+
+def readable(tokenizer: Any, before: Sequence[int], after: Sequence[int]) -> tuple[str, str]:
+    """Two versions of a text of one length, the tokens that differ between asterisks in both.
+
+    Args:
+        tokenizer: Names the tokens; special ones are left out.
+        before: Ids of the original, without padding.
+        after: Ids of what was made of it.
+    """
+    shown: tuple[list[str], list[str]] = ([], [])
+    kept = set(tokenizer.all_special_ids)
+    words = [[tokenizer.decode([i]).strip() for i in ids] for ids in (before, after)]
+    for at, (a, b) in enumerate(zip(before, after, strict=True)):
+        if a in kept and a == b:
+            continue
+        for line, word in zip(shown, (words[0][at], words[1][at]), strict=True):
+            line.append(word if a == b else f"*{word}*")
+    return " ".join(shown[0]), " ".join(shown[1])

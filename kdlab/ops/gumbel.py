@@ -1,0 +1,99 @@
+"""Masked positions, filled in by straight-through Gumbel-softmax (Jang et al. 2016, arXiv:1611.01144).
+
+Everything of the vocabulary's size exists at masked positions only: M of them in a batch, V words.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def draw_mask(
+    ids: Tensor, attention_mask: Tensor, special: Tensor, p: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Which tokens are masked: each with probability p, at least one in every example that has one to mask.
+
+    Args:
+        ids: ``(B, T)``.
+        attention_mask: 1 for tokens and 0 for padding, ``(B, T)``.
+        special: Ids that are never masked, ``(S,)``.
+        p: Probability, in (0, 1).
+        generator: On the CPU; processes that share a batch must draw the same.
+
+    Returns:
+        ``(B, T)`` bool. Rows of nothing but special tokens have none.
+    """
+    may = (attention_mask == 1) & ~torch.isin(ids, special)  # (B, T)
+    drawn = torch.rand(ids.shape, generator=generator).to(ids.device, non_blocking=True)
+    lowest = torch.where(may, drawn, 2.0).argmin(1, keepdim=True)  # (B, 1)
+    first = torch.zeros_like(may).scatter_(1, lowest, True)
+    return may & ((drawn < p) | first)
+
+
+def gumbel_noise(rows: int, words: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
+    """Standard Gumbel noise ``-log E``, E exponential, ``(M, V)`` float32.
+
+    Args:
+        rows: M.
+        words: V.
+        device: Where it is drawn: a vocabulary's worth a token is too much to carry over.
+        generator: On the CPU; one on the device is seeded from it.
+    """
+    if generator is not None and device.type != "cpu":
+        seed = int(torch.randint(2**62, (), generator=generator))
+        generator = torch.Generator(device).manual_seed(seed)
+    drawn = torch.empty(rows, words, device=device).exponential_(generator=generator)
+    return -drawn.clamp_min(torch.finfo(torch.float32).tiny).log()
+
+
+def straight_through(logits: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
+    """One-hot rows whose gradient is the softmax's: ``hard + soft - detach(soft)``.
+
+    Args:
+        logits: ``(M, V)``.
+        noise: ``(M, V)`` from ``gumbel_noise``; zeros take the likeliest word.
+        temperature: Gumbel's τ > 0; it shapes the gradient, never the choice.
+
+    Returns:
+        ``(M, V)`` float32, exactly one-hot.
+    """
+    soft = F.softmax((logits.float() + noise) / temperature, dim=-1)
+    hard = F.one_hot(choose(logits, noise), soft.shape[-1]).to(soft.dtype)
+    return hard + (soft - soft.detach())  # the bracket is exactly 0
+
+
+def choose(logits: Tensor, noise: Tensor) -> Tensor:
+    """The words that ``straight_through`` takes, as ids ``(M,)``: a sample of ``softmax(logits)``."""
+    return (logits.float() + noise).argmax(-1)
+
+
+def fill_ids(ids: Tensor, masked: Tensor, words: Tensor) -> Tensor:
+    """Ids with other words at masked positions.
+
+    Args:
+        ids: ``(B, T)``.
+        masked: ``(B, T)`` bool, M of them.
+        words: ``(M,)``, in the order of rows, then of positions; or one id for all.
+
+    Returns:
+        ``(B, T)``.
+    """
+    return ids.masked_scatter(masked, words) if words.ndim else torch.where(masked, words, ids)
+
+
+def fill_embeddings(embeddings: Tensor, masked: Tensor, one_hot: Tensor, table: Tensor) -> Tensor:
+    """Word embeddings with ``one_hot @ table`` at masked positions, so that gradients reach who chose the words.
+
+    Args:
+        embeddings: A network's own look-up of the original words, ``(B, T, D)``.
+        masked: ``(B, T)`` bool, M of them.
+        one_hot: ``(M, V)``.
+        table: The same network's word embeddings, ``(V, D)``.
+
+    Returns:
+        ``(B, T, D)``.
+    """
+    made = (one_hot @ table).to(embeddings.dtype)  # (M, D)
+    return embeddings.masked_scatter(masked.unsqueeze(-1), made)
