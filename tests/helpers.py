@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     BertConfig,
     DistilBertConfig,
@@ -24,6 +25,7 @@ from kdlab.methods import load_method
 from kdlab.methods.base import TrainingConfig
 from kdlab.models.checkpoint import labelled_config
 from kdlab.models.encoder import TextEncoder
+from kdlab.models.generator import MaskedLM
 from kdlab.training import Hardware, fit
 from kdlab.types import Batch, Need
 
@@ -35,6 +37,13 @@ VOCABULARY = {word: i for i, word in enumerate((*SPECIAL, *WORDS))}  # 60
 
 PAIRS = TaskSpec(name="tiny", text="a", text_pair="b", labels=("no", "yes"), aliases={"nope": "no", "1": "yes"})
 SCORES = TaskSpec(name="scored", text="a", text_pair="b", metrics=("pearson",), score_range=(0.0, 5.0))
+
+# what makes a default of the papers fit a training of a few batches: one of the generator's, then two of the student's
+BRIEF = {
+    "annealing_kd": {"tau": 2, "epochs_each": 1},
+    "mate_kd": {"n_g": 1, "n_s": 2, "head_steps": 3, "show_every": 1},
+    "cilda": {"n_g": 1, "n_s": 2, "head_steps": 3, "show_every": 1},
+}
 
 
 def tiny_encoder(
@@ -58,6 +67,15 @@ def tiny_encoder(
     with torch.no_grad():  # as in published checkpoints, the padding's embedding is not zero
         model.get_input_embeddings().weight[0].normal_(std=0.3)
     return TextEncoder(model).eval()
+
+
+def tiny_generator(family: str = "bert", hidden: int = 16, seed: int = 2, vocabulary: int = 60) -> MaskedLM:
+    """A masked LM of 2 layers over the tiny vocabulary, drawn at random."""
+    config = tiny_encoder(family, hidden=hidden).config
+    config.vocab_size = vocabulary
+    torch.manual_seed(seed)
+    model = AutoModelForMaskedLM.from_config(config)
+    return MaskedLM(model, VOCABULARY["[MASK]"], range(len(SPECIAL)), tiny_tokenizer()).eval()
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
@@ -110,13 +128,19 @@ def tiny_data(cache, task: TaskSpec = PAIRS, train: int = 16, batch_size: int = 
 
 
 def tiny_method(name: str, task: TaskSpec = PAIRS, dropout: float = 0.0, **settings):
-    """A registered method (or a class) with a 2-layer student of 16 units and, where needed, a teacher of 24."""
+    """A registered method (or a class) with a 2-layer student of 16 units and, where needed, a teacher of 24.
+
+    Settings that ``BRIEF`` has for it stand in for the papers' own.
+    """
     kind = load_method(name) if isinstance(name, str) else name
     teacher = tiny_encoder(layers=3, hidden=24, task=task, seed=1, dropout=dropout)
-    config = kind.Config(**settings)
+    config = kind.Config(**{**BRIEF.get(kind.name, {}), **settings})
     needs_model = bool(kind.needs_of(config) - {Need.LOGITS})
     student = tiny_encoder(task=task, dropout=dropout)
-    return kind(config, student, teacher if needs_model else None, task)
+    module = kind(config, student, teacher if needs_model else None, task)
+    if kind.generator_wish(config) is not None:
+        module.take_generator(tiny_generator())
+    return module
 
 
 def train(module, data: GLUEDataModule, folder: Path, hardware: Hardware = CPU, seed: int = 0, **training):

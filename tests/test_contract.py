@@ -111,15 +111,18 @@ def test_terms_and_metrics_are_in_the_history(name, task, cache, tmp_path):
     rows = history(tmp_path)
     steps = [row for row in rows if row["train/loss"]]
     phases = module.phases()
-    assert [int(row["step"]) for row in steps] == [1, 2, 3, 4] * len(phases)
-    for number, phase in enumerate(phases):
+    lengths = [phase.epochs or 2 for phase in phases]
+    counts = [module.cycle.steps("student", 2 * epochs) for epochs in lengths]  # of two batches an epoch
+    assert [int(row["step"]) for row in steps] == [n + 1 for count in counts for n in range(count)]
+    for number, (phase, count) in enumerate(zip(phases, counts, strict=True)):
         probe = tiny_method(name)
-        probe.begin_phase(phase, TrainingConfig(), 4, 0)
+        probe.begin_phase(phase, TrainingConfig(), count, 0)
         terms = {f"train/{term}" for term in probe.compute_loss(tiny_batch(logits=True)).terms}
-        for row in steps[4 * number : 4 * number + 4]:
+        first = sum(counts[:number])
+        for row in steps[first : first + count]:
             assert all(math.isfinite(float(row[term])) for term in (*terms, "train/loss", "lr"))
     epochs = [row for row in rows if row[f"val/{task.monitor}"]]
-    assert len(epochs) == 2 * len(phases)
+    assert len(epochs) == sum(lengths)
     assert fitted.metric == f"val/{task.monitor}"
-    assert fitted.value == max(float(row[fitted.metric]) for row in epochs[-2:])
-    assert fitted.steps == 4 * len(phases)
+    assert fitted.value == max(float(row[fitted.metric]) for row in epochs[-lengths[-1] :])
+    assert fitted.steps == sum(counts)
