@@ -10,6 +10,11 @@
 | ascent turned round, not projected, not normalised | check_ad2 | test_ad2_is_its_formula |
 | start with noise at padding | check_delta_at_padding | test_ad2_perturbs_no_padding |
 | dropout drawn anew | check_same_dropout | test_all_passes_of_a_step_draw_the_same_dropout |
+| annealing upside down or not at all | check_annealing_kd | test_annealing_kd_is_its_formula |
+| signs, weights, special tokens, clean text, softmax for one-hot in min steps | check_min_step | test_a_min_step_… |
+| sign turned, gradient cut, other temperature, softmax for one-hot in max steps | check_max_step | test_a_max_step_… |
+| student as the anchor, no cosine, t left out, last layer alone | check_min_step | test_a_min_step_is_its_formula |
+| special tokens or padding masked, examples without a mask | check_only_masked_… | test_only_masked_positions_change |
 | partner's mask dropped | check_mask_union, check_mixkd | test_mixkd_attends_to_the_union, … |
 | type embedding not mixed | check_token_types_mixed, check_mixkd | test_mixkd_mixes_token_types, … |
 """
@@ -39,8 +44,12 @@ from objective_checks import (
     check_teacher_mode,
     check_token_types_mixed,
 )
+from text_checks import check_annealing_kd, check_max_step, check_min_step, check_only_masked_positions_change
 
 import kdlab.methods.ad2
+import kdlab.methods.adversarial_text
+import kdlab.methods.annealing_kd
+import kdlab.methods.cilda
 import kdlab.methods.finetune
 import kdlab.methods.kd
 import kdlab.methods.matching
@@ -49,13 +58,18 @@ import kdlab.methods.pkd
 import kdlab.methods.tinybert_kd
 import kdlab.ops.ascent
 from kdlab.losses.attention import map_kl, map_mse
+from kdlab.losses.contrastive import info_nce
 from kdlab.losses.hidden import hidden_mse, pkd_loss
 from kdlab.losses.soft_targets import logit_mse, mixed_supervised, soft_cross_entropy, supervised
+from kdlab.methods.adversarial_text import AdversarialText
+from kdlab.methods.annealing_kd import AnnealingKD
 from kdlab.methods.base import DistillModule
 from kdlab.models.encoder import TextEncoder
+from kdlab.models.generator import MaskedLM
 from kdlab.models.layer_maps import parse_layer_map
 from kdlab.ops.ascent import ascend, random_start
 from kdlab.ops.attention import attention_scores
+from kdlab.ops.gumbel import choose, draw_mask, fill_embeddings, straight_through
 from kdlab.ops.mixup import MixPlan, mix_embeddings, mix_mask
 
 
@@ -179,9 +193,109 @@ def noise_everywhere(mask, *rest):
     return random_start(torch.ones_like(mask), *rest)
 
 
+def full_size(module):
+    """Φ = 1 from the first epoch on."""
+    return 1.0
+
+
+def shrinking(module):
+    """Φ from the lowest temperature to the highest."""
+    return 1 - (module.current_epoch // 2) / 7
+
+
+def soft_rows(logits, noise, t):
+    """Mixtures of words in the forward pass."""
+    return ((logits + noise) / t).softmax(-1)
+
+
+def cut_by_a_cast(logits, noise, t):
+    """Rows whose gradient an integer cast cuts."""
+    hard = straight_through(logits, noise, t).long().float()
+    return hard + 0 * logits
+
+
+def at_temperature_one(logits, noise, _t):
+    return straight_through(logits, noise, 1.0)
+
+
+def without_noise(logits, noise):
+    return choose(logits, torch.zeros_like(noise))
+
+
+def words_shifted(ids, masked, words):
+    """Words of other positions."""
+    return ids.masked_scatter(masked, words.roll(1))
+
+
+def one_table(embeddings, masked, one_hot, table):
+    """The gradient reaches the generator through one network alone."""
+    return fill_embeddings(embeddings, masked, one_hot.detach() if table.shape[1] == 24 else one_hot, table)
+
+
+def student_as_anchor(teacher, student, _rows, t):
+    return info_nce(student, teacher, None, t)
+
+
+def without_t(teacher, student, rows, _t):
+    return info_nce(teacher, student, rows, 1.0)
+
+
+def dot_products(teacher, student, _rows, t):
+    """InfoNCE without its normalisation."""
+    return torch.nn.functional.cross_entropy(teacher @ student.T / t, torch.arange(len(teacher)))
+
+
+def last_layer(out):
+    """States of the last layer for all, others zero."""
+    last = max(out.hidden)
+    return torch.cat([h[:, 0] * float(n == last) for n, h in sorted(out.hidden.items())], -1)
+
+
+def all_tokens(out):
+    """Means over tokens, padding included, for the first token's states."""
+    return torch.cat([out.hidden[n].mean(1) for n in sorted(out.hidden)], -1)
+
+
+def special_masked(ids, mask, _special, *rest):
+    return draw_mask(ids, mask, torch.tensor([]), *rest)
+
+
+def padding_masked(ids, mask, _special, *rest):
+    return draw_mask(ids, torch.ones_like(mask), torch.tensor([2, 3]), *rest)
+
+
+def by_chance_alone(ids, mask, special, p, generator):
+    """Examples without a masked token."""
+    may = (mask == 1) & ~torch.isin(ids, special)
+    return may & (torch.rand(ids.shape, generator=generator) < p)
+
+
+def with_special_words(generator, ids, mask, types, masked, right=MaskedLM.forward):
+    """Special tokens are filled in."""
+    logits = right(generator, ids, mask, types, masked)
+    return logits.index_fill(1, generator.special, 30.0)
+
+
+def on_the_original(generator, ids, mask, types, masked, right=MaskedLM.forward):
+    """The generator reads the text that it is to fill in."""
+    generator.mask_id, kept = None, generator.mask_id
+    fill = torch.Tensor.masked_fill
+    try:
+        torch.Tensor.masked_fill = lambda x, where, value: x if value is None else fill(x, where, value)
+        return right(generator, ids, mask, types, masked)
+    finally:
+        torch.Tensor.masked_fill, generator.mask_id = fill, kept
+
+
+def clean_text(module, batch):
+    """The student sees no generated text."""
+    return batch
+
+
 FINETUNE, KD, MIXKD = kdlab.methods.finetune, kdlab.methods.kd, kdlab.methods.mixkd
 PKD, TINY, AD2, MATCH = kdlab.methods.pkd, kdlab.methods.tinybert_kd, kdlab.methods.ad2, kdlab.methods.matching
 ASCENT = kdlab.ops.ascent
+TEXT, CILDA, ANNEALING = kdlab.methods.adversarial_text, kdlab.methods.cilda, kdlab.methods.annealing_kd
 WRONG = {
     "finetune: sign": (FINETUNE, "supervised", negated(supervised), check_finetune),
     "kd: sign of the soft loss": (KD, "soft_cross_entropy", negated(soft_cross_entropy), check_kd),
@@ -236,6 +350,35 @@ WRONG = {
     "ad2: not projected": (ASCENT, "project", unbounded, check_ad2),
     "ad2: noise at padding": (AD2, "random_start", noise_everywhere, check_delta_at_padding),
     "ad2: dropout drawn anew": (AD2, "set_random_state", lambda *_: None, check_same_dropout),
+    "annealing_kd: logits at full size": (AnnealingKD, "phi", property(full_size), check_annealing_kd),
+    "annealing_kd: logits shrink": (AnnealingKD, "phi", property(shrinking), check_annealing_kd),
+    "annealing_kd: sign": (ANNEALING, "logit_mse", negated(logit_mse), check_annealing_kd),
+    "annealing_kd: sign of the gold loss": (ANNEALING, "supervised", negated(supervised), check_annealing_kd),
+    "cilda: sign of the gold loss": (TEXT, "supervised", negated(supervised), check_min_step),
+    "cilda: sign of the soft losses": (TEXT, "soft_cross_entropy", negated(soft_cross_entropy), check_min_step),
+    "cilda: t² missing": (TEXT, "soft_cross_entropy", without_t2, check_min_step),
+    "cilda: KL of the student from the teacher": (TEXT, "soft_cross_entropy", turned_round, check_min_step),
+    "cilda: KL of the student in max steps": (TEXT, "soft_cross_entropy", turned_round, check_max_step),
+    "cilda: the generator helps": (TEXT, "soft_cross_entropy", negated(soft_cross_entropy), check_max_step),
+    "cilda: the generator brings layers together": (CILDA, "info_nce", negated(info_nce), check_max_step),
+    "cilda: sign of the contrast": (CILDA, "info_nce", negated(info_nce), check_min_step),
+    "cilda: student as the anchor": (CILDA, "info_nce", student_as_anchor, check_min_step),
+    "cilda: τ2 left out": (CILDA, "info_nce", without_t, check_min_step),
+    "cilda: no cosine": (CILDA, "info_nce", dot_products, check_min_step),
+    "cilda: last layer alone": (CILDA, "_cls_of_all", last_layer, check_min_step),
+    "cilda: mean of tokens": (CILDA, "_cls_of_all", all_tokens, check_min_step),
+    "cilda: clean text in min steps": (AdversarialText, "augment", clean_text, check_min_step),
+    "cilda: likeliest words": (TEXT, "choose", without_noise, check_min_step),
+    "cilda: words at other positions": (TEXT, "fill_ids", words_shifted, check_min_step),
+    "cilda: the generator reads the original": (MaskedLM, "forward", on_the_original, check_min_step),
+    "cilda: mixtures of words": (TEXT, "straight_through", soft_rows, check_max_step),
+    "cilda: gradient cut by a cast": (TEXT, "straight_through", cut_by_a_cast, check_max_step),
+    "cilda: Gumbel's τ left out": (TEXT, "straight_through", at_temperature_one, check_max_step),
+    "cilda: no gradient through the teacher": (TEXT, "fill_embeddings", one_table, check_max_step),
+    "mate_kd: special tokens masked": (TEXT, "draw_mask", special_masked, check_only_masked_positions_change),
+    "mate_kd: padding masked": (TEXT, "draw_mask", padding_masked, check_only_masked_positions_change),
+    "mate_kd: examples left as they are": (TEXT, "draw_mask", by_chance_alone, check_only_masked_positions_change),
+    "mate_kd: special words": (MaskedLM, "forward", with_special_words, check_only_masked_positions_change),
     "base: teacher in train mode": (DistillModule, "train", LightningModule.train, check_teacher_mode),
 }
 

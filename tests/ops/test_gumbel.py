@@ -1,0 +1,91 @@
+"""Masked positions and one-hot rows, by arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from kdlab.ops.gumbel import choose, draw_mask, fill_embeddings, fill_ids, gumbel_noise, straight_through
+
+SPECIAL = torch.tensor([0, 2, 3])
+CPU = torch.device("cpu")
+
+
+def drawn(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_special_tokens_and_padding_are_never_masked():
+    ids = torch.randint(0, 12, (64, 20), generator=drawn(0))
+    mask = (torch.arange(20) < torch.randint(1, 21, (64, 1), generator=drawn(1))).long()
+    fixed = torch.isin(ids, SPECIAL) | (mask == 0)
+    for p in (0.01, 0.3, 0.99):
+        masked = draw_mask(ids, mask, SPECIAL, p, drawn(2))
+        assert not masked[fixed].any()
+        assert (masked.any(1) == (~fixed).any(1)).all()  # one at least, where there is one
+
+
+def test_the_masked_part_is_p():
+    ids = torch.full((100, 200), 7)
+    masked = draw_mask(ids, torch.ones_like(ids), SPECIAL, 0.3, drawn(0))
+    assert float(masked.float().mean()) == pytest.approx(0.3, abs=0.01)
+
+
+def test_an_example_of_special_tokens_has_no_masked_one():
+    ids = torch.tensor([[2, 3, 0], [2, 9, 3]])
+    masked = draw_mask(ids, torch.tensor([[1, 1, 0], [1, 1, 1]]), SPECIAL, 0.3, drawn(0))
+    assert masked.tolist() == [[False, False, False], [False, True, False]]
+
+
+def test_rows_are_one_hot_to_the_bit_and_their_gradient_is_the_softmaxs():
+    logits = torch.randn(5, 7, generator=drawn(0), dtype=torch.float32).requires_grad_()
+    noise, weights, t = gumbel_noise(5, 7, CPU, drawn(1)), torch.randn(5, 7, generator=drawn(2)), 0.5
+    rows = straight_through(logits, noise, t)
+    assert torch.equal(rows.sum(1), torch.ones(5))
+    assert set(rows.detach().flatten().tolist()) == {0.0, 1.0}
+    assert torch.equal(rows.argmax(1), choose(logits, noise))
+    (gradient,) = torch.autograd.grad((rows * weights).sum(), logits)
+    soft = ((logits + noise) / t).softmax(1)
+    (wanted,) = torch.autograd.grad((soft * weights).sum(), logits)
+    torch.testing.assert_close(gradient, wanted)
+    assert gradient.abs().max() > 0
+
+
+def test_words_are_drawn_from_the_softmax_whatever_the_temperature():
+    logits = torch.tensor([0.6, 0.3, 0.1]).log().expand(20000, 3)
+    noise = gumbel_noise(20000, 3, CPU, drawn(0))
+    parts = torch.bincount(choose(logits, noise), minlength=3) / 20000
+    torch.testing.assert_close(parts, torch.tensor([0.6, 0.3, 0.1]), atol=0.015, rtol=0)
+    hot = straight_through(logits, noise, 5.0).argmax(1)
+    assert torch.equal(hot, choose(logits, noise))
+
+
+def test_noise_is_finite_and_of_its_own_seed():
+    a, b = (gumbel_noise(1000, 50, CPU, drawn(3)) for _ in range(2))
+    assert torch.equal(a, b)
+    assert a.isfinite().all()
+    assert float(a.mean()) == pytest.approx(0.5772, abs=0.03)  # Euler's constant
+
+
+def test_filling_in_changes_masked_positions_alone():
+    ids = torch.arange(12).view(3, 4)
+    masked = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 1], [0, 0, 0, 0]]).bool()
+    made = fill_ids(ids, masked, torch.tensor([100, 101, 102]))
+    assert made.tolist() == [[0, 100, 2, 3], [101, 5, 6, 102], [8, 9, 10, 11]]
+    assert fill_ids(ids, masked, torch.tensor(50))[masked].tolist() == [50, 50, 50]
+    table = torch.randn(103, 6, generator=drawn(0))
+    one_hot = torch.eye(103)[[100, 101, 102]].requires_grad_()
+    words = fill_embeddings(table[ids], masked, one_hot, table)
+    torch.testing.assert_close(words, table[made])
+    (gradient,) = torch.autograd.grad(words.sum(), one_hot)
+    torch.testing.assert_close(gradient, table.sum(1).expand(3, -1))
+
+
+def test_nothing_masked_changes_nothing():
+    ids, table = torch.arange(6).view(2, 3), torch.randn(6, 4, generator=drawn(0))
+    none = torch.zeros(2, 3, dtype=torch.bool)
+    rows = straight_through(torch.zeros(0, 6, requires_grad=True), gumbel_noise(0, 6, CPU))
+    words = fill_embeddings(table[ids], none, rows, table)
+    assert torch.equal(words, table[ids])
+    assert torch.equal(fill_ids(ids, none, torch.zeros(0, dtype=torch.long)), ids)
+    words.sum().backward()  # an empty graph, but a graph
