@@ -160,10 +160,11 @@ def count_steps(examples: int, training: TrainingConfig, epochs: int, cycle: Cyc
     batches = math.ceil(examples / max(training.batch_size // training.accumulate, 1))
     steps = cycle.steps(STUDENT, math.ceil(batches / training.accumulate) * epochs)
     if steps == 0 and examples:
-        turns = ", then ".join(f"the {player} {n}" for player, n in cycle.turns)
+        (first, n), *others = cycle.turns
+        turns = ", then ".join([f"the {first} has {n} batches", *(f"the {player} {n}" for player, n in others)])
         raise KdlabError(
-            f"The student would get no step: {epochs} epochs are {batches * epochs} batches, of which {turns} have "
-            "their turn; train for more epochs, in smaller batches, or make the turns before the student's shorter."
+            f"The student would get no step: {turns}, and there are {batches * epochs} in all: train for more epochs, "
+            "in smaller batches, or give the others fewer."
         )
     return min(steps, training.max_steps) if training.max_steps >= 0 else steps
 

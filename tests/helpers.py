@@ -46,6 +46,11 @@ BRIEF = {
 }
 
 
+def brief_words(name: str) -> list[str]:
+    """``BRIEF`` as words of the command line."""
+    return [f"{name}.{key}={value}" for key, value in BRIEF.get(name, {}).items()]
+
+
 def tiny_encoder(
     family: str = "bert", layers: int = 2, hidden: int = 16, task: TaskSpec = PAIRS, seed: int = 0, dropout: float = 0.0
 ) -> TextEncoder:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_fixtures import Lab, metrics, predictions, write_checkpoint, write_rte
+from helpers import brief_words
 
 from kdlab import distributed
 from kdlab.data import batching
@@ -42,9 +43,9 @@ def run_on(lab: Lab, devices: int, method: str, *more: object) -> Path:
     return file.parent
 
 
-@pytest.mark.parametrize("method", ["finetune", "kd", "mixkd"])
+@pytest.mark.parametrize("method", ["finetune", "kd", "mixkd", "annealing_kd", "mate_kd", "cilda"])
 def test_two_halves_of_a_batch_equal_the_whole(lab: Lab, method: str):
-    one, two = run_on(lab, 1, method), run_on(lab, 2, method)
+    one, two = (run_on(lab, devices, method, *brief_words(method)) for devices in (1, 2))
     ours, theirs = predictions(one, "dev"), predictions(two, "dev")
     assert [line["id"] for line in theirs] == list(range(25))  # each example once
     assert [line["student"] for line in ours] == [line["student"] for line in theirs]

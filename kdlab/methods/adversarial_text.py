@@ -85,7 +85,7 @@ class AdversarialTextConfig(MethodConfig):
 class AdversarialText(DistillModule):
     """A student and a generator that take turns; subclasses say what else is compared on generated text.
 
-    Logged besides the losses: ``changed``, the part of tokens that the generator changed, and in its own steps
+    Logged besides the losses: ``changed``, the part of an example's tokens that the generator changed, and in its own steps
     ``generator_kd``, the divergence it reached. In a batch without a token to mask, which has only special ones, the
     text stays as it is and the generator's step moves nothing.
     """
@@ -174,7 +174,7 @@ class AdversarialText(DistillModule):
         }
         total = c.ce_weight * terms["ce"] + c.kd_weight * terms["kd"] + c.adv_weight * terms["adv"]
         more, further = self.penalty(batch, ours, theirs)
-        changed = (made.input_ids != batch.input_ids).sum() / batch.attention_mask.sum()
+        changed = ((made.input_ids != batch.input_ids).sum(1) / batch.attention_mask.sum(1)).mean()
         return LossTerms(total if more is None else total + more, {**terms, **further, "changed": changed})
 
     @torch.no_grad()

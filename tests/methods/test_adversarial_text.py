@@ -268,7 +268,7 @@ def test_gradients_are_not_added_up(cache, tmp_path):
 
 def test_a_training_without_a_turn_of_the_student_is_refused(cache, tmp_path):
     with pytest.raises(
-        KdlabError, match="student would get no step: 2 epochs are 4 batches, of which the generator 10"
+        KdlabError, match="student would get no step: the generator has 10 batches, then the student 2, and there are 4"
     ):
         train(tiny_method("mate_kd", n_g=10), tiny_data(cache), tmp_path)
 

@@ -1,0 +1,116 @@
+"""Generators through the command line: found with a head or given one, stamped, kept, and shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_fixtures import WORDS, Lab, metrics, open_lab, read_wandb, write_checkpoint
+from helpers import brief_words
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Lab:
+    return open_lab(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def masked_lm(lab: Lab, tmp_path_factory) -> Path:
+    """The teacher's architecture with a masked-LM head."""
+    folder = tmp_path_factory.mktemp("lm") / "masked-lm"
+    AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(lab.teacher)).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(lab.teacher).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("method", ["cilda", "mate_kd"])
+def test_a_backbone_without_a_head_gets_one_and_the_run_says_so(lab: Lab, tmp_path: Path, method: str):
+    done = lab.run(*lab.words(tmp_path, *brief_words(method), method=method))
+    assert done.code == 0, done.err
+    sentence = "comes without a masked-LM head, so the generator's is trained on the task's own text for 3 steps of 32"
+    assert f"SUBSTITUTED: {lab.teacher} {sentence}" in done.out
+    (record,) = tmp_path.glob("*/metrics.json")
+    found = metrics(record.parent)
+    assert sentence in found["substituted"][0]
+    assert found["generator"]["head_steps"] == 3
+    assert sentence in (record.parent / "student" / "README.md").read_text()
+    weights = load_file(record.parent / "student" / "model.safetensors")
+    assert all(name.startswith(("bert.", "classifier.")) for name in weights)
+    lines = [json.loads(line) for line in (record.parent / "augmented.jsonl").read_text().splitlines()]
+    assert {line["step"] for line in lines} == set(range(1, found["training"]["steps"] + 1))
+    assert f"  step 1: {lines[0]['original']} → {lines[0]['generated']}" in done.out
+    again = lab.run(*lab.words(tmp_path / "again", *brief_words(method), "seed=1", method=method))
+    assert "Training a masked-LM head" not in again.out  # it is kept
+    assert "Training a masked-LM head" in done.out or method == "mate_kd"  # the two share one
+
+
+def test_a_generator_with_a_head_stands_in_for_nothing(lab: Lab, masked_lm: Path, tmp_path: Path):
+    words = lab.words(tmp_path, *brief_words("mate_kd"), f"mate_kd.generator={masked_lm}", method="mate_kd")
+    plan = lab.run(*words, "--dry-run")
+    assert plan.code == 0, plan.err
+    assert plan.field("generator").startswith(f"{masked_lm}, with its masked-LM head")
+    assert "SUBSTITUTED" not in plan.out
+    of_student = lab.run(
+        *lab.words(tmp_path, *brief_words("cilda"), "--student", masked_lm, "--dry-run", method="cilda")
+    )
+    assert of_student.field("generator").startswith(f"{masked_lm}, with its masked-LM head")
+    none = lab.run(*lab.words(tmp_path, "--dry-run"))
+    assert not any(line.startswith("  generator") for line in none.out.splitlines())
+
+
+def test_the_plan_counts_the_students_steps(lab: Lab, tmp_path: Path):
+    plan = lab.run(*lab.words(tmp_path, *brief_words("cilda"), "training.epochs=3", "--dry-run", method="cilda"))
+    assert plan.field("training").startswith("8 steps: 3 epochs")  # of 12 batches every third is the generator's
+
+
+def test_the_generators_fingerprint_is_part_of_the_records(lab: Lab, masked_lm: Path, tmp_path: Path):
+    places = []
+    for more in ((), (f"cilda.generator={masked_lm}",), ("cilda.head_steps=4",)):
+        plan = lab.run(*lab.words(tmp_path, *brief_words("cilda"), *more, "--dry-run", method="cilda"))
+        places.append(plan.field("records"))
+    assert len(set(places)) == 3
+
+
+def test_another_vocabulary_is_refused(lab: Lab, tmp_path: Path):
+    other = write_checkpoint(tmp_path / "other", (*WORDS, "moon"))
+    done = lab.run(*lab.words(tmp_path, f"cilda.generator={other}", *brief_words("cilda"), method="cilda"))
+    assert f"cilda.generator {other} (26 tokens) and the teacher {lab.teacher} (25 tokens) have" in done.sentence
+
+
+def test_too_few_positions_are_refused(lab: Lab, tmp_path: Path):
+    short = write_checkpoint(tmp_path / "short")
+    config = json.loads((short / "config.json").read_text())
+    (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 20}))
+    done = lab.run(*lab.words(tmp_path, f"cilda.generator={short}", *brief_words("cilda"), method="cilda"))
+    assert "has positions for 20 tokens, but inputs have up to 48" in done.sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("cilda.n_g=0",), "cilda.n_g is 0: "),
+        (("cilda.n_s=0",), "cilda.n_s is 0: "),
+        (("cilda.p=1",), "cilda.p is 1.0: "),
+        (("cilda.generator=nothing-here",), "'nothing-here' is neither a folder nor in the hub's cache"),
+        (("training.batch_size=1",), "training.batch_size=1 leaves cilda's contrastive loss no negatives"),
+        (("training.accumulate=2",), "cilda steps several players by hand and can't add up gradients"),
+        ((), "The student would get no step: the generator has 20 batches, then the student 100, and there are 4"),
+    ],
+)
+def test_bad_words_are_one_sentence_before_any_training(lab: Lab, tmp_path: Path, words: tuple[str, ...], said: str):
+    done = lab.run(*lab.words(tmp_path, *words, method="cilda"))
+    assert said in done.sentence
+    assert "Fine-tuning" not in done.out
+
+
+def test_wandb_gets_the_text_as_a_table(lab: Lab, tmp_path: Path):
+    done = lab.run(*lab.words(tmp_path, *brief_words("cilda"), "logger=[wandb]", method="cilda"))
+    assert done.code == 0, done.err
+    (folder,) = tmp_path.glob("cilda-*")
+    _, history, _ = read_wandb(folder)
+    tables = [line for line in history if line.get("augmented._type") == "table-file"]
+    assert [line["trainer/global_step"] for line in tables] == [1, 2]
+    assert all(line["augmented.ncols"] == 4 and line["augmented.nrows"] == 3 for line in tables)
