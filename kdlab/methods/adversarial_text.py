@@ -85,9 +85,9 @@ class AdversarialTextConfig(MethodConfig):
 class AdversarialText(DistillModule):
     """A student and a generator that take turns; subclasses say what else is compared on generated text.
 
-    Logged besides the losses: ``changed``, the part of an example's tokens that the generator changed, and in its own steps
-    ``generator_kd``, the divergence it reached. In a batch without a token to mask, which has only special ones, the
-    text stays as it is and the generator's step moves nothing.
+    Logged besides the losses: ``changed``, the part of an example's tokens that the generator changed, and in its own
+    steps ``generator_kd``, the divergence it reached. In a batch without a token to mask, which has only special ones,
+    the text stays as it is and the generator's step moves nothing.
     """
 
     name: ClassVar[str]
