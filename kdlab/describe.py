@@ -27,7 +27,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         *([("generator", plan.generator.describe())] if plan.generator else []),
         (
             "training",
-            f"{plan.steps()} steps: {run.training.epochs} epochs, batch {run.training.batch_size}, learning rate "
+            f"{plan.steps()} steps: {_epochs(plan)}, batch {run.training.batch_size}, learning rate "
             f"{run.training.learning_rate:g}, inputs up to {plan.max_length} tokens",
         ),
         ("hardware", plan.hardware.describe()),
@@ -35,6 +35,14 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         ("records", ", ".join(str(plan.folder(seed)) for seed in plan.seeds)),
     ]
     reporter.rows(f"Plan: {plan.method.name} on {task.spec.name}", rows)
+
+
+def _epochs(plan: Plan) -> str:
+    phases = plan.method.phases_of(plan.settings.method)
+    counts = [f"{phase.epochs or plan.config.training.epochs} epochs" for phase in phases]
+    if len(phases) == 1:
+        return counts[0]
+    return ", then ".join(f"{count} of {phase.name}" for count, phase in zip(counts, phases, strict=True))
 
 
 def _title(spec: TaskSpec) -> str:

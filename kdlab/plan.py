@@ -134,9 +134,11 @@ class Plan:
         return Path(self.config.out).expanduser() / name
 
     def steps(self) -> int:
-        """The student's optimiser steps."""
-        cycle = self.method.cycle_of(self.settings.method, self.task.spec)
-        return count_steps(len(self.task.splits[TRAIN]), self.config.training, self.config.training.epochs, cycle)
+        """The student's optimiser steps in all phases."""
+        own, training, examples = self.settings.method, self.config.training, len(self.task.splits[TRAIN])
+        cycle = self.method.cycle_of(own, self.task.spec)
+        epochs = [phase.epochs or training.epochs for phase in self.method.phases_of(own)]
+        return sum(count_steps(examples, training, n, cycle) for n in epochs)
 
 
 def make_plan(overrides: Mapping[str, Any]) -> Plan:

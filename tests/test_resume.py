@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from cli_fixtures import Lab, write_checkpoint, write_rte
+from helpers import brief_words
 from safetensors.torch import load_file
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
@@ -42,10 +43,12 @@ def lab(tmp_path_factory) -> Lab:
     return made
 
 
-def launch(lab: Lab, name: str, point: str = "never", count: int = 0, *more: str) -> subprocess.CompletedProcess:
+def launch(
+    lab: Lab, name: str, point: str = "never", count: int = 0, *more: str, method: str = "kd"
+) -> subprocess.CompletedProcess:
     """The same command in a process of its own, killed at a point."""
     env = {**os.environ, "KDLAB_CACHE": str(lab.root / f"cache-{name}"), "HF_HUB_OFFLINE": "1"}
-    words = [str(word) for word in lab.words(lab.root / f"out-{name}", *SETTINGS, *(more or AT_ONCE))]
+    words = [str(word) for word in lab.words(lab.root / f"out-{name}", *SETTINGS, *(more or AT_ONCE), method=method)]
     command = [sys.executable, str(DRIVER), point, str(count), *words]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
@@ -87,6 +90,20 @@ def check_killed_and_gone_on(lab: Lab, whole, points: list[tuple[str, int]], nam
 @pytest.mark.parametrize(("point", "count"), [("step", 7), ("half", 13), ("record", 2)])
 def test_a_killed_run_ends_as_one_that_was_not(lab: Lab, whole, point: str, count: int):
     check_killed_and_gone_on(lab, whole, [(point, count)], f"{point}{count}")
+
+
+def test_a_run_killed_in_a_max_step_ends_as_one_that_was_not(lab: Lab):
+    """The generator's batches are 1, 4, 7 and 10 of the student's training, behind 8 of the teacher's."""
+    words, method = (*AT_ONCE, *brief_words("cilda")), "cilda"
+    assert launch(lab, "text-whole", "never", 0, *words, method=method).returncode == 0
+    for count in (12, 2):  # in the second cycle, and in the fourth step from there
+        assert launch(lab, "text", "step", count, *words, method=method).returncode == -9
+    done = launch(lab, "text", "never", 0, *words, method=method)
+    assert done.returncode == 0, done.stderr
+    check_equal(outcome(lab, "text"), outcome(lab, "text-whole"))
+    texts = [file.read_text() for name in ("text", "text-whole") for file in lab.root.glob(f"out-{name}/*/augmented.*")]
+    assert len(texts) == 2
+    assert texts[0] == texts[1]
 
 
 def test_ctrl_c_says_how_to_go_on(lab: Lab, whole, monkeypatch):

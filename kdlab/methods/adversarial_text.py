@@ -26,7 +26,7 @@ from kdlab.ops.gumbel import choose, draw_mask, fill_embeddings, fill_ids, gumbe
 from kdlab.types import Batch, EncoderOutput, GeneratorWish, LossTerms, Need, Taps
 
 GENERATOR = "generator"
-_LONG = ("cola", "mrpc", "rte")  # CILDA, section 4.2: n_G is 20 for these and 10 for the rest
+_SMALL = ("cola", "mrpc", "rte")  # CILDA, section 4.2: n_G is 20 for these and 10 for the rest
 
 
 @dataclass
@@ -103,7 +103,7 @@ class AdversarialText(DistillModule):
 
         The paper's "for each batch" would train 120 steps on one batch; MATE-KD's code takes fresh ones.
         """
-        n_g = config.n_g if config.n_g is not None else 20 if task.name in _LONG else 10
+        n_g = config.n_g if config.n_g is not None else 20 if task.name in _SMALL else 10
         return Cycle(((GENERATOR, n_g), (STUDENT, config.n_s)))
 
     @classmethod

@@ -52,11 +52,11 @@ class AnnealingKD(DistillModule):
     presets: ClassVar[dict[str, dict[str, Any]]] = {"*": {"training.epochs": 4, "training.learning_rate": 2e-5}}
     config: AnnealingKDConfig
 
-    def phases(self) -> list[Phase]:
+    @classmethod
+    def phases_of(cls, config: AnnealingKDConfig) -> list[Phase]:
         """Annealing, then the gold label."""
-        c = self.config
-        first = Phase(ANNEALING, c.tau * c.epochs_each, c.annealing_learning_rate, choose=False)
-        return [first, Phase("gold")]
+        epochs = config.tau * config.epochs_each
+        return [Phase(ANNEALING, epochs, config.annealing_learning_rate, choose=False), Phase("gold")]
 
     @property
     def phi(self) -> float:

@@ -116,9 +116,14 @@ class DistillModule(Players):
         """Called once, before training, with the masked LM that ``generator_wish`` asked for."""
         raise ValueError(f"{self.name} asked for no generator")
 
-    def phases(self) -> list[Phase]:
+    @classmethod
+    def phases_of(cls, config: Any) -> list[Phase]:
         """The stretches of training, in order."""
         return [Phase()]
+
+    def phases(self) -> list[Phase]:
+        """The stretches of this training."""
+        return self.phases_of(self.config)
 
     # --- the shared loop ---------------------------------------------------------------------------------------------
 
@@ -161,7 +166,7 @@ class DistillModule(Players):
 
     def _take_turn(self, batch: Batch) -> None:
         player = self.cycle.player_at(self.batches_seen)
-        with only(player, self.held_by_players()):
+        with only(player, self.held):
             losses = self.loss_of(player, batch)
             self.record_terms({"loss" if player == STUDENT else f"{player}_loss": losses.total, **losses.terms})
             self.optimize(player, losses.total * (batch.fraction * world_size()))

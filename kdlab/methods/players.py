@@ -129,6 +129,7 @@ class Players(LightningModule):
     Attributes:
         student_step: Steps that the student has made in this phase; schedules, history and checkpoints count in them.
         batches_seen: Batches of this phase so far: where the cycle stands.
+        held: Each player's weights; walking through all modules in every step would cost milliseconds.
     """
 
     config: Any
@@ -138,6 +139,7 @@ class Players(LightningModule):
     total_steps: int
     student_step: int
     batches_seen: int
+    held: dict[str, list[Parameter]]
 
     # --- what a method overrides -------------------------------------------------------------------------------------
 
@@ -165,18 +167,13 @@ class Players(LightningModule):
         """Whose turn it is on which batch."""
         return self.cycle_of(self.config, self.task)
 
-    def held_by_players(self) -> dict[str, list[Parameter]]:
-        """Everybody's weights."""
-        return {name: list(parameters) for name, parameters in self.players().items()}
-
     def optimize(self, player: str, loss: Tensor) -> None:
         """Backward, clip, step and schedule of one player of several."""
-        held = self.held_by_players()
-        at = list(held).index(player)
+        at = list(self.held).index(player)
         optimizers: Any = self.optimizers()
         schedules: Any = self.lr_schedulers()
         optimizer = optimizers[at]
-        with only(player, held):
+        with only(player, self.held):
             self.manual_backward(loss)
             optimizer.step()  # clips in on_before_optimizer_step, where a gradient scaler has unscaled
             optimizer.zero_grad()
@@ -208,7 +205,8 @@ class Players(LightningModule):
         optimizers, schedules = [], []
         fused = self.trainer.precision != "16-mixed"  # a gradient scaler must unscale before clipping
         batches = self.cycle.batches(STUDENT, self.total_steps)
-        for player, parameters in self.players().items():
+        self.held = {name: list(parameters) for name, parameters in self.players().items()}
+        for player, parameters in self.held.items():
             rate = self.learning_rate_of(player)
             optimizer = adamw(parameters, rate, self.training_config.weight_decay, fused)
             optimizers.append(optimizer)
