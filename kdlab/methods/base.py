@@ -72,9 +72,7 @@ class DistillModule(Players):
         self.batches_seen = 0  # of the phase: where the cycle of players stands
         self.last_terms: dict[str, float] = {}
         self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
-        self.show: Callable[[list[tuple[str, str]]], None] = lambda pairs: (
-            None
-        )  # set by training.py: text that was made
+        self.show: Callable[[list[tuple[str, str]]], None] = lambda pairs: None  # set by training.py: to be read
         self.window = TermWindow()
         self._examples = torch.empty(0, dtype=torch.long)
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
