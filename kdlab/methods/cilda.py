@@ -68,7 +68,12 @@ class CILDA(AdversarialText):
 
     name: ClassVar[str] = "cilda"
     Config: ClassVar[type[MethodConfig]] = CILDAConfig
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"training.learning_rate": 2e-5}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {"training.learning_rate": 2e-5},
+        "embedded": {
+            "cilda.generator_learning_rate": 1e-3
+        },  # a generator this small attacks only so; experiments/cilda_attack.py
+    }
     config: CILDAConfig
 
     def __init__(self, config: CILDAConfig, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:

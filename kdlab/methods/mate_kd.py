@@ -34,5 +34,10 @@ class MateKD(AdversarialText):
 
     name: ClassVar[str] = "mate_kd"
     Config: ClassVar[type[MethodConfig]] = MateKDConfig
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"training.learning_rate": 2e-5}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {"training.learning_rate": 2e-5},
+        "embedded": {
+            "mate_kd.generator_learning_rate": 1e-3
+        },  # a generator this small attacks only so; experiments/cilda_attack.py
+    }
     config: MateKDConfig
