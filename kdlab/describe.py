@@ -27,7 +27,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         *([("generator", plan.generator.describe())] if plan.generator else []),
         (
             "training",
-            f"{plan.steps()} steps: {_epochs(plan)}, batch {run.training.batch_size}, learning rate "
+            f"{plan.steps()} steps: {_epochs(plan)}{_turns(plan)}, batch {run.training.batch_size}, learning rate "
             f"{run.training.learning_rate:g}, inputs up to {plan.max_length} tokens",
         ),
         ("hardware", plan.hardware.describe()),
@@ -43,6 +43,11 @@ def _epochs(plan: Plan) -> str:
     if len(phases) == 1:
         return counts[0]
     return ", then ".join(f"{count} of {phase.name}" for count, phase in zip(counts, phases, strict=True))
+
+
+def _turns(plan: Plan) -> str:
+    turns = plan.method.cycle_of(plan.settings.method, plan.task.spec).turns
+    return " in turns of " + " and ".join(f"{n} batches of the {player}" for player, n in turns) if turns else ""
 
 
 def _title(spec: TaskSpec) -> str:

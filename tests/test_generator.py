@@ -63,7 +63,9 @@ def test_a_generator_with_a_head_stands_in_for_nothing(lab: Lab, masked_lm: Path
 
 def test_the_plan_counts_the_students_steps(lab: Lab, tmp_path: Path):
     plan = lab.run(*lab.words(tmp_path, *brief_words("cilda"), "training.epochs=3", "--dry-run", method="cilda"))
-    assert plan.field("training").startswith("8 steps: 3 epochs")  # of 12 batches every third is the generator's
+    assert plan.field("training").startswith(
+        "8 steps: 3 epochs in turns of 1 batches of the generator and 2 batches of the student, "
+    )  # of 12 batches every third is the generator's
 
 
 def test_the_plan_names_the_phases(lab: Lab, tmp_path: Path):
