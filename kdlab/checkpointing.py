@@ -12,7 +12,9 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from kdlab.cache import writing
 from kdlab.distributed import share, world_size
+from kdlab.errors import KdlabError
 from kdlab.history import CSVHistory
 
 _ASK_EVERY = 10
@@ -112,11 +114,16 @@ class Checkpoints(Checkpoint):
     def _save(self, trainer: Trainer, file: Path, weights_only: bool) -> None:
         self.check()
         part = file.with_name(f".{file.name}.part")
-        trainer.save_checkpoint(part, weights_only=weights_only)
-        if trainer.is_global_zero:
-            with part.open("rb") as f:
-                os.fsync(f.fileno())
-            part.replace(file)
+        try:
+            with writing(file):
+                trainer.save_checkpoint(part, weights_only=weights_only)
+                if trainer.is_global_zero:
+                    with part.open("rb") as f:
+                        os.fsync(f.fileno())
+                    part.replace(file)
+        except KdlabError:
+            part.unlink(missing_ok=True)
+            raise
         self._saved_at = time.monotonic()
 
 

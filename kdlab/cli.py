@@ -197,8 +197,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as e:  # a full disk, a name too long
-        sys.stderr.write(f"kdlab: error: {e.strerror or e}: {e.filename}; what was finished before is kept.\n")
+    except OSError as e:  # a name too long
+        where = f": {e.filename}" if e.filename else ""
+        sys.stderr.write(f"kdlab: error: {e.strerror or e}{where}; what was finished before is kept.\n")
         return 2
 
 

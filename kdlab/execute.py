@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from kdlab.cache import write_atomic
+from kdlab.cache import write_atomic, write_folder
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.distributed import rank, share, wait
@@ -97,12 +97,19 @@ def run_seed(stage: Stage, seed: int) -> dict[str, Any]:
     """Trains, evaluates and records one student, or returns its finished record."""
     plan, reporter = stage.plan, stage.reporter
     folder = RunFolder(plan.folder(seed))
-    done = share(folder.finished())
-    if done is not None and not plan.config.fresh:
+    with folder.alone(reporter.say):
+        done = share(folder.finished())
+        if done is None or plan.config.fresh:
+            return _train_and_record(stage, seed, folder)
         folder.drop_checkpoints()
         reporter.say(f"Seed {seed} is finished already (--fresh runs it again):")
         _close(done, folder, reporter)
         return done
+
+
+def _train_and_record(stage: Stage, seed: int, folder: RunFolder) -> dict[str, Any]:
+
+    plan, reporter = stage.plan, stage.reporter
     teacher_predictions = stage.teacher_predictions
     plain = {**plan.settings.plain, "seed": seed, "seeds": 1}
     if rank() == 0:
@@ -182,8 +189,12 @@ def _record(
         folder.write_predictions(split, spec, plan.task.splits[split], prediction.logits, theirs)
         if split in spec.submission:
             folder.write_submission(spec.submission[split], spec, plan.task.splits[split], prediction.logits)
-    encoder.to("cpu").model.save_pretrained(folder.path / "student")
-    plan.text.tokenizer.save_pretrained(folder.path / "student")
-    write_atomic(folder.path / "student" / "README.md", model_card(metrics, spec.labels))
+
+    def save(student_folder: Path) -> None:
+        encoder.to("cpu").model.save_pretrained(student_folder)
+        plan.text.tokenizer.save_pretrained(student_folder)
+        write_atomic(student_folder / "README.md", model_card(metrics, spec.labels))
+
+    write_folder(folder.path / "student", save)
     folder.write(METRICS, metrics)
     folder.drop_checkpoints()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kdlab.cache import Cache, fingerprint, write_atomic
+from kdlab.cache import Cache, fingerprint, write_atomic, writing
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
@@ -145,8 +145,9 @@ def obtain_teacher(
         fitted = fit(module, data, training, hardware, folder, seed, [history_of(folder)], reporter, "teacher")
         if rank() != 0:
             return
-        module.student.to("cpu").model.save_pretrained(folder)
-        plan.checkpoint.tokenizer.save_pretrained(folder)
+        with writing(folder):
+            module.student.to("cpu").model.save_pretrained(folder)
+            plan.checkpoint.tokenizer.save_pretrained(folder)
         write_atomic(done, json.dumps(asdict(fitted), indent=1))
 
     about = {"task": spec.name, "from": plan.checkpoint.source, "seed": seed}
@@ -173,7 +174,8 @@ def clean_logits(
     def build(folder: Path) -> None:
         logits = predict(teacher, train, batch_size, hardware.device).logits
         if rank() == 0:
-            np.save(folder / "logits.npy", logits.numpy())
+            with writing(folder / "logits.npy"):
+                np.save(folder / "logits.npy", logits.numpy())
 
     whole = fingerprint("logits", _FORMAT, key, train.fingerprint)
     about: dict[str, Any] = {"task": data.task.name, "examples": len(train)}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 
+import numpy as np
 import pytest
 import torch
+from cli_fixtures import Lab, metrics, predictions, write_checkpoint, write_rte
 from helpers import PAIRS, SCORES, tiny_batch, tiny_data, tiny_encoder, tiny_method, train
 
 from kdlab.methods import METHODS, load_method
@@ -101,6 +104,63 @@ def test_autocast_to_bf16_stays_finite(name, cache, tmp_path):
     assert math.isfinite(fitted.value)
     assert all(math.isfinite(value) for value in module.last_terms.values())
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in module.student.parameters())
+
+
+class Stopped(Exception):
+    """What ends a training in the test below."""
+
+
+@pytest.mark.parametrize("stop", [2, -1], ids=["first epoch", "last step"])
+def test_a_stopped_training_ends_as_one_that_was_not(name, stop, cache, tmp_path):
+    whole = tiny_method(name, dropout=0.1)
+    end = train(whole, tiny_data(cache), tmp_path / "whole")
+    begun = [0]
+
+    def step_and_stop(*arguments):
+        begun[0] += 1
+        if begun[0] == (stop if stop > 0 else end.steps):
+            raise Stopped
+        type(stopped).on_train_batch_start(stopped, *arguments)
+
+    stopped = tiny_method(name, dropout=0.1)
+    stopped.on_train_batch_start = step_and_stop
+    with pytest.raises(Stopped):
+        train(stopped, tiny_data(cache), tmp_path / "stopped", checkpoint_every=0.0)
+    resumed = tiny_method(name, dropout=0.1)
+    again = train(resumed, tiny_data(cache), tmp_path / "stopped", checkpoint_every=0.0)
+    assert (again.value, again.epoch, again.steps) == (end.value, end.epoch, end.steps)
+    assert history(tmp_path / "stopped") == history(tmp_path / "whole")
+    wanted = whole.state_dict()
+    assert all(torch.equal(v, wanted[k]) for k, v in resumed.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Lab:
+    """A teacher without dropout, whose masks would depend on who draws them."""
+    made = Lab(tmp_path_factory.mktemp("contract"))
+    write_checkpoint(made.teacher)
+    file = made.teacher / "config.json"
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **still}))
+    write_rte(made.data / "RTE", train=67, dev=25)  # neither a multiple of anything
+    return made
+
+
+def test_two_processes_give_what_one_gives(name, lab):
+    one, two = (lab.run_on(devices, name, "training.epochs=2") for devices in (1, 2))
+    ours, theirs = predictions(one, "dev"), predictions(two, "dev")
+    assert [line["id"] for line in theirs] == list(range(25))  # each example once
+    assert [line["student"] for line in ours] == [line["student"] for line in theirs]
+    for network in ("student_logits", "teacher_logits"):
+        a, b = (np.array([line[network] for line in lines]) for lines in (ours, theirs))
+        assert np.abs(a - b).max() < 1e-5
+    first, second = (metrics(folder) for folder in (one, two))
+    assert first["student"]["metrics"] == second["student"]["metrics"]
+    assert first["selection"] == pytest.approx(second["selection"])
+    assert first["training"]["steps"] == second["training"]["steps"]
+    for ours, theirs in zip(history(one), history(two), strict=True):  # means over the global batch, not rank 0's
+        a, b = ({k: float(v) for k, v in row.items() if v} for row in (ours, theirs))
+        assert a == pytest.approx(b, abs=2e-5)
 
 
 @pytest.mark.parametrize("task", [PAIRS, SCORES], ids=["classification", "regression"])

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from kdlab.cache import Cache, fingerprint
+from kdlab.cache import Cache, fingerprint, writing
 from kdlab.data.examples import Examples
 from kdlab.distributed import rank, world_size
 from kdlab.types import Batch
@@ -112,11 +112,12 @@ def encode(
             verbose=False,
         )
         lengths = [len(row) for row in encoded["input_ids"]]
-        np.save(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
-        np.save(folder / "ids.npy", np.concatenate([np.asarray(r, np.int32) for r in encoded["input_ids"]]))
-        np.save(folder / "types.npy", np.concatenate([np.asarray(r, np.uint8) for r in encoded["token_type_ids"]]))
         about = {"pad_id": tokenizer.pad_token_id, "examples": len(examples), "max_length": max_length}
-        (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        with writing(folder):
+            np.save(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
+            np.save(folder / "ids.npy", np.concatenate([np.asarray(r, np.int32) for r in encoded["input_ids"]]))
+            np.save(folder / "types.npy", np.concatenate([np.asarray(r, np.uint8) for r in encoded["token_type_ids"]]))
+            (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
     folder = cache.get_or_make("tokens", key, build, {"examples": len(examples), "max_length": max_length})
     labels: NDArray[Any] | None = None

@@ -20,7 +20,7 @@ from kdlab.distributed import gather, rank, world_size
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import supervised
 from kdlab.methods.settings import MethodConfig, Phase, TrainingConfig
-from kdlab.methods.window import TermWindow
+from kdlab.methods.window import TermWindow, mean_of
 from kdlab.metrics import evaluate
 from kdlab.models.encoder import TextEncoder, freeze
 from kdlab.types import Batch, LossTerms, Need
@@ -73,6 +73,7 @@ class DistillModule(LightningModule):
         self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
         self.window = TermWindow()
         self._examples = torch.empty(0, dtype=torch.long)
+        self._share = 1.0  # what this process's mean counts in the mean over the processes
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         self.train()  # from_pretrained leaves the student in eval mode, and fit does not call train()
 
@@ -120,6 +121,7 @@ class DistillModule(LightningModule):
         text = f"{self.seed}/{self.phase.name}/{self.global_step}/{batch_idx}"
         torch.manual_seed(_number(f"{text}/{rank()}"))
         self._examples = batch.index
+        self._share = batch.fraction * world_size() if batch.whole is not None else 1.0
         self.common = torch.Generator().manual_seed(_number(text))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
@@ -127,7 +129,7 @@ class DistillModule(LightningModule):
         losses = self.compute_loss(batch)
         self.record_terms({"loss": losses.total, **losses.terms})
         # each process's mean counts by its examples, so that the mean of the processes is the global batch's
-        return losses.total * (batch.fraction * world_size()) if batch.whole is not None else losses.total
+        return losses.total * self._share if batch.whole is not None else losses.total
 
     def optimize(self, player: str, loss: Tensor) -> None:
         """Backward, clip, step and schedule of one player of several."""
@@ -179,7 +181,7 @@ class DistillModule(LightningModule):
 
     def record_terms(self, terms: dict[str, Tensor]) -> None:
         """Adds a step's loss terms to the window; nothing is moved to the CPU here."""
-        self.window.add(self.student_step + 1, terms, self._examples)
+        self.window.add(self.student_step + 1, terms, self._examples, self._share)
 
     def check_finite(self) -> None:
         """Stops where a loss became infinite or no number; called before every line of history and checkpoint.
@@ -203,7 +205,7 @@ class DistillModule(LightningModule):
         self.check_finite()
         if not len(self.window):
             return
-        self.last_terms = self.window.means()
+        self.last_terms = mean_of(gather(self.window.means()))
         self.window.clear()
         line = {f"train/{name}": value for name, value in self.last_terms.items()}
         line["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])

@@ -19,6 +19,8 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +28,7 @@ from typing import Any
 
 import torch
 import yaml
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from kdlab import __version__
@@ -56,6 +59,34 @@ class RunFolder:
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
+
+    @contextmanager
+    def alone(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Holds the folder: another process that was given the same command waits, and finds the finished record.
+
+        Args:
+            say: Told, in a sentence, when somebody else holds it.
+
+        Raises:
+            KdlabError: The folder can't be written.
+        """
+        if rank() != 0:
+            yield
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                say(f"Another process is working on {self.path}: waiting for it.")
+                lock.acquire()
+        except OSError as e:
+            raise unwritable(self.path, e) from e
+        try:
+            yield
+        finally:
+            lock.release()
 
     def prepare(self, fresh: bool) -> None:
         """A folder for a run: what an interrupted run left stays, so that training goes on from its checkpoint.
