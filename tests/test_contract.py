@@ -106,7 +106,7 @@ def test_autocast_to_bf16_stays_finite(name, cache, tmp_path):
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in module.student.parameters())
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """What ends a training in the test below."""
 
 
@@ -119,12 +119,12 @@ def test_a_stopped_training_ends_as_one_that_was_not(name, stop, cache, tmp_path
     def step_and_stop(*arguments):
         begun[0] += 1
         if begun[0] == (stop if stop > 0 else end.steps):
-            raise Stopped
+            raise StoppedError
         type(stopped).on_train_batch_start(stopped, *arguments)
 
     stopped = tiny_method(name, dropout=0.1)
     stopped.on_train_batch_start = step_and_stop
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(stopped, tiny_data(cache), tmp_path / "stopped", checkpoint_every=0.0)
     resumed = tiny_method(name, dropout=0.1)
     again = train(resumed, tiny_data(cache), tmp_path / "stopped", checkpoint_every=0.0)
