@@ -61,6 +61,7 @@ def _parsers() -> tuple[_Parser, _Parser]:
         metavar="{csv,wandb,tensorboard}",
         help="log there too (CSV is always written); may be repeated",
     )
+    run.add_argument("--compile", action="store_true", help="compile the encoders (torch.compile); slower to start")
     run.add_argument("--fresh", action="store_true", help="run again though a finished record is there, and keep that")
     run.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     run.add_argument("--print-config", action="store_true", help="print the resolved configuration and stop")
@@ -96,7 +97,7 @@ def _cache(action: str) -> int:
 
 def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> dict[str, Any]:
     """Dotted settings: the YAML file's, over them the flags', over them the key=value words."""
-    from kdlab.config import read_file
+    from kdlab.settings_file import read_file
 
     settings = read_file(_expanded("--config", arguments.config)) if arguments.config else {}
     for key, _, _, _ in _SETTINGS.values():
@@ -104,8 +105,9 @@ def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Pars
             settings[key] = getattr(arguments, key)
     if arguments.logger:
         settings["logger"] = ["csv", *(name for name in dict.fromkeys(arguments.logger) if name != "csv")]
-    if arguments.fresh:
-        settings["fresh"] = True
+    for flag in ("fresh", "compile"):
+        if getattr(arguments, flag):
+            settings[flag] = True
     for word in extra:
         if word.startswith("--") and "." in word and "=" not in word:
             raise KdlabError(f"A setting is written {word}=VALUE, with '=' and no space.")
@@ -137,7 +139,7 @@ def _parse_override(word: str) -> tuple[str, Any]:
         raise KdlabError(f"'{word}' is neither a flag nor key=value: see kdlab run --help.")
     import yaml
 
-    from kdlab.config import YAML_ERRORS
+    from kdlab.settings_file import YAML_ERRORS
 
     try:
         return key, yaml.safe_load(text) if text else ""

@@ -55,6 +55,7 @@ class Stage:
             select_on=plan.task.select_on,
             seed=seed,
             cache=plan.cache,
+            workers=plan.config.data.workers,
         )
 
     @cached_property

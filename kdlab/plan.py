@@ -13,6 +13,7 @@ from kdlab.config import Resolved, RunConfig, resolve
 from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
+from kdlab.hardware import Hardware, resolve_hardware
 from kdlab.methods import load_method
 from kdlab.methods.base import DistillModule
 from kdlab.methods.settings import NO_MATTER
@@ -27,11 +28,11 @@ from kdlab.models.checkpoint import (
 from kdlab.models.encoder import count_parameters, usable_positions
 from kdlab.models.student import StudentSpec, parse_student, select_layers, shallow_config
 from kdlab.teacher import TeacherPlan, plan_teacher
-from kdlab.training import Hardware, count_steps, resolve_hardware
+from kdlab.training import count_steps
 
 BACKBONE = "bert-base-uncased"  # the backbone of the papers' teachers
 _FORMAT = 1  # raised when a record made before can't be taken for one made now
-_NOT_IDENTITY = ("out", "fresh", "logger", "seeds", "seed", "profile", "accelerator", "devices", "precision")
+_NOT_IDENTITY = ("out", "fresh", "logger", "seeds", "seed", "profile", "accelerator", "devices", "precision", "compile")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Plan:
     def identity(self, seed: int) -> str:
         """Fingerprint of everything that the record of a seed depends on."""
         plain = {k: v for k, v in copy.deepcopy(self.settings.plain).items() if k not in _NOT_IDENTITY}
-        plain["data"].pop("dir")
+        plain["data"] = {k: v for k, v in plain["data"].items() if k not in ("dir", "workers")}
         plain["training"] = {k: v for k, v in plain["training"].items() if k not in NO_MATTER}
         plain.pop("teacher")  # its fingerprint says it all
         return fingerprint(
@@ -120,7 +121,7 @@ class Plan:
             self.max_length,
             list(self.substituted),
             student_head(self),
-            [self.hardware.accelerator, self.hardware.devices, self.hardware.precision],
+            [self.hardware.accelerator, self.hardware.devices, self.hardware.arithmetic],
         )
 
     def folder(self, seed: int) -> Path:
@@ -145,7 +146,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     hub = Hub()
     method = load_method(str(overrides.get("method", RunConfig.method)))
     first = resolve(method, (), overrides).run  # types and ranges are checked before anything slow
-    hardware = resolve_hardware(first.accelerator, first.devices, first.precision)
+    hardware = resolve_hardware(first.accelerator, first.devices, first.precision, first.compile)
     spec, base = find_task(first.task)
     source = choose_source(spec, base, first.profile, first.data.dir, hub)
     backbone, substituted = _choose_backbone(first, source.embedded, hub)
@@ -183,7 +184,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
             run.teacher.seed,
             task.training_fingerprint,
             max_length,
-            hardware.precision,
+            hardware.arithmetic,
             cache,
         )
         _check_labels(teacher, run.teacher.labels, spec)

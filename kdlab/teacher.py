@@ -16,13 +16,14 @@ from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.distributed import rank
 from kdlab.errors import KdlabError
+from kdlab.hardware import Hardware
 from kdlab.history import history_of
 from kdlab.inference import predict
 from kdlab.methods.finetune import FineTune
 from kdlab.methods.settings import NO_MATTER, MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder
-from kdlab.training import Hardware, fit
+from kdlab.training import fit
 
 _FORMAT = 1  # raised when teachers are made in another way
 
@@ -54,7 +55,7 @@ def plan_teacher(
     seed: int,
     data_fingerprint: str,
     max_length: int,
-    precision: str,
+    arithmetic: str,
     cache: Cache,
 ) -> TeacherPlan:
     """Decides by label *name* whether a checkpoint's head is this task's, and where the fine-tuned teacher is kept.
@@ -67,7 +68,7 @@ def plan_teacher(
         seed: The teacher's own.
         data_fingerprint: Of train and the split that selects.
         max_length: Longest input in tokens.
-        precision: Lightning's name.
+        arithmetic: Precision, and whether encoders are compiled.
         cache: Looked into, not written.
 
     Raises:
@@ -95,7 +96,7 @@ def plan_teacher(
         settings,
         seed,
         max_length,
-        precision,
+        arithmetic,
     )
     reason = ""
     if checkpoint.has_head:

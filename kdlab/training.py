@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import random
 import warnings
 import zipfile
@@ -24,84 +23,12 @@ from kdlab.checkpointing import Checkpoints, load_checkpoint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN
-from kdlab.distributed import launched, local_world_size, processes, rank, wait, world_size
-from kdlab.errors import KdlabError, nearest
+from kdlab.distributed import local_world_size, rank, wait, world_size
+from kdlab.errors import KdlabError
+from kdlab.hardware import Hardware
 from kdlab.history import CSVHistory
 from kdlab.methods.base import DistillModule, TrainingConfig
 from kdlab.progress import TrainingProgress
-
-PRECISIONS = {
-    "auto": "auto",
-    "32": "32-true",
-    "32-true": "32-true",
-    "bf16": "bf16-mixed",
-    "bf16-mixed": "bf16-mixed",
-    "16": "16-mixed",
-    "16-mixed": "16-mixed",
-}
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """Where training runs, resolved.
-
-    Attributes:
-        accelerator: ``cpu`` or ``gpu``.
-        devices: How many.
-        precision: Lightning's name of it.
-    """
-
-    accelerator: str
-    devices: int
-    precision: str
-
-    @property
-    def device(self) -> torch.device:
-        """The device of plain forward passes."""
-        return torch.device("cuda", torch.cuda.current_device()) if self.accelerator == "gpu" else torch.device("cpu")
-
-    def describe(self) -> str:
-        """As the plan says it."""
-        name = torch.cuda.get_device_name() if self.accelerator == "gpu" else f"CPU, {torch.get_num_threads()} threads"
-        return f"{self.devices} × {name}, precision {self.precision}"
-
-
-def resolve_hardware(accelerator: str, devices: int, precision: str) -> Hardware:
-    """Checks what was asked for against what is there.
-
-    Args:
-        accelerator: ``auto``, ``cpu`` or ``gpu`` (``cuda``).
-        devices: Number of devices.
-        precision: ``auto``, ``32``, ``bf16`` or ``16``; auto is bf16 on GPUs that have it and 32 elsewhere.
-
-    Raises:
-        KdlabError: Unknown words, or a GPU asked for and absent.
-    """
-    known = {"auto": "auto", "cpu": "cpu", "gpu": "gpu", "cuda": "gpu"}
-    if accelerator not in known:
-        raise nearest(accelerator, known, "accelerator")
-    if precision not in PRECISIONS:
-        raise nearest(precision, PRECISIONS, "precision")
-    chosen = known[accelerator]
-    if chosen == "gpu" and not torch.cuda.is_available():
-        raise KdlabError(
-            f"--accelerator {accelerator} asks for CUDA, but torch {torch.__version__} finds no CUDA device here: "
-            "use --accelerator cpu or auto, or install a CUDA build of torch."
-        )
-    if chosen == "auto":
-        chosen = "gpu" if torch.cuda.is_available() else "cpu"
-    there = torch.cuda.device_count() if chosen == "gpu" else os.cpu_count() or 1
-    if launched():
-        devices = processes()
-    elif not 1 <= devices <= there:
-        raise KdlabError(f"--devices {devices}: there {'is' if there == 1 else 'are'} {there} of kind '{chosen}' here.")
-    exact = PRECISIONS[precision]
-    if exact == "auto":
-        native = chosen == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
-        exact = "bf16-mixed" if native else "32-true"
-    if exact == "16-mixed" and chosen == "cpu":
-        raise KdlabError("--precision 16 needs a GPU: use --precision bf16 or 32 on the CPU.")
-    return Hardware(chosen, devices, exact)
 
 
 @dataclass(frozen=True)
@@ -179,6 +106,8 @@ def fit(
     if training.accumulate > 1 and len(module.players()) > 1:
         raise KdlabError(f"{module.name} steps several players by hand and can't add up gradients: set accumulate=1.")
     seed_all(seed)
+    if hardware.compile:
+        module.compile_encoders()
     seconds, steps = 0.0, 0
     history = next((logger for logger in loggers if isinstance(logger, CSVHistory)), None)
     fitted: Fitted | None = None

@@ -17,7 +17,7 @@ ROOT = Path(kdlab.__file__).parent
 RANKS: list[tuple[str, ...]] = [
     ("kdlab", "errors"),  # `kdlab` itself is the version number
     ("distributed",),
-    ("types", "cache", "metrics", "console"),
+    ("types", "cache", "metrics", "console", "hardware", "settings_file"),
     ("data", "models", "losses", "ops", "history"),
     ("inference", "augment", "methods"),
     ("progress", "loggers", "checkpointing"),

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from kdlab.data.tasks import get_task
 from kdlab.metrics import evaluate
 from kdlab.results import record
-from kdlab.results.record import RunFolder
+from kdlab.results.record import METRICS, RunFolder
 
 TASKS = ("rte", "sst2", "stsb", "mnli")
 
@@ -194,3 +196,25 @@ def test_history_holds_every_step(records: dict[str, Path]):
     assert len(chosen) == 2
     assert metrics(folder)["selection"]["value"] == pytest.approx(max(chosen))
     assert metrics(folder)["selection"]["epoch"] == 1 + chosen.index(max(chosen))
+
+
+def test_a_second_equal_command_waits_and_finds_the_record(lab: Lab, tmp_path: Path):
+    (folder,) = lab.train(tmp_path / "runs")
+    written = (folder / METRICS).stat().st_mtime_ns
+    held, said = threading.Event(), []
+
+    def hold() -> None:
+        with RunFolder(folder).alone(said.append):
+            held.set()
+            time.sleep(1.0)
+
+    first = threading.Thread(target=hold)
+    first.start()
+    held.wait()
+    done = lab.run(*lab.words(tmp_path / "runs"))
+    first.join()
+    assert done.code == 0
+    assert f"Another process is working on {folder}: waiting for it." in done.out
+    assert "finished already" in done.out
+    assert not said
+    assert (folder / METRICS).stat().st_mtime_ns == written

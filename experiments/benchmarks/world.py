@@ -18,11 +18,12 @@ from kdlab.console import Reporter
 from kdlab.data.batching import BucketSampler, EncodedSplit
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TASKS
+from kdlab.hardware import Hardware
 from kdlab.methods import load_method
 from kdlab.methods.settings import TrainingConfig
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.student import take_layers
-from kdlab.training import Hardware, fit
+from kdlab.training import fit
 from kdlab.types import Need
 
 BATCH, RATE, SEED = 32, 5e-5, 0

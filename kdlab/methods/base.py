@@ -109,6 +109,12 @@ class DistillModule(LightningModule):
         self.phase, self.training_config, self.total_steps, self.seed = phase, training, max(total_steps, 1), seed
         self.student_step = 0
 
+    def compile_encoders(self) -> None:
+        """Has torch.compile speed up both encoders, for inputs of any length; names of weights stay as they are."""
+        for encoder in (self.student, self.teacher):
+            if encoder is not None:
+                encoder.model.compile(dynamic=True)
+
     def train(self, mode: bool = True) -> DistillModule:
         """Sets the mode of everything but the teacher, which stays in eval mode."""
         super().train(mode)

@@ -74,8 +74,9 @@ class RunFolder:
             yield
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+            locks = self.path.parent / ".locks"
+            locks.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(locks / self.path.name)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
