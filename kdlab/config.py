@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -232,6 +233,11 @@ def _check(run: RunConfig) -> None:
         _one_of("logger", name, LOGGERS)
     if not 1 <= run.seeds <= _MOST_SEEDS:
         raise KdlabError(f"seeds={run.seeds}: it says how many, 1 to {_MOST_SEEDS}; --seed says which.")
+    if run.seeds > 1 and "wandb" in run.logger and os.environ.get("WANDB_RUN_ID"):
+        raise KdlabError(
+            f"seeds={run.seeds}, but WANDB_RUN_ID (which a sweep's agent sets) names one W&B run: "
+            "give one --seed a run, for instance as a parameter of the sweep."
+        )
     for key, seed in (("seed", run.seed), ("teacher.seed", run.teacher.seed), ("data.split_seed", run.data.split_seed)):
         _at_least(key, seed, 0)
     _at_least("data.workers", run.data.workers, 0)

@@ -132,7 +132,7 @@ def _train_and_record(stage: Stage, seed: int, folder: RunFolder) -> dict[str, A
     if metrics["teacher"]:
         theirs = metrics["teacher"]["metrics"].items()
         closing |= {f"teacher/{split}/{name}": v for split, vs in theirs for name, v in vs.items()}
-    finish_loggers(loggers, closing, fitted.steps)
+    finish_loggers(loggers, closing, {fitted.metric: fitted.value}, fitted.steps)
     if rank() == 0:
         _record(folder, plan, metrics, module.student, predictions, teacher_predictions)
     _close(metrics, folder, reporter)

@@ -263,7 +263,7 @@ def read_wandb(folder: Path) -> tuple[dict, list[dict], dict]:
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
     data, at, part = file.read_bytes(), 7, b""
     assert data[:4] == b":W&B"
-    config, history, about = {}, [], {}
+    config, history, about, summary = {}, [], {}, {}
     while at + 7 <= len(data):
         left = 32768 - at % 32768
         if left < 7:
@@ -278,9 +278,11 @@ def read_wandb(folder: Path) -> tuple[dict, list[dict], dict]:
             part = b""
             for item in (*found.run.config.update, *found.config.update):
                 config[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
+            summary |= {item.key or ".".join(item.nested_key): item.value_json for item in found.summary.update}
             if found.HasField("run"):
                 about = {"id": found.run.run_id, "sweep": found.run.sweep_id, "project": found.run.project}
             if found.HasField("history"):
                 line = {".".join(item.nested_key) or item.key: item.value_json for item in found.history.item}
                 history.append({key: json.loads(value) for key, value in line.items()})
+    about["summary"] = {key: json.loads(value) for key, value in summary.items()}
     return config, history, about
