@@ -231,7 +231,7 @@ def _fit_phase(
         accelerator=hardware.accelerator,
         devices=local_world_size(),
         num_nodes=world_size() // local_world_size(),
-        strategy=_strategy(manual),
+        strategy=_strategy(manual or len(module.phases()) > 1),
         precision=hardware.precision,  # type: ignore[arg-type]
         max_epochs=epochs,
         max_steps=-1 if manual else training.max_steps,
@@ -256,9 +256,9 @@ def _fit_phase(
         raise KeyboardInterrupt from e
 
 
-def _strategy(manual: bool) -> str | DDPStrategy:
+def _strategy(unused: bool) -> str | DDPStrategy:
     """One process, or data parallelism over the processes that are there."""
     if world_size() == 1:
         return "auto"
-    # a step of one of several players leaves the others' weights unused
-    return DDPStrategy(find_unused_parameters=manual, gradient_as_bucket_view=True)
+    # a step of one of several players leaves the others' weights unused, and a phase what another one trains
+    return DDPStrategy(find_unused_parameters=unused, gradient_as_bucket_view=True)

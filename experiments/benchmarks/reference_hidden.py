@@ -67,12 +67,12 @@ def scores(kept: Kept, n: int, heads: int) -> torch.Tensor:
 
 
 def features(ours: Kept, theirs: Kept, pairs: tuple[tuple[int, int], ...], mask: torch.Tensor) -> torch.Tensor:
-    """Squared error of hidden states over tokens, summed over layers."""
-    keep = mask[..., None].float()
+    """Squared error of hidden states over each example's tokens, summed over layers."""
+    share = mask.float() / mask.sum(1, keepdim=True) / len(mask)
     parts = []
     for n, m in pairs:
-        gap = (ours["hidden", m].float() - theirs["hidden", n].float()).square() * keep
-        parts.append(gap.sum() / (keep.sum() * gap.shape[-1]))
+        gap = (ours["hidden", m].float() - theirs["hidden", n].float()).square().mean(-1)
+        parts.append((gap * share).sum())
     return torch.stack(parts).sum()
 
 
@@ -89,9 +89,9 @@ def attention(
             padding = mask[:, None, None, :] == 0
             log_p, log_q = (F.log_softmax(x.masked_fill(padding, -1e4), -1) for x in (a, b))
             gap = F.kl_div(log_p, log_q, reduction="none", log_target=True) * both
-            parts.append(gap.sum() / (keep.sum() * heads))
+            parts.append((gap.mean(1).sum((1, 2)) / mask.sum(1)).mean())
         else:
-            parts.append(((a - b).square() * both).sum() / (both.sum() * heads))
+            parts.append((((a - b).square() * both).mean(1).sum((1, 2)) / mask.sum(1).square()).mean())
     return torch.stack(parts).sum()
 
 

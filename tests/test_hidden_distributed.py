@@ -1,0 +1,23 @@
+"""Methods on hidden layers and adversarial embeddings: two processes on the CPU give what one gives."""
+
+import numpy as np
+import pytest
+from cli_fixtures import Lab, metrics, predictions
+from test_distributed import lab, run_on
+
+__all__ = ["lab"]  # the fixture
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [("ad2", ("ad2.init_std=0.01", "ad2.steps=2")), ("pkd", ()), ("tinybert_kd", ())],
+)
+def test_two_halves_of_a_batch_equal_the_whole(lab: Lab, method: str, words: tuple[str, ...]):
+    runs = [run_on(lab, devices, method, "--student", "layers:0,1", *words) for devices in (1, 2)]
+    ours, theirs = (
+        np.array([line["student_logits"] for line in predictions(folder, "dev")]) for folder in runs
+    )  # (N, C)
+    assert np.abs(ours - theirs).max() < 1e-4
+    first, second = (metrics(folder) for folder in runs)
+    assert first["training"]["steps"] == second["training"]["steps"]
+    assert first["selection"] == pytest.approx(second["selection"])
