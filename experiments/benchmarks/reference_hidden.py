@@ -156,6 +156,7 @@ def ad2_loss(
     ball: tuple[float, float] = (1.0, 1.0),
     noise: Callable[[torch.Tensor, int], torch.Tensor] | None = None,
     adversarial: bool = True,
+    weight: float = 0.1,
 ) -> Loss:
     """AD² with one step of ascent in an L2 ball.
 
@@ -167,6 +168,7 @@ def ad2_loss(
         noise: Where the ascent starts, of the mask and the number of the step; None starts at 0 and shares the clean
             pass.
         adversarial: Whether there is an ascent at all.
+        weight: Of deep KD's two losses.
     """
     depth, heads = student.config.num_hidden_layers, student.config.num_attention_heads
     pairs = tuple((m * (teacher.config.num_hidden_layers if teacher else 0) // depth, m) for m in range(1, depth + 1))
@@ -188,7 +190,8 @@ def ad2_loss(
         if ours is None or b is None:
             return 0.0
         a = ours.taken()
-        return (features(a, b, pairs, mask) + attention(a, b, pairs, mask, heads, maps=True)) / len(pairs)
+        both = features(a, b, pairs, mask) + attention(a, b, pairs, mask, heads, maps=True)
+        return weight * both / len(pairs)
 
     def loss(batch: Any, step: int) -> torch.Tensor:
         mask, states = batch.attention_mask, None
