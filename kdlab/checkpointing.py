@@ -79,11 +79,15 @@ class Checkpoints(Checkpoint):
         """Wall time of the phase so far, in all processes that worked on it one after the other."""
         return self._before + time.monotonic() - self._started
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up where the checkpoint left off, the history too."""
+    def take_up(self, state_dict: dict[str, Any]) -> None:
+        """Knows again what an earlier process knew; the history is left alone."""
         self.best_epoch = int(state_dict["best_epoch"])
         self.best_value = float(state_dict["best_value"])
         self._before, self._started = float(state_dict["seconds"]), time.monotonic()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up where the checkpoint left off, the history too."""
+        self.take_up(state_dict)
         if self.history is not None:
             self.history.cut(int(state_dict["history_rows"]))
 

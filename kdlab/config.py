@@ -1,7 +1,7 @@
 """The configuration of a run: typed, layered, and checked in one place.
 
-Layers, each over the one before: defaults, the method's presets, the profile, the YAML file of ``--config``, the flags
-and ``key=value`` words of the command line.
+Layers, each over the one before: defaults, the method's presets for all profiles, the profile, the method's presets for
+that profile, the YAML file of ``--config``, the flags and ``key=value`` words of the command line.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -149,7 +149,7 @@ def resolve(method: type[DistillModule], presets: tuple[str, ...], overrides: Ma
     OmegaConf.set_struct(tree, True)
     known = list(flatten(_container(tree)))
     for name in ("*", *presets):
-        for layer in (method.presets.get(name, {}), PRESETS.get(name, {})):
+        for layer in (PRESETS.get(name, {}), method.presets.get(name, {})):
             for key, value in layer.items():
                 _set(tree, key, value, known)
     for key, value in overrides.items():
@@ -162,6 +162,7 @@ def resolve(method: type[DistillModule], presets: tuple[str, ...], overrides: Ma
     run = _to_run(tree)
     if isinstance(own, MethodConfig):
         own.validate()
+        plain[method.name] = asdict(own)  # with what a setting left open to another
     _check(run)
     return Resolved(run, own, plain)
 

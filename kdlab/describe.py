@@ -48,7 +48,7 @@ def _settings(plan: Plan) -> str:
 def _teacher_line(plan: Plan) -> str:
     if plan.teacher is None:
         return "not needed"
-    used = "" if plan.method.needs else " (the student's donor; the loss does not use it)"
+    used = "" if plan.method.needs_of(plan.settings.method) else " (the student's donor; the loss does not use it)"
     why = f" ({plan.teacher.reason})" if plan.teacher.reason else ""
     fixed = f", seed {plan.config.teacher.seed}" if plan.teacher.order is None else ""
     return (

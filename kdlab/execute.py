@@ -118,11 +118,12 @@ def _train_and_record(stage: Stage, seed: int, folder: RunFolder) -> dict[str, A
         folder.write("config.yaml", plain)
     wait()
     data = stage.data(plan.config.training, seed)
-    if Need.LOGITS in plan.method.needs:
-        data.hand_out_logits(_logits_file(stage, data))
     settings = plan.settings.method if isinstance(plan.settings.method, MethodConfig) else MethodConfig()
-    needs_model = bool(plan.method.needs - {Need.LOGITS})
-    module = plan.method(settings, _build_student(stage, seed), stage.teacher if needs_model else None, plan.task.spec)
+    needs = plan.method.needs_of(settings)
+    if Need.LOGITS in needs:
+        data.hand_out_logits(_logits_file(stage, data))
+    teacher = stage.teacher if needs - {Need.LOGITS} else None
+    module = plan.method(settings, _build_student(stage, seed), teacher, plan.task.spec)
     reporter.say(f"Training the student, seed {seed}.")
     loggers = make_loggers(plan.config.logger, folder.path, plain, reporter)
     fitted = fit(module, data, plan.config.training, plan.hardware, folder.path, seed, loggers, reporter, "student")

@@ -145,15 +145,14 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     """
     hub = Hub()
     method = load_method(str(overrides.get("method", RunConfig.method)))
-    first = resolve(method, (), overrides).run  # types and ranges are checked before anything slow
+    checked = resolve(method, (), overrides)  # types and ranges are checked before anything slow
+    first = checked.run
     hardware = resolve_hardware(first.accelerator, first.devices, first.precision, first.compile)
     spec, base = find_task(first.task)
     source = choose_source(spec, base, first.profile, first.data.dir, hub)
-    backbone, substituted = _choose_backbone(first, source.embedded, hub)
-    presets = [
-        name for name, wanted in (("paper", first.profile == "paper"), (EMBEDDED, backbone == EMBEDDED)) if wanted
-    ]
-    settings = resolve(method, tuple(presets), overrides)
+    backbone, substituted = _choose_backbone(first, bool(method.needs_of(checked.method)), source.embedded, hub)
+    presets = {"paper": first.profile == "paper", EMBEDDED: backbone == EMBEDDED}
+    settings = resolve(method, tuple(name for name, applies in presets.items() if applies), overrides)
     run = settings.run
     for name, training in (("training", run.training), ("teacher", run.teacher)):
         if training.batch_size // training.accumulate < hardware.devices:
@@ -164,11 +163,13 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     task = load_data(spec, source, hub, run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
     student_spec = parse_student(run.student.source)
     cache = Cache()
-    wants_teacher = bool(method.needs) or student_spec.from_teacher
+    wants_teacher = bool(method.needs_of(settings.method)) or student_spec.from_teacher
     base_checkpoint = _open(backbone, hub) if wants_teacher else None
     donor = _donor(student_spec, hub)
     _check_vocabularies(base_checkpoint, donor)
     student = _plan_student(student_spec, donor, base_checkpoint, task)
+    if base_checkpoint is not None:
+        method.check_pair(settings.method, base_checkpoint.config, student.config)
     text = base_checkpoint or donor
     if text is None:
         raise ValueError("neither teacher nor student has a tokenizer")
@@ -204,7 +205,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     )
 
 
-def _choose_backbone(run: RunConfig, embedded_data: bool, hub: Hub) -> tuple[str, tuple[str, ...]]:
+def _choose_backbone(run: RunConfig, needed: bool, embedded_data: bool, hub: Hub) -> tuple[str, tuple[str, ...]]:
     """The teacher's checkpoint, and what it stands in for."""
     if run.teacher.source is not None:
         return run.teacher.source, ()
@@ -212,7 +213,7 @@ def _choose_backbone(run: RunConfig, embedded_data: bool, hub: Hub) -> tuple[str
         return EMBEDDED, ()
     if cached_on_disk(BACKBONE) or hub.online:
         return BACKBONE, ()
-    if not parse_student(run.student.source).from_teacher and not load_method(run.method).needs:
+    if not parse_student(run.student.source).from_teacher and not needed:
         return BACKBONE, ()  # named but never used: no teacher is needed
     if run.profile == "paper":
         raise KdlabError(

@@ -108,7 +108,7 @@ def fit(
     seed_all(seed)
     if hardware.compile:
         module.compile_encoders()
-    seconds, steps = 0.0, 0
+    seconds, steps, rows = 0.0, 0, 0
     history = next((logger for logger in loggers if isinstance(logger, CSVHistory)), None)
     fitted: Fitted | None = None
     for number, phase in enumerate(module.phases()):
@@ -127,17 +127,22 @@ def fit(
         )
         module.begin_phase(phase, training, total, seed)
         if done.is_file():
-            keep.load_state_dict(json.loads(done.read_text(encoding="utf-8")))
+            state = json.loads(done.read_text(encoding="utf-8"))
+            keep.take_up(state)
         else:
-            _fit_phase(module, data, training, epochs, total, hardware, keep, list(loggers), reporter, title)
+            _fit_phase(module, data, training, epochs, total, hardware, keep, rows, list(loggers), reporter, title)
+            state = keep.state_dict()
             if rank() == 0:
-                write_atomic(done, json.dumps(keep.state_dict()))
+                write_atomic(done, json.dumps(state))
             wait()
+        rows = int(state["history_rows"])
         seconds += keep.seconds()
-        module.load_weights(load_checkpoint(keep.best)["state_dict"])
+        module.load_weights(load_checkpoint(keep.best if phase.choose else keep.last)["state_dict"])
         fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, seconds)
     if fitted is None:
         raise ValueError(f"{module.name} has no phases")
+    if history is not None:
+        history.cut(rows)  # what an earlier process wrote behind the last phase is written again
     return fitted
 
 
@@ -149,18 +154,19 @@ def _fit_phase(
     total: int,
     hardware: Hardware,
     keep: Checkpoints,
+    rows: int,
     loggers: list[Logger],
     reporter: Reporter,
     title: str,
 ) -> None:
-    """Trains one phase, from its last checkpoint where there is one."""
+    """Trains one phase, from its last checkpoint where there is one; ``rows`` of the history stand before it."""
     manual = not module.automatic_optimization
     module.after_step = keep.after_step
     trainer = Trainer(
         accelerator=hardware.accelerator,
         devices=local_world_size(),
         num_nodes=world_size() // local_world_size(),
-        strategy=_strategy(manual),
+        strategy=_strategy(manual or len(module.phases()) > 1),
         precision=hardware.precision,  # type: ignore[arg-type]
         max_epochs=epochs,
         max_steps=-1 if manual else training.max_steps,
@@ -179,15 +185,17 @@ def _fit_phase(
         reporter.say(f"  {title}: goes on from {keep.last}")
     elif keep.last.exists():
         reporter.warn(f"The checkpoint {keep.last} is damaged: the training starts again.")
+    if not going_on and keep.history is not None:
+        keep.history.cut(rows)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=keep.last if going_on else None, weights_only=True)
     except SystemExit as e:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from e
 
 
-def _strategy(manual: bool) -> str | DDPStrategy:
+def _strategy(unused: bool) -> str | DDPStrategy:
     """One process, or data parallelism over the processes that are there."""
     if world_size() == 1:
         return "auto"
-    # a step of one of several players leaves the others' weights unused
-    return DDPStrategy(find_unused_parameters=manual, gradient_as_bucket_view=True)
+    # a step of one of several players leaves the others' weights unused, and a phase what another one trains
+    return DDPStrategy(find_unused_parameters=unused, gradient_as_bucket_view=True)

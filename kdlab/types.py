@@ -86,18 +86,48 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Taps:
+    """What to keep of a forward pass besides the logits: nothing that is not named here is kept or computed.
+
+    Attributes:
+        hidden: Which hidden states, counted as Hugging Face does: 0 is the embeddings' output, i the output of layer i.
+        projections: Which layers' queries, keys and values, counted from 1.
+    """
+
+    hidden: tuple[int, ...] = ()
+    projections: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Projections:
+    """What a layer's attention is made of.
+
+    Attributes:
+        query: ``(B, T, D)``, the heads side by side.
+        key: ``(B, T, D)``.
+        value: ``(B, T, D)``.
+        heads: H, which divides D.
+    """
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    heads: int
+
+
+@dataclass(frozen=True)
 class EncoderOutput:
     """What an encoder returns.
 
     Attributes:
         logits: ``(B, C)``.
-        hidden_states: Embedding output and each layer's output, L+1 tensors ``(B, T, D)``, where asked for.
-        attentions: Each layer's attention probabilities, L tensors ``(B, H, T, T)``, where asked for.
+        hidden: The hidden states that were tapped, ``(B, T, D)``, by number.
+        projections: The queries, keys and values that were tapped, by number of the layer.
     """
 
     logits: Tensor
-    hidden_states: tuple[Tensor, ...] | None = None
-    attentions: tuple[Tensor, ...] | None = None
+    hidden: dict[int, Tensor] = field(default_factory=dict)
+    projections: dict[int, Projections] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -114,16 +114,17 @@ def tiny_method(name: str, task: TaskSpec = PAIRS, dropout: float = 0.0, **setti
     """A registered method (or a class) with a 2-layer student of 16 units and, where needed, a teacher of 24."""
     kind = load_method(name) if isinstance(name, str) else name
     teacher = tiny_encoder(layers=3, hidden=24, task=task, seed=1, dropout=dropout)
-    needs_model = bool(kind.needs - {Need.LOGITS})
+    config = kind.Config(**settings)
+    needs_model = bool(kind.needs_of(config) - {Need.LOGITS})
     student = tiny_encoder(task=task, dropout=dropout)
-    return kind(kind.Config(**settings), student, teacher if needs_model else None, task)
+    return kind(config, student, teacher if needs_model else None, task)
 
 
 def train(module, data: GLUEDataModule, folder: Path, hardware: Hardware = CPU, seed: int = 0, **training):
     """Trains through ``kdlab.training.fit`` with a CSV history; a method that takes logits gets random ones."""
     settings = TrainingConfig(**{"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "log_every": 1, **training})
     folder.mkdir(parents=True, exist_ok=True)
-    if Need.LOGITS in module.needs:
+    if Need.LOGITS in module.needs_of(module.config):
         shape = (len(data.split("train")), data.task.num_outputs)
         np.save(folder / "logits.npy", np.random.default_rng(0).normal(size=shape).astype(np.float32))
         data.hand_out_logits(folder / "logits.npy")

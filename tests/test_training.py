@@ -171,7 +171,7 @@ def test_compiled_encoders_learn_the_same(name, cache, tmp_path):
     for compiled in (False, True):
         module = tiny_method(name)
         train(module, tiny_data(cache), tmp_path / str(compiled), hardware=Hardware("cpu", 1, "32-true", compiled))
-        assert compiled == (module.student.model._compiled_call_impl is not None)
+        assert compiled == (module.student.compiled is not None)
         ends[compiled] = module.student.state_dict()
     for key, weight in ends[False].items():
         assert torch.allclose(weight, ends[True][key], atol=2e-3), (

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 METHODS: dict[str, tuple[str, str]] = {
     "finetune": ("kdlab.methods.finetune:FineTune", "cross-entropy on the gold labels, no teacher in the loss"),
     "kd": ("kdlab.methods.kd:KD", "soft targets at a temperature (Hinton et al. 2015)"),
+    "pkd": ("kdlab.methods.pkd:PKD", "kd and [CLS] states of mapped layers (Sun et al. 2019)"),
+    "tinybert_kd": (
+        "kdlab.methods.tinybert_kd:TinyBERTKD",
+        "attention and hidden states, then predictions (Jiao et al. 2020)",
+    ),
+    "ad2": ("kdlab.methods.ad2:AD2", "soft targets on clean and adversarial embeddings (Zhang et al. 2022)"),
     "mixkd": ("kdlab.methods.mixkd:MixKD", "teacher and student on mixed embeddings (Liang et al. 2021)"),
 }
 

@@ -57,7 +57,7 @@ class DistillModule(LightningModule):
 
     def __init__(self, config: Any, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:
         super().__init__()
-        if self.needs - {Need.LOGITS} and teacher is None:
+        if self.needs_of(config) - {Need.LOGITS} and teacher is None:
             raise ValueError(f"{self.name} needs the teacher itself")
         self.config = config
         self.task = task
@@ -82,6 +82,15 @@ class DistillModule(LightningModule):
     def compute_loss(self, batch: Batch) -> LossTerms:
         """The objective on a batch: what to minimise, and its parts by name."""
         raise NotImplementedError(f"{type(self).__name__} must override compute_loss")
+
+    @classmethod
+    def needs_of(cls, config: Any) -> frozenset[Need]:
+        """What it takes from the teacher where that depends on the settings."""
+        return cls.needs
+
+    @classmethod
+    def check_pair(cls, config: Any, teacher: Any, student: Any) -> None:
+        """Raises ``KdlabError`` before any training for two Hugging Face configurations that it can't compare."""
 
     def players(self) -> dict[str, Iterable[Parameter]]:
         """Who is optimised, by name. The default is one player; a second makes the method step by hand.
@@ -110,10 +119,10 @@ class DistillModule(LightningModule):
         self.student_step = 0
 
     def compile_encoders(self) -> None:
-        """Has torch.compile speed up both encoders, for inputs of any length; names of weights stay as they are."""
+        """Has torch.compile speed up both encoders' passes."""
         for encoder in (self.student, self.teacher):
             if encoder is not None:
-                encoder.model.compile(dynamic=True)
+                encoder.compile_pass()
 
     def train(self, mode: bool = True) -> DistillModule:
         """Sets the mode of everything but the teacher, which stays in eval mode."""

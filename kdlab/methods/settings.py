@@ -56,8 +56,11 @@ class Phase:
         name: Shown in progress and history.
         epochs: Passes over the data; None takes the configuration's.
         learning_rate: Peak learning rate; None takes the configuration's.
+        choose: Whether the epoch with the best metric goes on to the next phase; otherwise the last one does, where the
+            metric says nothing yet.
     """
 
     name: str = "train"
     epochs: int | None = None
     learning_rate: float | None = None
+    choose: bool = True

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from kdlab.errors import KdlabError
-from kdlab.types import Batch, EncoderOutput
+from kdlab.models.taps import Recorder, shifted_input
+from kdlab.types import Batch, EncoderOutput, Projections, Taps
 
 
 @dataclass(frozen=True)
@@ -21,18 +22,22 @@ class Family:
         layers: Path from the encoder to its list of layers.
         extra_positions: Position rows that no token uses (RoBERTa starts counting after its padding index).
         segments: Whether ``forward`` takes token types.
+        projections: Paths from a layer to what makes its queries, keys and values; None where kdlab knows of none.
     """
 
     backbone: str
     layers: str
     extra_positions: int = 0
     segments: bool = True
+    projections: tuple[str, str, str] | None = None
 
 
+_SELF = ("attention.self.query", "attention.self.key", "attention.self.value")
+_LIN = ("attention.q_lin", "attention.k_lin", "attention.v_lin")
 FAMILIES: dict[str, Family] = {
-    "bert": Family("bert", "encoder.layer"),
-    "roberta": Family("roberta", "encoder.layer", extra_positions=2),
-    "distilbert": Family("distilbert", "transformer.layer", segments=False),
+    "bert": Family("bert", "encoder.layer", projections=_SELF),
+    "roberta": Family("roberta", "encoder.layer", extra_positions=2, projections=_SELF),
+    "distilbert": Family("distilbert", "transformer.layer", segments=False, projections=_LIN),
 }
 
 
@@ -65,7 +70,14 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.model = model
         self.family = get_family(model.config.model_type, "The model")
-        self.maps = False
+        self.compiled: Any = None
+
+    def compile_pass(self) -> None:
+        """Has torch.compile speed up passes, for inputs of any length; names of weights stay as they are.
+
+        Passes that are tapped or perturbed stay as they are: a compiled pass does not see hooks that come later.
+        """
+        self.compiled = torch.compile(self.model.forward, dynamic=True)
 
     @property
     def config(self) -> Any:
@@ -86,10 +98,10 @@ class TextEncoder(nn.Module):
         """Number of weights, embeddings and head included."""
         return sum(p.numel() for p in self.parameters())
 
-    def enable_attention_maps(self) -> None:
-        """Makes ``attentions=True`` possible, at the cost of the slower eager attention."""
-        self.model.set_attn_implementation("eager")
-        self.maps = True
+    def encoder_layers(self) -> nn.ModuleList:
+        """The layers, from the first."""
+        backbone = getattr(self.model, self.family.backbone)
+        return backbone.get_submodule(self.family.layers)  # type: ignore[no-any-return]
 
     def embed(self, input_ids: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """Word plus token-type embeddings, without positions.
@@ -116,26 +128,27 @@ class TextEncoder(nn.Module):
         token_type_ids: Tensor | None = None,
         *,
         embeddings: Tensor | None = None,
-        hidden_states: bool = False,
-        attentions: bool = False,
+        taps: Taps | None = None,
+        delta: Tensor | None = None,
     ) -> EncoderOutput:
-        """Logits, and hidden states or attention maps where asked for.
+        """Logits, and what is tapped.
+
+        Attention stays PyTorch's fused kernel (sdpa): who needs maps makes them of the tapped queries and keys, for the
+        layers that are asked for and no others.
 
         Args:
             input_ids: ``(B, T)``; give these or ``embeddings``.
             attention_mask: ``(B, T)``.
             token_type_ids: ``(B, T)``; with ``embeddings`` they are in there already.
             embeddings: ``(B, T, D)`` from ``embed``.
-            hidden_states: Whether to return the L+1 hidden states.
-            attentions: Whether to return the L attention maps; needs ``enable_attention_maps()``.
+            taps: What to keep of the pass.
+            delta: ``(B, T, D)``, added to the sum of token, position and segment embedding, before its LayerNorm.
 
         Raises:
-            ValueError: Both or neither of ids and embeddings, or maps asked for and not enabled.
+            ValueError: Both or neither of ids and embeddings, or a tap that the encoder does not have.
         """
         if (input_ids is None) == (embeddings is None):
             raise ValueError("give either input_ids or embeddings")
-        if attentions and not self.maps:
-            raise ValueError("attention maps need enable_attention_maps() first")
         inputs: dict[str, Any] = {"attention_mask": attention_mask}
         if embeddings is not None:
             inputs["inputs_embeds"] = embeddings
@@ -143,12 +156,38 @@ class TextEncoder(nn.Module):
             inputs["input_ids"] = input_ids
             if self.family.segments and self.config.type_vocab_size >= 2:
                 inputs["token_type_ids"] = token_type_ids
-        out = self.model(**inputs, output_hidden_states=hidden_states, output_attentions=attentions, return_dict=True)
-        return EncoderOutput(
-            logits=out.logits,
-            hidden_states=tuple(out.hidden_states) if hidden_states else None,
-            attentions=tuple(out.attentions) if attentions else None,
-        )
+        parts = getattr(self.model, self.family.backbone).embeddings
+        with self._recorder(taps, parts) as kept, shifted_input(parts.LayerNorm, delta):
+            plain = self.compiled is None or taps is not None or delta is not None
+            out = (self.model if plain else self.compiled)(**inputs, return_dict=True)
+        heads = int(self.config.num_attention_heads)
+        made = {}
+        for n in kept.layers:
+            query, key, value = (kept["projections", n, i] for i in range(3))
+            made[n] = Projections(query, key, value, heads)
+        return EncoderOutput(out.logits, {n: kept["hidden", n, 0] for n in kept.states}, made)
+
+    def _recorder(self, taps: Taps | None, embeddings: nn.Module) -> Recorder:
+        """What watches the modules whose outputs are tapped."""
+        if taps is None:
+            return Recorder({}, (), ())
+        for n in (*taps.hidden, *taps.projections):
+            if not 0 <= n <= self.depth or (n == 0 and n in taps.projections):
+                raise ValueError(f"layer {n} can't be tapped: the encoder has {self.depth}")
+        layers, paths = self.encoder_layers(), self.family.projections
+        watched: dict[tuple[str, int, int], nn.Module] = {
+            ("hidden", n, 0): embeddings if n == 0 else layers[n - 1] for n in taps.hidden
+        }
+        if taps.projections and paths is None:
+            raise ValueError(f"kdlab does not know where '{self.config.model_type}' keeps its queries and keys")
+        for n in taps.projections:
+            watched |= {("projections", n, i): layers[n - 1].get_submodule(path) for i, path in enumerate(paths or ())}
+        return Recorder(watched, taps.hidden, taps.projections)
+
+    def read(self, batch: Batch, taps: Taps | None = None, delta: Tensor | None = None) -> EncoderOutput:
+        """A pass on a batch, tapped or perturbed as ``forward`` says."""
+        inputs = (batch.input_ids, batch.attention_mask, batch.token_type_ids)
+        return self(*inputs, taps=taps, delta=delta)  # type: ignore[no-any-return]
 
     def classify(self, batch: Batch) -> Tensor:
         """Logits of a clean batch, ``(B, C)``."""

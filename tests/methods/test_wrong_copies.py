@@ -5,16 +5,30 @@
 | a sign turned (CE, KL, mixed CE, MSE) | check_finetune, check_kd, check_mixkd | test_finetune_is_cross_entropy, … |
 | t² missing | check_kd, check_kd_scale | test_kd_is_its_formula, test_kd_keeps_the_gradients_size |
 | teacher in train mode | check_teacher_mode | test_the_teacher_stays_in_eval_mode |
+| hidden states of padding compared | check_tinybert_kd, check_ad2 | test_tinybert_kd_is_its_formula, … |
+| states not normalised, layers shifted, a sign turned | check_pkd | test_pkd_is_its_formula |
+| ascent turned round, not projected, not normalised | check_ad2 | test_ad2_is_its_formula |
+| start with noise at padding | check_delta_at_padding | test_ad2_perturbs_no_padding |
+| dropout drawn anew | check_same_dropout | test_all_passes_of_a_step_draw_the_same_dropout |
 | partner's mask dropped | check_mask_union, check_mixkd | test_mixkd_attends_to_the_union, … |
 | type embedding not mixed | check_token_types_mixed, check_mixkd | test_mixkd_mixes_token_types, … |
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 
 import pytest
 import torch
+from hidden_checks import (
+    check_ad2,
+    check_delta_at_padding,
+    check_pkd,
+    check_relations,
+    check_same_dropout,
+    check_tinybert_kd,
+)
 from lightning import LightningModule
 from objective_checks import (
     check_finetune,
@@ -26,12 +40,22 @@ from objective_checks import (
     check_token_types_mixed,
 )
 
+import kdlab.methods.ad2
 import kdlab.methods.finetune
 import kdlab.methods.kd
+import kdlab.methods.matching
 import kdlab.methods.mixkd
+import kdlab.methods.pkd
+import kdlab.methods.tinybert_kd
+import kdlab.ops.ascent
+from kdlab.losses.attention import map_kl, map_mse
+from kdlab.losses.hidden import hidden_mse, pkd_loss
 from kdlab.losses.soft_targets import logit_mse, mixed_supervised, soft_cross_entropy, supervised
 from kdlab.methods.base import DistillModule
 from kdlab.models.encoder import TextEncoder
+from kdlab.models.layer_maps import parse_layer_map
+from kdlab.ops.ascent import ascend, random_start
+from kdlab.ops.attention import attention_scores
 from kdlab.ops.mixup import MixPlan, mix_embeddings, mix_mask
 
 
@@ -101,7 +125,63 @@ def unmixed_teacher(encoder, batch, plan, right=kdlab.methods.mixkd.mixed_logits
     return encoder.classify(batch) if encoder.config.hidden_size == 24 else right(encoder, batch, plan)
 
 
+def states_as_they_are(student, teacher):
+    """PKD without its normalisation."""
+    return sum((s - t).square().mean() for s, t in zip(student, teacher, strict=True))
+
+
+def with_padding(student, teacher, mask):
+    return hidden_mse(student, teacher, torch.ones_like(mask))
+
+
+def mean_over_layers(student, teacher, *mask):
+    return (hidden_mse if mask else pkd_loss)(student, teacher, *mask) / len(student)
+
+
+def one_layer_on(spec, teacher, student, key):
+    """Every teacher's layer but the last is taken one too high."""
+    return tuple((min(n + 1, teacher), m) for n, m in parse_layer_map(spec, teacher, student, key))
+
+
+def attention_of_padding(student, teacher, mask):
+    return map_kl(student, teacher, torch.ones_like(mask))
+
+
+def attention_turned_round(student, teacher, mask):
+    return map_kl(teacher, student, mask)
+
+
+def scores_unscaled(query, key, heads):
+    return attention_scores(query, key, heads) * (query.shape[-1] / heads) ** 0.5
+
+
+def one_head(query, key, _heads):
+    return attention_scores(query, key, 1)
+
+
+def after_the_softmax(student, teacher, mask):
+    return map_mse(student, teacher, mask)
+
+
+def downhill(delta, loss, ball, retain_graph=False):
+    return ascend(delta, -loss, ball, retain_graph)
+
+
+def as_long_as_it_is(delta, loss, ball, retain_graph=False):
+    return ascend(delta, loss, dataclasses.replace(ball, raw=True), retain_graph)
+
+
+def unbounded(delta, _ball):
+    return delta
+
+
+def noise_everywhere(mask, *rest):
+    return random_start(torch.ones_like(mask), *rest)
+
+
 FINETUNE, KD, MIXKD = kdlab.methods.finetune, kdlab.methods.kd, kdlab.methods.mixkd
+PKD, TINY, AD2, MATCH = kdlab.methods.pkd, kdlab.methods.tinybert_kd, kdlab.methods.ad2, kdlab.methods.matching
+ASCENT = kdlab.ops.ascent
 WRONG = {
     "finetune: sign": (FINETUNE, "supervised", negated(supervised), check_finetune),
     "kd: sign of the soft loss": (KD, "soft_cross_entropy", negated(soft_cross_entropy), check_kd),
@@ -125,6 +205,37 @@ WRONG = {
     "mixkd: token-type row 0 added twice": (TextEncoder, "embed", first_row_not_subtracted, check_token_types_mixed),
     "mixkd: teacher with other partners": (MIXKD, "mixed_logits", another_plan, check_mixkd),
     "mixkd: teacher on the clean input": (MIXKD, "mixed_logits", unmixed_teacher, check_mixkd),
+    "pkd: sign of the gold loss": (PKD, "supervised", negated(supervised), check_pkd),
+    "pkd: t² missing": (PKD, "soft_cross_entropy", without_t2, check_pkd),
+    "pkd: sign of the states' loss": (MATCH, "pkd_loss", negated(pkd_loss), check_pkd),
+    "pkd: states not normalised": (MATCH, "pkd_loss", states_as_they_are, check_pkd),
+    "pkd: mean over layers": (MATCH, "pkd_loss", mean_over_layers, check_pkd),
+    "pkd: teacher's layers shifted": (PKD, "parse_layer_map", one_layer_on, check_pkd),
+    "tinybert_kd: padding compared": (MATCH, "hidden_mse", with_padding, check_tinybert_kd),
+    "tinybert_kd: mean over layers": (MATCH, "hidden_mse", mean_over_layers, check_tinybert_kd),
+    "tinybert_kd: teacher's layers shifted": (TINY, "parse_layer_map", one_layer_on, check_tinybert_kd),
+    "tinybert_kd: scores not scaled": (MATCH, "attention_scores", scores_unscaled, check_tinybert_kd),
+    "tinybert_kd: heads run together": (MATCH, "attention_scores", one_head, check_tinybert_kd),
+    "tinybert_kd: maps for scores": (MATCH._DISTANCES, "scores", after_the_softmax, check_tinybert_kd),
+    "tinybert_kd: sign of the soft loss": (TINY, "soft_cross_entropy", negated(soft_cross_entropy), check_tinybert_kd),
+    "tinybert_kd: t² missing": (TINY, "soft_cross_entropy", without_t2, check_tinybert_kd),
+    "ad2: sign of the gold loss": (AD2, "supervised", negated(supervised), check_ad2),
+    "ad2: sign of the soft losses": (AD2, "soft_cross_entropy", negated(soft_cross_entropy), check_ad2),
+    "ad2: t² missing": (AD2, "soft_cross_entropy", without_t2, check_ad2),
+    "ad2: KL of the student from the teacher": (AD2, "soft_cross_entropy", turned_round, check_ad2),
+    "ad2: padding compared": (MATCH, "hidden_mse", with_padding, check_ad2),
+    "ad2: attention of padding compared": (MATCH._DISTANCES, "kl", attention_of_padding, check_ad2),
+    "ad2: KL of the student's attention": (MATCH._DISTANCES, "kl", attention_turned_round, check_ad2),
+    "ad2: teacher's layers shifted": (AD2, "parse_layer_map", one_layer_on, check_ad2),
+    "ad2: relations run the wrong way": (MATCH, "map_kl", attention_turned_round, check_relations),
+    "ad2: relations of padding": (MATCH, "map_kl", attention_of_padding, check_relations),
+    "ad2: relations in one head": (MATCH, "attention_scores", one_head, check_relations),
+    "ad2: downhill in the shared pass": (AD2, "ascend", downhill, check_ad2),
+    "ad2: downhill in passes of its own": (ASCENT, "ascend", downhill, check_ad2),
+    "ad2: gradient as long as it is": (AD2, "ascend", as_long_as_it_is, check_ad2),
+    "ad2: not projected": (ASCENT, "project", unbounded, check_ad2),
+    "ad2: noise at padding": (AD2, "random_start", noise_everywhere, check_delta_at_padding),
+    "ad2: dropout drawn anew": (AD2, "set_random_state", lambda *_: None, check_same_dropout),
     "base: teacher in train mode": (DistillModule, "train", LightningModule.train, check_teacher_mode),
 }
 
@@ -134,6 +245,6 @@ def test_a_wrong_copy_is_rejected(name, monkeypatch):
     where, attribute, wrong, check = WRONG[name]
     arguments = [monkeypatch] if inspect.signature(check).parameters else []
     check(*arguments)  # the right one stands
-    monkeypatch.setattr(where, attribute, wrong)
+    (monkeypatch.setitem if isinstance(where, dict) else monkeypatch.setattr)(where, attribute, wrong)
     with pytest.raises(AssertionError):
         check(*arguments)

@@ -9,18 +9,22 @@ from transformers import BertConfig, GPT2Config, GPT2ForSequenceClassification
 
 from kdlab.errors import KdlabError
 from kdlab.models.encoder import TextEncoder, count_parameters, freeze, usable_positions
+from kdlab.types import Taps
+
+ALL = Taps(hidden=(0, 1, 2))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_embeddings_give_what_ids_give(family):
     encoder, batch = tiny_encoder(family), tiny_batch()
     embeddings = encoder.embed(batch.input_ids, batch.token_type_ids)
-    on_ids = encoder(batch.input_ids, batch.attention_mask, batch.token_type_ids, hidden_states=True)
-    on_embeddings = encoder(attention_mask=batch.attention_mask, embeddings=embeddings, hidden_states=True)
+    on_ids = encoder.read(batch, ALL)
+    on_embeddings = encoder(attention_mask=batch.attention_mask, embeddings=embeddings, taps=ALL)
     torch.testing.assert_close(on_embeddings.logits, on_ids.logits, atol=1e-5, rtol=0)
     tokens = batch.attention_mask.bool()
-    for a, b in zip(on_ids.hidden_states, on_embeddings.hidden_states, strict=True):
-        torch.testing.assert_close(a[tokens], b[tokens], atol=1e-5, rtol=0)
+    assert on_ids.hidden.keys() == on_embeddings.hidden.keys() == {0, 1, 2}
+    for n, states in on_ids.hidden.items():
+        torch.testing.assert_close(states[tokens], on_embeddings.hidden[n][tokens], atol=1e-5, rtol=0)
     assert on_ids.logits.std(0).min() > 1e-2  # inputs differ, so equality says something
 
 
@@ -40,21 +44,6 @@ def test_token_types_count_where_the_family_has_them(family):
     torch.testing.assert_close(
         encoder(attention_mask=batch.attention_mask, embeddings=embeddings).logits, without, atol=1e-5, rtol=0
     )
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_hidden_states_and_maps_come_for_every_layer(family):
-    encoder, batch = tiny_encoder(family, layers=3), tiny_batch()
-    plain = encoder.classify(batch)
-    with pytest.raises(ValueError, match="enable_attention_maps"):
-        encoder(batch.input_ids, batch.attention_mask, attentions=True)
-    encoder.enable_attention_maps()
-    out = encoder(batch.input_ids, batch.attention_mask, batch.token_type_ids, hidden_states=True, attentions=True)
-    size, longest = batch.input_ids.shape
-    assert [h.shape for h in out.hidden_states] == [(size, longest, 16)] * 4
-    assert [a.shape for a in out.attentions] == [(size, 2, longest, longest)] * 3
-    torch.testing.assert_close(out.attentions[0].sum(-1), torch.ones(size, 2, longest))
-    torch.testing.assert_close(out.logits, plain, atol=1e-5, rtol=0)
 
 
 def test_ids_and_embeddings_exclude_each_other():
