@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from kdlab.data.tasks import TaskSpec
@@ -289,5 +290,9 @@ class AD2(DistillModule):
         return noise if batch.rows is None else noise[batch.rows]
 
     def _gap(self, clean: EncoderOutput, other: EncoderOutput) -> Tensor:
-        """``KL(S(x) ‖ S(x+δ))``; the squared difference for regression."""
-        return soft_cross_entropy(other.logits, clean.logits.detach(), 1.0, False, self.task.regression)
+        """``KL(S(x) ‖ S(x+δ))`` in float64, for it can be 1e-10; the squared difference for regression."""
+        ours, theirs = clean.logits.detach().double(), other.logits.detach().double()
+        if self.task.regression:
+            return F.mse_loss(theirs, ours)
+        log_p, log_q = F.log_softmax(ours, dim=-1), F.log_softmax(theirs, dim=-1)
+        return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)

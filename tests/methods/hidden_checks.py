@@ -213,5 +213,5 @@ def check_same_dropout():
 def _equal(losses, expected, factors, measured=None):
     assert losses.terms.keys() == expected.keys() | (measured or {}).keys()
     for name, value in {**expected, **(measured or {})}.items():
-        _close(losses.terms[name], value)
+        _close(losses.terms[name].float(), value)
     _close(losses.total, sum(factors[name] * value for name, value in expected.items()))
