@@ -19,12 +19,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-METHODS = ("finetune", "kd", "mixkd")
+# cases of `world.CASES` that are measured against a loop written by hand
+AGAINST = ("finetune", "kd", "mixkd", "ad2", "ad2, own pass", "ad2, deep kd", "pkd", "tinybert_kd")
 # name: what must hold of the ratio
 BOUNDS = {
     "speed": (">=", 0.95),
     "memory": ("<=", 1.1),
     "cached kd": ("<=", 1.08),
+    "ad2, shared pass": ("<=", 2.5),
+    "ad2, own pass": ("<=", 2.9),
+    "deep kd": ("<=", 1.35),
     "padded to 128": (">=", 5.0),
     "no buckets": (">=", 1.5),
 }
@@ -41,7 +45,7 @@ class Row:
         ratio: Median over the rounds.
         low: Smallest of the rounds.
         high: Largest of the rounds.
-        first: Median of what is above the line (samples/s or MiB).
+        first: Median of what is above the line (samples/s, MiB or ms).
         second: Median of what is below it.
     """
 
@@ -79,7 +83,7 @@ def check_losses(folder: Path) -> dict[str, float]:
     from experiments.benchmarks.world import run_kdlab, run_reference
 
     found = {}
-    for method in METHODS:
+    for method in AGAINST:
         ours, theirs = run_kdlab(method, 20, False, folder).losses, run_reference(method, 20, False).losses
         found[method] = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
         if found[method] > 1e-5:
@@ -108,34 +112,48 @@ def one(side: str, method: str, steps: int, bf16: bool) -> None:
 
 def measure(rounds: int, steps: int, bf16: bool, folder: Path) -> list[Row]:
     """Every comparison."""
-    from experiments.benchmarks.world import run_kdlab, run_reference
+    from experiments.benchmarks.world import BATCH, run_kdlab, run_reference
 
     rows = []
-    for method in METHODS:
+    for case in AGAINST:
         rows.append(
             compare(
-                f"{method}: kdlab / hand-written loop, samples/s",
+                f"{case}: kdlab / hand-written loop, samples/s",
                 "speed",
-                lambda m=method: run_kdlab(m, steps, bf16, folder).rate,
-                lambda m=method: run_reference(m, steps, bf16).rate,
+                lambda m=case: run_kdlab(m, steps, bf16, folder).rate,
+                lambda m=case: run_reference(m, steps, bf16).rate,
                 rounds,
             )
         )
         rows.append(
             compare(
-                f"{method}: kdlab / hand-written loop, peak MiB",
+                f"{case}: kdlab / hand-written loop, peak MiB",
                 "memory",
-                lambda m=method: peak_memory("kdlab", m, steps, bf16),
-                lambda m=method: peak_memory("reference", m, steps, bf16),
+                lambda m=case: peak_memory("kdlab", m, steps, bf16),
+                lambda m=case: peak_memory("reference", m, steps, bf16),
                 1,
+            )
+        )
+    for bound, slow, fast in (
+        ("cached kd", "kd", "finetune"),
+        ("ad2, shared pass", "ad2", "finetune"),
+        ("ad2, own pass", "ad2, own pass", "finetune"),
+    ):
+        rows.append(
+            compare(
+                f"{slow} / {fast}, time of a step",
+                bound,
+                lambda m=slow: 1000 * BATCH / run_kdlab(m, steps, bf16, folder).rate,
+                lambda m=fast: 1000 * BATCH / run_kdlab(m, steps, bf16, folder).rate,
+                rounds,
             )
         )
     rows.append(
         compare(
-            "finetune / kd with cached logits, samples/s (step time of kd in units of finetune)",
-            "cached kd",
-            lambda: run_kdlab("finetune", steps, bf16, folder).rate,
-            lambda: run_kdlab("kd", steps, bf16, folder).rate,
+            "kd with deep KD / kd by hand with an online teacher, time of a step",
+            "deep kd",
+            lambda: 1000 * BATCH / run_kdlab("kd, deep kd", steps, bf16, folder).rate,
+            lambda: 1000 * BATCH / run_reference("kd, online teacher", steps, bf16).rate,
             rounds,
         )
     )
