@@ -26,7 +26,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         ("student", _student_line(plan)),
         (
             "training",
-            f"{plan.steps()} steps: {run.training.epochs} epochs, batch {run.training.batch_size}, learning rate "
+            f"{plan.steps()} steps: {plan.epochs()}, batch {run.training.batch_size}, learning rate "
             f"{run.training.learning_rate:g}, inputs up to {plan.max_length} tokens",
         ),
         ("hardware", plan.hardware.describe()),

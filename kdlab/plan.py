@@ -130,8 +130,18 @@ class Plan:
         return Path(self.config.out).expanduser() / name
 
     def steps(self) -> int:
-        """The student's optimiser steps."""
-        return count_steps(len(self.task.splits[TRAIN]), self.config.training, self.config.training.epochs)
+        """The student's optimiser steps, of all phases."""
+        examples, training = len(self.task.splits[TRAIN]), self.config.training
+        phases = self.method.phases_of(self.settings.method)
+        return sum(count_steps(examples, training, phase.epochs or training.epochs) for phase in phases)
+
+    def epochs(self) -> str:
+        """The student's epochs, by phase where there are several."""
+        phases = self.method.phases_of(self.settings.method)
+        counts = [phase.epochs or self.config.training.epochs for phase in phases]
+        if len(phases) == 1:
+            return f"{counts[0]} epochs"
+        return " and ".join(f"{n} epochs of {phase.name}" for n, phase in zip(counts, phases, strict=True))
 
 
 def make_plan(overrides: Mapping[str, Any]) -> Plan:

@@ -114,6 +114,7 @@ def fit(
     for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
         total = count_steps(len(data.split(TRAIN)), training, epochs)
+        module.steps_before = steps
         steps += total
         name = f"{title}-{number}-{phase.name}"
         done = folder / "checkpoints" / f"{name}-done.json"

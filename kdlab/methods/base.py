@@ -69,6 +69,7 @@ class DistillModule(LightningModule):
         self.seed = 0
         self.common: torch.Generator | None = None  # draws what all processes must draw alike
         self.student_step = 0
+        self.steps_before = 0  # of earlier phases, so that steps rise through the history
         self.last_terms: dict[str, float] = {}
         self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
         self.window = TermWindow()
@@ -99,11 +100,16 @@ class DistillModule(LightningModule):
         """
         return {"student": [p for n, p in self.named_parameters() if not n.startswith("teacher.")]}
 
-    def phases(self) -> list[Phase]:
+    @classmethod
+    def phases_of(cls, config: Any) -> list[Phase]:
         """The stretches of training, in order."""
         return [Phase()]
 
     # --- the shared loop ---------------------------------------------------------------------------------------------
+
+    def phases(self) -> list[Phase]:
+        """The stretches of this training, in order."""
+        return self.phases_of(self.config)
 
     @property
     def frozen_teacher(self) -> TextEncoder:
@@ -225,7 +231,7 @@ class DistillModule(LightningModule):
         line = {f"train/{name}": value for name, value in self.last_terms.items()}
         line["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         for logger in self.loggers:
-            logger.log_metrics(line, step=self.student_step)
+            logger.log_metrics(line, step=self.steps_before + self.student_step)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The student's logits on clean inputs, the same for every method."""
@@ -243,7 +249,8 @@ class DistillModule(LightningModule):
         scores = evaluate(logits, labels, self.task.metrics, self.task.regression)
         scores["loss"] = float(supervised(logits, labels, self.task.regression))
         # Lightning takes the step of its own loggers' rows from "step", which would be one less than the student's
-        self.log_dict({f"val/{name}": value for name, value in scores.items()} | {"step": float(self.student_step)})
+        step = {"step": float(self.steps_before + self.student_step)}
+        self.log_dict({f"val/{name}": value for name, value in scores.items()} | step)
 
     def configure_optimizers(self) -> Any:
         """AdamW for each player with linear warm-up and decay, counted in its own steps."""

@@ -95,10 +95,10 @@ class TinyBERTKD(DistillModule):
         if config.attention_weight:
             check_attention(cls.name, config.attention, config.relation_heads, pairs, teacher, student)
 
-    def phases(self) -> list[Phase]:
+    @classmethod
+    def phases_of(cls, config: TinyBERTKDConfig) -> list[Phase]:
         """Layers, then predictions."""
-        c = self.config
-        return [Phase(LAYERS, c.layer_epochs, c.layer_learning_rate, choose=False), Phase("prediction")]
+        return [Phase(LAYERS, config.layer_epochs, config.layer_learning_rate, choose=False), Phase("prediction")]
 
     def begin_phase(self, phase: Phase, training: TrainingConfig, total_steps: int, seed: int) -> None:
         """Draws the projection before the first phase."""
