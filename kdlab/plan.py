@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kdlab.backbone import choose_backbone
 from kdlab.cache import Cache, file_digest, fingerprint
 from kdlab.config import Resolved, RunConfig, resolve
+from kdlab.data.foreign import ForeignSet, read_sets
+from kdlab.data.ood import choose_sets
 from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
@@ -30,7 +33,6 @@ from kdlab.models.student import StudentSpec, parse_student, select_layers, shal
 from kdlab.teacher import TeacherPlan, plan_teacher
 from kdlab.training import count_steps
 
-BACKBONE = "bert-base-uncased"  # the backbone of the papers' teachers
 _FORMAT = 1  # raised when a record made before can't be taken for one made now
 _NOT_IDENTITY = ("out", "fresh", "logger", "seeds", "seed", "profile", "accelerator", "devices", "precision", "compile")
 
@@ -77,6 +79,8 @@ class Plan:
         substituted: What stands in for something that could not be had, in sentences.
         cache: What is kept between runs.
         about_method: Name, and for a user's own file its content's fingerprint.
+        ood: Sets out of domain on which the student is evaluated too.
+        ood_notes: What is to be said of sets that were asked for, in sentences.
     """
 
     settings: Resolved
@@ -91,6 +95,8 @@ class Plan:
     substituted: tuple[str, ...]
     cache: Cache
     about_method: list[str] = field(default_factory=list)
+    ood: tuple[ForeignSet, ...] = ()
+    ood_notes: tuple[str, ...] = ()
 
     @property
     def config(self) -> RunConfig:
@@ -108,6 +114,7 @@ class Plan:
         plain["data"] = {k: v for k, v in plain["data"].items() if k not in ("dir", "workers")}
         plain["training"] = {k: v for k, v in plain["training"].items() if k not in NO_MATTER}
         plain.pop("teacher")  # its fingerprint says it all
+        plain.pop("evaluation")  # it changes nothing of the student
         return fingerprint(
             "run",
             _FORMAT,
@@ -149,7 +156,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     hardware = resolve_hardware(first.accelerator, first.devices, first.precision, first.compile)
     spec, base = find_task(first.task)
     source = choose_source(spec, base, first.profile, first.data.dir, hub)
-    backbone, substituted = _choose_backbone(first, source.embedded, hub)
+    backbone, substituted = choose_backbone(first, source.embedded, hub)
     presets = [
         name for name, wanted in (("paper", first.profile == "paper"), (EMBEDDED, backbone == EMBEDDED)) if wanted
     ]
@@ -162,6 +169,8 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
                 f"than the {hardware.devices} devices that share them: raise the one or lower the other."
             )
     task = load_data(spec, source, hub, run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
+    merges, notes = choose_sets(run.evaluation.ood, spec.name, spec.labels)
+    ood = read_sets(merges, run.evaluation.ood_dir, source.embedded, hub)
     student_spec = parse_student(run.student.source)
     cache = Cache()
     wants_teacher = bool(method.needs) or student_spec.from_teacher
@@ -201,27 +210,8 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
         substituted=substituted,
         cache=cache,
         about_method=_about_method(run.method),
-    )
-
-
-def _choose_backbone(run: RunConfig, embedded_data: bool, hub: Hub) -> tuple[str, tuple[str, ...]]:
-    """The teacher's checkpoint, and what it stands in for."""
-    if run.teacher.source is not None:
-        return run.teacher.source, ()
-    if run.profile == "embedded" or embedded_data:
-        return EMBEDDED, ()
-    if cached_on_disk(BACKBONE) or hub.online:
-        return BACKBONE, ()
-    if not parse_student(run.student.source).from_teacher and not load_method(run.method).needs:
-        return BACKBONE, ()  # named but never used: no teacher is needed
-    if run.profile == "paper":
-        raise KdlabError(
-            f"--profile paper needs {BACKBONE} from the hub, which is not in its cache and can't be reached: "
-            "connect once, or give --teacher FOLDER."
-        )
-    return EMBEDDED, (
-        f"the embedded encoder stands in for {BACKBONE}, which is not in the hub's cache and can't be reached: "
-        "--teacher FOLDER gives a real one",
+        ood=ood,
+        ood_notes=tuple(notes),
     )
 
 

@@ -25,6 +25,7 @@ from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.training import fit
 
+AS_IS = "used as it is"
 _FORMAT = 1  # raised when teachers are made in another way
 
 
@@ -83,9 +84,7 @@ def plan_teacher(
         checkpoint.config.id2label = dict(enumerate(labels))
     order = head_order(checkpoint, spec.labels, spec.aliases)
     if order is not None:
-        return TeacherPlan(
-            checkpoint, order, fingerprint("as is", checkpoint.weights_fingerprint, order), "used as it is"
-        )
+        return TeacherPlan(checkpoint, order, key_as_is(checkpoint, order), AS_IS)
     settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig) if f.name not in NO_MATTER}
     key = fingerprint(
         "teacher",
@@ -106,6 +105,11 @@ def plan_teacher(
             reason += "; teacher.labels=[…] states their order"
     status = "found in the cache" if cache.find("teacher", key) else "to be fine-tuned"
     return TeacherPlan(checkpoint, None, key, status, reason)
+
+
+def key_as_is(checkpoint: Checkpoint, order: list[int]) -> str:
+    """Fingerprint of a checkpoint whose own head answers, its rows in this order."""
+    return fingerprint("as is", checkpoint.weights_fingerprint, order)
 
 
 def obtain_teacher(

@@ -24,8 +24,9 @@ RANKS: list[tuple[str, ...]] = [
     ("training",),
     ("teacher",),
     ("robustness", "results", "export", "config"),
+    ("backbone",),
     ("plan",),
-    ("describe", "figures"),
+    ("describe", "figures", "evaluate"),
     ("execute",),
     ("cli", "run"),  # one entry: `run` speaks through `cli`, `cli` runs through `run`
     ("__main__",),
