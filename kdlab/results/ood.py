@@ -76,7 +76,8 @@ def _scores(foreign: ForeignSet, logits: Tensor) -> dict[str, Any]:
         for group in foreign.out.groups:
             member = torch.tensor([one == group for one in foreign.groups])
             rows = {name: member & (gold == i) for i, name in enumerate(spec.labels)}
-            found["groups"][group] = {n: accuracy_interval(predicted[r], gold[r]) for n, r in rows.items()}
+            there = {name: row for name, row in rows.items() if row.any()}
+            found["groups"][group] = {n: accuracy_interval(predicted[r], gold[r]) for n, r in there.items()}
     return found
 
 
