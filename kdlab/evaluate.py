@@ -128,6 +128,8 @@ def evaluate_run(
         size = int(run.config["training"]["eval_batch_size"])
         ask = Ask(run.student, int(run.metrics["max_length"]), size, hardware, cache)
         for foreign in sets:
+            who = "student alone" if teacher is None else "student and teacher"
+            reporter.say(f"Evaluating on {foreign.out.name}: {len(foreign.examples):,} examples, {who}.")
             ours = ask.predict(student, foreign)
             theirs = None if teacher is None else ask.predict(teacher, foreign)
             entry = ood_figures(foreign, ours, theirs, ask.max_length, ask.cut(foreign))
@@ -137,6 +139,8 @@ def evaluate_run(
     entries = read_ood(run.folder)
     shown = {name: entries[name] for name in wanted}
     show_ood(shown, reporter)
+    if run.metrics["substituted"]:
+        reporter.say(f"SUBSTITUTED in its training: {'; '.join(run.metrics['substituted'])}.")
     return shown
 
 
@@ -198,7 +202,13 @@ def open_run(path: Path) -> FinishedRun:
             metrics["fingerprints"]["teacher"],
             int(metrics["max_length"]),
         )
-        _ = metrics["method"], metrics["seed"], config["teacher"]["source"], config["training"]["eval_batch_size"]
+        _ = (
+            metrics["method"],
+            metrics["seed"],
+            metrics["substituted"],
+            config["teacher"]["source"],
+            config["training"]["eval_batch_size"],
+        )
     except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as e:
         raise KdlabError(f"{path} is no run of kdlab's: {_CONFIG} or {METRICS} lacks what it must say ({e}).") from e
     if not (path / "student").is_dir():

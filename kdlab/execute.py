@@ -171,6 +171,7 @@ def _outside(stage: Stage, encoder: TextEncoder, folder: RunFolder) -> dict[str,
         (folder.path / OOD_FILE).unlink(missing_ok=True)  # of this run before it was interrupted
     for foreign in stage.plan.ood:
         name = foreign.out.name
+        stage.reporter.say(f"Evaluating on {name}: {len(foreign.examples):,} examples.")
         ours, theirs = ask.predict(encoder, foreign), stage.teacher_ood.get(name)
         found[name] = ood_figures(foreign, ours, theirs, ask.max_length, ask.cut(foreign))
         if rank() == 0:

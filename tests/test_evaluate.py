@@ -220,6 +220,14 @@ def test_in_a_run(lab: Lab, sets: Path, tmp_path: Path):
     assert "Recorded already" in afterwards.out
 
 
+def test_the_plan_says_what_is_left_out(lab: Lab, sets: Path, tmp_path: Path):
+    words = ("--ood-dir", sets, "evaluation.ood=[paws,scitail,hans]", "--dry-run")
+    done = lab.run(*lab.words(tmp_path / "runs", *words))
+    assert done.field("evaluation") == "out of domain: scitail 60 (local), hans 60 (local)"
+    assert done.out.count("can't be answered by a model of rte") == 2
+    assert not (tmp_path / "runs").exists()
+
+
 def test_two_processes_give_the_figures_of_one(lab: Lab, sets: Path):
     words = ("--ood-dir", sets, "evaluation.ood=[hans]")
     one, two = (lab.run_on(n, "kd", *words) for n in (1, 2))

@@ -94,8 +94,13 @@ def read_set(merge: Merge, source: Source, hub: Hub) -> ForeignSet:
         return ForeignSet(merge, source, *embedded.challenge(out.name))
     if source.kind == "local":
         return ForeignSet(merge, source, *_read(out, Path(source.where)))
-    examples = load_hub(out.task, offline=not hub.online).splits[DEV]
-    return ForeignSet(merge, source, examples, _hub_groups(out, hub))
+    try:
+        examples = load_hub(out.task, offline=not hub.online).splits[DEV]
+        return ForeignSet(merge, source, examples, _hub_groups(out, hub))
+    except KdlabError as e:  # a dataset that is a script, which the library no longer runs, among others
+        raise KdlabError(
+            f"{out.name} can't be had from the hub: give --ood-dir DIR, a folder with {out.file_names[0]} ({e})"
+        ) from e
 
 
 def source_digest(source: Source) -> str | None:

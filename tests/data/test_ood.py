@@ -224,6 +224,21 @@ def test_a_set_of_the_hub_is_read_by_name(monkeypatch):
     assert found.examples.text_pair == ("b", "d")
 
 
+def test_what_the_hub_will_not_give_is_asked_for_as_a_file(monkeypatch):
+    import datasets
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("Dataset scripts are no longer supported")
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    hub = Hub()
+    hub.__dict__["online"] = True
+    with pytest.raises(
+        KdlabError, match=r"hans can't be had.*--ood-dir DIR, a folder with ood/hans.*scripts are no longer"
+    ):
+        read_set(merged("hans"), Source("hub", "there"), hub)
+
+
 @pytest.mark.parametrize("name", OOD)
 def test_the_grammar_writes_a_balanced_set_of_its_own(name):
     examples, groups = embedded.challenge(name)
