@@ -136,7 +136,7 @@ _SETS = (
         _PARAPHRASE,
         literals=True,
     ),
-    OODSpec(
+    OODSpec(  # texts as they were published, with their <br />
         TaskSpec(
             name="imdb",
             text="text",
