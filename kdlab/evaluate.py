@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 import yaml
 
 from kdlab.cache import Cache
 from kdlab.console import Reporter
-from kdlab.data.batching import encode
+from kdlab.data.batching import EncodedSplit, encode
 from kdlab.data.foreign import ForeignSet, count_cut, find_set, read_sets, source_digest
 from kdlab.data.ood import Merge, choose_sets
 from kdlab.data.sources import Hub, find_task
@@ -23,7 +25,7 @@ from kdlab.models.checkpoint import Checkpoint, cached_on_disk, head_order, load
 from kdlab.models.encoder import TextEncoder
 from kdlab.results.ood import ood_figures, read_ood, record_ood, show_ood
 from kdlab.results.record import METRICS, RunFolder
-from kdlab.teacher import AS_IS, key_as_is
+from kdlab.teacher import AS_IS, key_as_is, split_logits
 from kdlab.training import quiet_libraries
 
 _CONFIG = "config.yaml"
@@ -131,7 +133,8 @@ def evaluate_run(
             who = "student alone" if teacher is None else "student and teacher"
             reporter.say(f"Evaluating on {foreign.out.name}: {len(foreign.examples):,} examples, {who}.")
             ours = ask.predict(student, foreign)
-            theirs = None if teacher is None else ask.predict(teacher, foreign)
+            key = str(run.metrics["fingerprints"]["teacher"])
+            theirs = None if teacher is None else ask.predict_teacher(teacher, key, foreign)
             entry = ood_figures(foreign, ours, theirs, ask.max_length, ask.cut(foreign))
             if rank() == 0:
                 record_ood(run.folder, foreign, entry, ours, theirs)
@@ -163,17 +166,23 @@ class Ask:
     cache: Cache
 
     def predict(self, encoder: TextEncoder, foreign: ForeignSet) -> Prediction:
-        """The logits ``(N, C)`` of a model on a set."""
-        split = encode(
-            foreign.examples, self.text.tokenizer, self.text.tokenizer_fingerprint, self.max_length, self.cache
-        )
-        return predict(encoder, split, self.batch_size, self.hardware.device)
+        """The logits ``(N, C)`` of a student on a set."""
+        return predict(encoder, self.encode(foreign), self.batch_size, self.hardware.device)
+
+    def predict_teacher(self, encoder: TextEncoder, key: str, foreign: ForeignSet) -> Prediction:
+        """The logits of a teacher, computed once for all its students."""
+        name, split = foreign.out.name, self.encode(foreign)
+        file = split_logits(encoder, key, split, name, self.batch_size, self.hardware, self.cache)
+        return Prediction(torch.from_numpy(np.load(file)), 0.0)
+
+    def encode(self, foreign: ForeignSet) -> EncodedSplit:
+        """The set's examples, tokenised and cut."""
+        text = self.text
+        return encode(foreign.examples, text.tokenizer, text.tokenizer_fingerprint, self.max_length, self.cache)
 
     def cut(self, foreign: ForeignSet) -> int:
         """How many of its texts are longer than the model reads."""
-        tokenizer = self.text.tokenizer
-        split = encode(foreign.examples, tokenizer, self.text.tokenizer_fingerprint, self.max_length, self.cache)
-        return count_cut(foreign.examples, split, tokenizer, self.max_length)
+        return count_cut(foreign.examples, self.encode(foreign), self.text.tokenizer, self.max_length)
 
 
 def open_run(path: Path) -> FinishedRun:

@@ -85,9 +85,11 @@ class Stage:
     @cached_property
     def teacher_ood(self) -> dict[str, Prediction]:
         """The teacher's logits on every set out of domain."""
-        if self.teacher is None:
+        teacher, plan = self.teacher, self.plan.teacher
+        if teacher is None or plan is None:
             return {}
-        return {foreign.out.name: self.ask.predict(self.teacher, foreign) for foreign in self.plan.ood}
+        ask = self.ask
+        return {foreign.out.name: ask.predict_teacher(teacher, plan.key, foreign) for foreign in self.plan.ood}
 
     @property
     def ask(self) -> Ask:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
-from cli_fixtures import NLI, Lab, metrics, open_lab, pairs, predictions, write_checkpoint, write_tsv
+from cli_fixtures import Lab, metrics, open_lab, predictions, write_checkpoint, write_tsv
 from ood_fixtures import HEURISTICS, SETS, contents, open_runs, open_sets, recorded
 from safetensors.torch import load_file, save_file
 
 import kdlab.evaluate
+import kdlab.teacher
 from kdlab.metrics import divergence, evaluate, wilson
 
 
@@ -115,6 +115,19 @@ def test_several_runs_in_one_command(lab: Lab, copied, sets: Path):
     done = lab.run("evaluate", *folders, "--on", "hans", "--ood-dir", sets)
     assert done.code == 0, done.err
     assert [list(recorded(folder)) for folder in folders] == [["hans"], ["hans"]]
+
+
+def test_a_teacher_is_asked_once_for_all_its_students(lab: Lab, sets: Path, tmp_path: Path, monkeypatch):
+    folders = lab.train(tmp_path / "runs", "--seeds", 2)
+    asked, predict = [], kdlab.teacher.predict
+    monkeypatch.setattr(kdlab.teacher, "predict", lambda *words: asked.append(len(words[1])) or predict(*words))
+    other = tmp_path / "ood/hans/evaluation.tsv"
+    lines = (sets / "ood/hans/evaluation.tsv").read_text().splitlines()
+    write_tsv(other, [line.split("\t") for line in lines[:41]])  # a set that no other test has
+    assert lab.run("evaluate", *folders, "--on", "hans", "--ood-dir", tmp_path).code == 0
+    assert asked == [40]
+    one, two = (recorded(folder)["hans"] for folder in folders)
+    assert one["teacher"] == two["teacher"]
 
 
 def test_sets_that_do_not_fit_are_left_out_with_a_word(lab: Lab, copied, sets: Path):
@@ -268,24 +281,3 @@ def test_on_the_embedded_corpus_the_grammar_writes_the_set(lab: Lab, tmp_path: P
     assert entry["examples"] == 600
     assert entry["cut"] > 100
     assert f"{entry['cut']} of 600 texts cut to 48 tokens" in done.out
-
-
-def test_a_task_of_ones_own_with_three_labels(lab: Lab, sets: Path, tmp_path: Path):
-    lines = [{"premise": a, "hypothesis": b, "label": c} for a, b, c in pairs(60, NLI, 4)]
-    (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    columns = {"text": "premise", "text_pair": "hypothesis", "label": "label"}
-    task = {
-        "name": "own",
-        "files": {"train": "own.jsonl"},
-        "columns": columns,
-        "labels": ["neutral", "contradiction", "entailment"],
-    }
-    (tmp_path / "own.yaml").write_text(yaml.safe_dump(task))
-    words = [
-        w for w in lab.words(tmp_path / "runs", task=str(tmp_path / "own.yaml")) if w not in ("--data-dir", lab.data)
-    ]
-    assert lab.run(*words).code == 0
-    (folder,) = (path.parent for path in (tmp_path / "runs").glob("*/metrics.json"))
-    done = lab.run("evaluate", folder, "--on", "hans", "--ood-dir", sets)
-    assert done.code == 0, done.err
-    assert recorded(folder)["hans"]["answers"]["neutral"] == "non-entailment"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_fixtures import NLI, Lab, metrics, open_lab, predictions, write_checkpoint
+import yaml
+from cli_fixtures import NLI, Lab, metrics, open_lab, pairs, predictions, write_checkpoint
 from ood_fixtures import open_runs, open_sets, recorded
 from safetensors.torch import load_file, save_file
 
@@ -93,3 +94,24 @@ def test_server_files_of_mnli_and_ax(lab: Lab, runs: dict[str, Path], tmp_path: 
         assert {row.split("\t")[1] for row in rows} <= set(NLI)
     student = [line["student"] for line in predictions(ax, "test")]
     assert [row.split("\t")[1] for row in (ax / "glue" / "AX.tsv").read_text().splitlines()[1:]] == student
+
+
+def test_a_task_of_ones_own_with_three_labels(lab: Lab, sets: Path, tmp_path: Path):
+    lines = [{"premise": a, "hypothesis": b, "label": c} for a, b, c in pairs(60, NLI, 4)]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    columns = {"text": "premise", "text_pair": "hypothesis", "label": "label"}
+    task = {
+        "name": "own",
+        "files": {"train": "own.jsonl"},
+        "columns": columns,
+        "labels": ["neutral", "contradiction", "entailment"],
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(task))
+    words = [
+        w for w in lab.words(tmp_path / "runs", task=str(tmp_path / "own.yaml")) if w not in ("--data-dir", lab.data)
+    ]
+    assert lab.run(*words).code == 0
+    (folder,) = (path.parent for path in (tmp_path / "runs").glob("*/metrics.json"))
+    done = lab.run("evaluate", folder, "--on", "hans", "--ood-dir", sets)
+    assert done.code == 0, done.err
+    assert recorded(folder)["hans"]["answers"]["neutral"] == "non-entailment"
