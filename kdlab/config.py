@@ -79,6 +79,19 @@ class StudentConfig:
 
 
 @dataclass
+class EvaluationConfig:
+    """What else the finished student is evaluated on; nothing here changes the student or the folder of its record.
+
+    Attributes:
+        ood: Sets out of domain (``--list ood``).
+        ood_dir: Folder with their files (``--ood-dir``); None takes the hub, or the embedded corpus for its own models.
+    """
+
+    ood: list[str] = field(default_factory=list)
+    ood_dir: str | None = None
+
+
+@dataclass
 class RunConfig:
     """Everything that a run depends on; the method's own section stands beside these under the method's name."""
 
@@ -98,6 +111,7 @@ class RunConfig:
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 
 @dataclass(frozen=True)

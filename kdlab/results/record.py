@@ -1,5 +1,7 @@
 """The record of a run: one folder with everything needed to believe, repeat and use it.
 
+Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kdlab.results.ood``).
+
 ::
 
     config.yaml         the resolved configuration
@@ -99,7 +101,7 @@ class RunFolder:
         """
         try:
             if fresh and self.finished() is not None:
-                self.path.rename(_free_name(self.path))
+                self.path.rename(free_name(self.path))
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise unwritable(self.path, e) from e
@@ -208,7 +210,8 @@ def environment(hardware: str) -> dict[str, Any]:
     }
 
 
-def _free_name(path: Path) -> Path:
+def free_name(path: Path) -> Path:
+    """The first of ``NAME.1``, ``NAME.2``, … that is not taken."""
     n = 1
     while path.with_name(f"{path.name}.{n}").exists():
         n += 1
