@@ -3,7 +3,6 @@
 import csv
 import json
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import yaml
 from cli_fixtures import Lab, metrics, open_lab, predictions
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from kdlab.console import Reporter
 from kdlab.data.tasks import get_task
 from kdlab.metrics import evaluate
 from kdlab.results import record
@@ -198,16 +198,22 @@ def test_history_holds_every_step(records: dict[str, Path]):
     assert metrics(folder)["selection"]["epoch"] == 1 + chosen.index(max(chosen))
 
 
-def test_a_second_equal_command_waits_and_finds_the_record(lab: Lab, tmp_path: Path):
+def test_a_second_equal_command_waits_and_finds_the_record(lab: Lab, tmp_path: Path, monkeypatch):
     (folder,) = lab.train(tmp_path / "runs")
     written = (folder / METRICS).stat().st_mtime_ns
-    held, said = threading.Event(), []
+    held, waiting, say = threading.Event(), threading.Event(), Reporter.say
 
     def hold() -> None:
-        with RunFolder(folder).alone(said.append):
+        with RunFolder(folder).alone(print):
             held.set()
-            time.sleep(1.0)
+            waiting.wait(timeout=60)
 
+    def listen(self: Reporter, text: str) -> None:
+        say(self, text)
+        if text.startswith("Another process is working on"):
+            waiting.set()
+
+    monkeypatch.setattr(Reporter, "say", listen)
     first = threading.Thread(target=hold)
     first.start()
     held.wait()
@@ -216,5 +222,4 @@ def test_a_second_equal_command_waits_and_finds_the_record(lab: Lab, tmp_path: P
     assert done.code == 0
     assert f"Another process is working on {folder}: waiting for it." in done.out
     assert "finished already" in done.out
-    assert not said
     assert (folder / METRICS).stat().st_mtime_ns == written
