@@ -32,9 +32,16 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         ),
         ("hardware", plan.hardware.describe()),
         ("checkpoint", f"chosen by {task.spec.monitor} on {selects}"),
+        *_evaluation_lines(plan),
         ("records", ", ".join(str(plan.folder(seed)) for seed in plan.seeds)),
     ]
     reporter.rows(f"Plan: {plan.method.name} on {task.spec.name}", rows)
+
+
+def _evaluation_lines(plan: Plan) -> list[tuple[str, str]]:
+    sets = ", ".join(f"{foreign.out.name} {len(foreign.examples):,} ({foreign.source.kind})" for foreign in plan.ood)
+    lines = [*([f"out of domain: {sets}"] if sets else []), *plan.ood_notes]
+    return [("evaluation" if i == 0 else "", line) for i, line in enumerate(lines)]
 
 
 def _epochs(plan: Plan) -> str:
