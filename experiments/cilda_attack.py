@@ -4,6 +4,20 @@ For each seed a student is distilled with ``kd`` and then frozen, and a generato
 alone. On the dev split, with the same masks and the same noise, the table shows the mean KL(T ‖ S) at t = 1 on clean
 text, on words drawn at random, on those of the untrained generator and on those of the trained one. It attacks where
 the last is 1.2 times the two before it or more. Words ``key=value`` go to the runs.
+
+Measured with ``data.limit_train=1000 training.epochs=2`` on the embedded RTE, 300 steps, one thread of a CPU:
+
+| method, seed | clean | random | untrained | trained | / untrained | / random |
+|---|---|---|---|---|---|---|
+| cilda 0 | 0.0424 | 0.0317 | 0.0457 | 0.0944 | 2.07 | 2.97 |
+| cilda 1 | 0.0391 | 0.0332 | 0.0404 | 0.0609 | 1.51 | 1.84 |
+| cilda 2 | 0.0460 | 0.0381 | 0.0532 | 0.0864 | 1.62 | 2.27 |
+| mate_kd 0 | 0.0424 | 0.0317 | 0.0457 | 0.0829 | 1.81 | 2.61 |
+| mate_kd 1 | 0.0391 | 0.0332 | 0.0404 | 0.0727 | 1.80 | 2.19 |
+| mate_kd 2 | 0.0460 | 0.0381 | 0.0532 | 0.0769 | 1.45 | 2.02 |
+
+At 150 steps mate_kd's third seed stays at 1.06 times the untrained one. The generator's rate matters: at 2e-4, the
+embedded profile's, 60 steps of seed 0 end at 0.95.
 """
 
 from __future__ import annotations
@@ -118,7 +132,9 @@ def at_random(logits: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
 
 def main() -> int:
     """Prints one line a seed; 1 where a generator does not attack."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.cilda_attack", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.cilda_attack", description=(__doc__ or "").split("\n\n")[1]
+    )
     parser.add_argument("--task", default="rte")
     parser.add_argument("--method", choices=("cilda", "mate_kd"), default="cilda")
     parser.add_argument("--seeds", type=int, default=3)
