@@ -107,15 +107,24 @@ def one(side: str, method: str, steps: int, bf16: bool) -> None:
             run_kdlab(method, steps, bf16, Path(folder))
         else:
             run_reference(method, steps, bf16)
-    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}\n")
+    sys.stdout.write(f"{high_water()}\n")
 
 
-def measure(rounds: int, steps: int, bf16: bool, folder: Path) -> list[Row]:
-    """Every comparison."""
+def high_water() -> float:
+    """Largest resident memory of this program so far, in MiB; ``ru_maxrss`` would count the process that forked it."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) -> list[Row]:
+    """Every comparison, or those of some cases with their hand-written loops."""
     from experiments.benchmarks.world import BATCH, run_kdlab, run_reference
 
     rows = []
-    for case in AGAINST:
+    for case in only or AGAINST:
         rows.append(
             compare(
                 case,
@@ -134,6 +143,8 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path) -> list[Row]:
                 1,
             )
         )
+    if only:
+        return rows
     for bound, slow, fast in (
         ("cached kd", "kd", "finetune"),
         ("ad2, shared pass", "ad2", "finetune"),
@@ -174,12 +185,14 @@ def show(rows: list[Row]) -> None:
     """Prints one line a method, and below them what is compared besides."""
     print("| method | samples/s | of the hand-written loop's (lowest to highest) | peak MiB | of the loop's | |")
     print("|---|---|---|---|---|---|")
-    for case in AGAINST:
+    for case in dict.fromkeys(row.what for row in rows if row.bound == "speed"):
         speed, memory = (next(r for r in rows if r.what == case and r.bound == bound) for bound in ("speed", "memory"))
         print(
             f"| {case} | {speed.first:.0f} | {_spread(speed)} | {memory.first:.0f} | {memory.ratio:.2f} "
             f"| {_state(speed)}{_state(memory)} |"
         )
+    if len(rows) == sum(row.bound in ("speed", "memory") for row in rows):
+        return
     print("\n| ratio | (lowest to highest) | wanted | |\n|---|---|---|---|")
     for row in rows:
         if row.bound not in ("speed", "memory"):
@@ -202,6 +215,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--precision", choices=("32", "bf16"), default="32")
     parser.add_argument("--json", type=Path, default=Path("runs/benchmarks.json"))
+    parser.add_argument("--only", action="append", default=[], choices=AGAINST, help="this case alone; repeatable")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -218,16 +232,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         differences = check_losses(folder)
-        rows = measure(arguments.rounds, arguments.steps, arguments.precision == "bf16", folder)
-        startup, whole = measure_startup(folder), measure_whole(folder)
+        rows = measure(arguments.rounds, arguments.steps, arguments.precision == "bf16", folder, arguments.only)
+        startup, whole = ({}, 0.0) if arguments.only else (measure_startup(folder), measure_whole(folder))
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, precision {arguments.precision}, load", end=" ")
     print(" ".join(f"{x:.1f}" for x in os.getloadavg()))
     print("losses over 20 steps differ by at most", ", ".join(f"{m} {d:.1e}" for m, d in differences.items()))
     show(rows)
-    print("\nCPU seconds from the command to its first training step, everything cached:")
-    for stage, seconds in startup.items():
-        print(f"  {seconds:6.2f}  {stage}")
-    print(f"CPU seconds of the whole run with a cached teacher: {whole:.1f} (wanted: at most {WHOLE_RUN:.0f})")
+    if startup:
+        print("\nCPU seconds from the command to its first training step, everything cached:")
+        for stage, seconds in startup.items():
+            print(f"  {seconds:6.2f}  {stage}")
+        print(f"CPU seconds of the whole run with a cached teacher: {whole:.1f} (wanted: at most {WHOLE_RUN:.0f})")
     content = {
         "environment": environment(f"{torch.get_num_threads()} threads"),
         "precision": arguments.precision,

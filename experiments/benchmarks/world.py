@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,7 @@ def run_kdlab(case: str, steps: int, bf16: bool, folder: Path, skip: int = 3) ->
         folder: For checkpoints.
         skip: Steps that are not timed.
     """
+    gc.collect()  # Lightning's modules and trainers refer to each other, and would outlive their run
     teacher, student = encoders()
     method, settings = CASES[case]
     kind = load_method(method)
@@ -146,6 +148,7 @@ def run_reference(case: str, steps: int, bf16: bool, skip: int = 3, batching: st
         skip: Steps that are not timed.
         batching: ``buckets``; ``dynamic`` pads to the longest of a random batch; ``128`` pads to 128.
     """
+    gc.collect()
     teacher, student = encoders()
     split = Lengths(steps * BATCH)
     clock = Clock()
