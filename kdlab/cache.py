@@ -12,12 +12,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from safetensors import SafetensorError
 
 from kdlab.distributed import rank, share, wait
 from kdlab.errors import KdlabError
@@ -53,20 +55,66 @@ def folder_digest(folder: Path, patterns: Iterable[str]) -> str:
     return fingerprint([[p.relative_to(folder).as_posix(), file_digest(p)] for p in files])
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Writes a text file so that it is either wholly there or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What stands in it writes a file; a full disk, however a library says it, becomes a sentence.
+
+    Raises:
+        KdlabError: It can't be written.
+    """
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        yield
+    except KdlabError:
         raise
+    except (OSError, RuntimeError, SafetensorError) as e:  # OSError of Python, the others of torch and safetensors
+        reason = e.strerror if isinstance(e, OSError) and e.strerror else (str(e).strip().splitlines() or [repr(e)])[0]
+        raise KdlabError(
+            f"{path} can't be written ({reason}): make room and give the same command again; "
+            "what was finished before is kept."
+        ) from e
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Writes a text file so that it is either wholly there or not at all.
+
+    Raises:
+        KdlabError: It can't be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as f:
+                f.write(text)
+                f.flush()
+                os.fsync(f.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def write_folder(path: Path, build: Callable[[Path], None]) -> None:
+    """Writes a folder under another name and renames it when it is complete; an older one of the name is replaced.
+
+    Raises:
+        KdlabError: It can't be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    with writing(path):
+        try:
+            part.mkdir(parents=True)
+            build(part)
+            for file in part.rglob("*"):
+                if file.is_file():
+                    _to_disk(file)
+            shutil.rmtree(path, ignore_errors=True)
+            part.rename(path)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
 
 
 @dataclass(frozen=True)
@@ -209,8 +257,9 @@ class Cache:
             work.mkdir(exist_ok=True)
             build(work)
             files = sorted(p for p in work.rglob("*") if p.is_file())
-            for file in files:
-                _to_disk(file)
+            with writing(work):
+                for file in files:
+                    _to_disk(file)
             sums = {p.relative_to(work).as_posix(): file_digest(p) for p in files}
             write_atomic(work / MANIFEST, json.dumps({**about, "files": sums}, indent=1))
         except Exception:

@@ -12,7 +12,9 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from kdlab.cache import writing
 from kdlab.distributed import share, world_size
+from kdlab.errors import KdlabError
 from kdlab.history import CSVHistory
 
 _ASK_EVERY = 10
@@ -77,11 +79,15 @@ class Checkpoints(Checkpoint):
         """Wall time of the phase so far, in all processes that worked on it one after the other."""
         return self._before + time.monotonic() - self._started
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up where the checkpoint left off, the history too."""
+    def take_up(self, state_dict: dict[str, Any]) -> None:
+        """Knows again what an earlier process knew; the history is left alone."""
         self.best_epoch = int(state_dict["best_epoch"])
         self.best_value = float(state_dict["best_value"])
         self._before, self._started = float(state_dict["seconds"]), time.monotonic()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up where the checkpoint left off, the history too."""
+        self.take_up(state_dict)
         if self.history is not None:
             self.history.cut(int(state_dict["history_rows"]))
 
@@ -112,11 +118,16 @@ class Checkpoints(Checkpoint):
     def _save(self, trainer: Trainer, file: Path, weights_only: bool) -> None:
         self.check()
         part = file.with_name(f".{file.name}.part")
-        trainer.save_checkpoint(part, weights_only=weights_only)
-        if trainer.is_global_zero:
-            with part.open("rb") as f:
-                os.fsync(f.fileno())
-            part.replace(file)
+        try:
+            with writing(file):
+                trainer.save_checkpoint(part, weights_only=weights_only)
+                if trainer.is_global_zero:
+                    with part.open("rb") as f:
+                        os.fsync(f.fileno())
+                    part.replace(file)
+        except KdlabError:
+            part.unlink(missing_ok=True)
+            raise
         self._saved_at = time.monotonic()
 
 

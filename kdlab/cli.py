@@ -21,6 +21,7 @@ _SETTINGS: dict[str, tuple[str, type, str, str]] = {
     "--limit-train": ("data.limit_train", str, "N", "part of the training data: 10%%, 1%% or 500"),
     "--teacher": ("teacher.source", str, "MODEL", "folder, name on the hub, or 'embedded'"),
     "--student": ("student.source", str, "SPEC", "checkpoint, or [DONOR:]layers:bottom:3 (top, skip, or 0,2,4)"),
+    "--ood-dir": ("evaluation.ood_dir", str, "DIR", "folder with the files of evaluation.ood=[…]"),
     "--seed": ("seed", int, "N", "the student's seed (default: 0)"),
     "--seeds": ("seeds", int, "N", "run N student seeds and print mean and sd"),
     "--out": ("out", str, "DIR", "where records are written (default: runs)"),
@@ -61,10 +62,27 @@ def _parsers() -> tuple[_Parser, _Parser]:
         metavar="{csv,wandb,tensorboard}",
         help="log there too (CSV is always written); may be repeated",
     )
+    run.add_argument("--compile", action="store_true", help="compile the encoders (torch.compile); slower to start")
     run.add_argument("--fresh", action="store_true", help="run again though a finished record is there, and keep that")
     run.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     run.add_argument("--print-config", action="store_true", help="print the resolved configuration and stop")
-    run.add_argument("--list", choices=("methods", "tasks"), help="list what there is and stop")
+    run.add_argument("--list", choices=("methods", "tasks", "ood"), help="list what there is and stop")
+    test = verbs.add_parser(
+        "evaluate",
+        help="evaluate a finished run's student out of domain",
+        description="Evaluate the student of finished runs, and the teacher where it still is, on sets out of domain.",
+        epilog="example: kdlab evaluate runs/kd-mnli-local-s0-1234abcd --on hans scitail --ood-dir DIR",
+        allow_abbrev=False,
+    )
+    test.add_argument("runs", nargs="+", metavar="RUN", help="folder that kdlab run printed behind 'Record:'")
+    test.add_argument(
+        "--on", nargs="+", required=True, metavar="SET", help="sets of kdlab run --list ood, paws, or all"
+    )
+    test.add_argument("--ood-dir", metavar="DIR", help="folder with their files; the hub is asked without it")
+    test.add_argument("--fresh", action="store_true", help="evaluate again what is recorded, and keep the old figures")
+    test.add_argument(
+        "--accelerator", default="auto", metavar="{auto,cpu,gpu}", help="where to compute (default: auto)"
+    )
     cache = verbs.add_parser(
         "cache",
         help="what is kept between runs: teachers, tokenised data, clean logits",
@@ -96,7 +114,7 @@ def _cache(action: str) -> int:
 
 def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> dict[str, Any]:
     """Dotted settings: the YAML file's, over them the flags', over them the key=value words."""
-    from kdlab.config import read_file
+    from kdlab.settings_file import read_file
 
     settings = read_file(_expanded("--config", arguments.config)) if arguments.config else {}
     for key, _, _, _ in _SETTINGS.values():
@@ -104,8 +122,9 @@ def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Pars
             settings[key] = getattr(arguments, key)
     if arguments.logger:
         settings["logger"] = ["csv", *(name for name in dict.fromkeys(arguments.logger) if name != "csv")]
-    if arguments.fresh:
-        settings["fresh"] = True
+    for flag in ("fresh", "compile"):
+        if getattr(arguments, flag):
+            settings[flag] = True
     for word in extra:
         if word.startswith("--") and "." in word and "=" not in word:
             raise KdlabError(f"A setting is written {word}=VALUE, with '=' and no space.")
@@ -137,7 +156,7 @@ def _parse_override(word: str) -> tuple[str, Any]:
         raise KdlabError(f"'{word}' is neither a flag nor key=value: see kdlab run --help.")
     import yaml
 
-    from kdlab.config import YAML_ERRORS
+    from kdlab.settings_file import YAML_ERRORS
 
     try:
         return key, yaml.safe_load(text) if text else ""
@@ -146,11 +165,15 @@ def _parse_override(word: str) -> tuple[str, Any]:
 
 
 def _list(what: str) -> None:
-    """Methods or tasks, one line each."""
+    """Methods, tasks or sets out of domain, one line each."""
     if what == "methods":
         from kdlab.methods import METHODS
 
         lines = {name: text for name, (_, text) in METHODS.items()}
+    elif what == "ood":
+        from kdlab.data.ood import OOD
+
+        lines = {name: out.task.description for name, out in OOD.items()}
     else:
         from kdlab.data.tasks import TASKS
 
@@ -184,6 +207,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if extra:
                 raise KdlabError(f"'{extra[0]}' is nothing that kdlab cache knows: see kdlab cache --help.")
             return _cache(arguments.action)
+        if arguments.verb == "evaluate":
+            return _evaluate(arguments, extra)
         if arguments.list:
             _list(arguments.list)
             return 0
@@ -197,9 +222,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as e:  # a full disk, a name too long
-        sys.stderr.write(f"kdlab: error: {e.strerror or e}: {e.filename}; what was finished before is kept.\n")
+    except OSError as e:  # a name too long
+        where = f": {e.filename}" if e.filename else ""
+        sys.stderr.write(f"kdlab: error: {e.strerror or e}{where}; what was finished before is kept.\n")
         return 2
+
+
+def _evaluate(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
+    """``kdlab evaluate RUN --on SET …``."""
+    if extra:
+        raise KdlabError(f"'{extra[0]}' is nothing that kdlab evaluate knows: see kdlab evaluate --help.")
+    runs = [str(_expanded("RUN", run)) for run in arguments.runs]
+    folder = arguments.ood_dir and str(_expanded("--ood-dir", arguments.ood_dir))
+    from kdlab.evaluate import evaluate_runs
+
+    evaluate_runs(runs, arguments.on, folder, arguments.fresh, arguments.accelerator)
+    return 0
 
 
 def _run(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser, words: Sequence[str]) -> int:

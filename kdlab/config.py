@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kdlab.errors import KdlabError, nearest
 from kdlab.methods.base import DistillModule, MethodConfig, TrainingConfig
+from kdlab.settings_file import flatten
 
 PROFILES = ("auto", "paper", "embedded")
 LOGGERS = ("csv", "wandb", "tensorboard")
 _LARGEST = 2**31 - 1  # of any number: beyond it seeds and sizes overflow inside the libraries
 _MOST_SEEDS = 1000
-# PyYAML lets the plain errors of its constructors through: a date of month 13, an alias inside itself
-YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
 
 
 @dataclass
@@ -40,6 +38,8 @@ class DataConfig:
         split_seed: Draws the limited subset and the hold-out; the student's seed does not touch it.
         selection: ``holdout``: a part of train chooses the checkpoint and dev is only reported; ``dev``: dev chooses.
         holdout: Fraction of train that is held out.
+        workers: Processes that make training batches. A batch of 32 takes 0.03 ms, less than it takes to hand one
+            from process to process, so none is the fastest on every machine, and the default.
     """
 
     dir: str | None = None
@@ -48,6 +48,7 @@ class DataConfig:
     split_seed: int = 0
     selection: str = "holdout"
     holdout: float = 0.1
+    workers: int = 0
 
 
 @dataclass
@@ -78,6 +79,19 @@ class StudentConfig:
 
 
 @dataclass
+class EvaluationConfig:
+    """What else the finished student is evaluated on; nothing here changes the student or the folder of its record.
+
+    Attributes:
+        ood: Sets out of domain (``--list ood``).
+        ood_dir: Folder with their files (``--ood-dir``); None takes the hub, or the embedded corpus for its own models.
+    """
+
+    ood: list[str] = field(default_factory=list)
+    ood_dir: str | None = None
+
+
+@dataclass
 class RunConfig:
     """Everything that a run depends on; the method's own section stands beside these under the method's name."""
 
@@ -92,10 +106,12 @@ class RunConfig:
     accelerator: str = "auto"
     devices: int = 1
     precision: str = "auto"
+    compile: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 
 @dataclass(frozen=True)
@@ -125,43 +141,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "student.source": "layers:bottom:2",
     },
 }
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """The settings of a ``--config`` YAML file, flattened to dotted keys.
-
-    Raises:
-        KdlabError: Missing, not UTF-8, not YAML or not a mapping.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as e:
-        raise KdlabError(f"The configuration {path} can't be read: {e.strerror}.") from e
-    except UnicodeDecodeError as e:
-        line = e.object.count(b"\n", 0, e.start) + 1
-        raise KdlabError(f"{path}:{line}: byte 0x{e.object[e.start]:02x} is not UTF-8: save the file as UTF-8.") from e
-    try:
-        content = yaml.safe_load(text)
-        if isinstance(content, dict):
-            return flatten(content)
-    except YAML_ERRORS as e:
-        mark = getattr(e, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-        raise KdlabError(f"{where} is no YAML: {getattr(e, 'problem', None) or e}.") from e
-    if content is None:
-        return {}
-    raise KdlabError(f"{path} must hold settings as 'key: value', not a {type(content).__name__}.")
-
-
-def flatten(content: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def resolve(method: type[DistillModule], presets: tuple[str, ...], overrides: Mapping[str, Any]) -> Resolved:
@@ -269,8 +248,14 @@ def _check(run: RunConfig) -> None:
         _one_of("logger", name, LOGGERS)
     if not 1 <= run.seeds <= _MOST_SEEDS:
         raise KdlabError(f"seeds={run.seeds}: it says how many, 1 to {_MOST_SEEDS}; --seed says which.")
+    if run.seeds > 1 and "wandb" in run.logger and os.environ.get("WANDB_RUN_ID"):
+        raise KdlabError(
+            f"seeds={run.seeds}, but WANDB_RUN_ID (which a sweep's agent sets) names one W&B run: "
+            "give one --seed a run, for instance as a parameter of the sweep."
+        )
     for key, seed in (("seed", run.seed), ("teacher.seed", run.teacher.seed), ("data.split_seed", run.data.split_seed)):
         _at_least(key, seed, 0)
+    _at_least("data.workers", run.data.workers, 0)
     if not 0 < run.data.holdout < 0.9:
         raise KdlabError(f"data.holdout={run.data.holdout}: it is the fraction of train held out, between 0 and 0.9.")
     if run.data.max_length is not None:

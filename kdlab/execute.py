@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
-from kdlab.cache import write_atomic
+from kdlab.cache import write_atomic, write_folder
 from kdlab.console import Reporter
+from kdlab.data.foreign import source_digest
 from kdlab.data.glue import GLUEDataModule
 from kdlab.distributed import rank, share, wait
+from kdlab.evaluate import Ask, evaluate_run, is_recorded, open_run
 from kdlab.figures import figures
 from kdlab.generator import obtain_generator
 from kdlab.inference import Prediction, predict
@@ -23,6 +25,7 @@ from kdlab.models.encoder import TextEncoder
 from kdlab.models.student import take_layers
 from kdlab.plan import Plan, student_head
 from kdlab.results.card import model_card
+from kdlab.results.ood import OOD_FILE, ood_figures, record_ood, show_ood
 from kdlab.results.record import METRICS, RunFolder, environment
 from kdlab.results.tables import show_record
 from kdlab.teacher import clean_logits, obtain_teacher
@@ -56,6 +59,7 @@ class Stage:
             select_on=plan.task.select_on,
             seed=seed,
             cache=plan.cache,
+            workers=plan.config.data.workers,
         )
 
     @cached_property
@@ -79,6 +83,22 @@ class Stage:
         self._check_teacher(found)
         return found
 
+    @cached_property
+    def teacher_ood(self) -> dict[str, Prediction]:
+        """The teacher's logits on every set out of domain."""
+        teacher, plan = self.teacher, self.plan.teacher
+        if teacher is None or plan is None:
+            return {}
+        ask = self.ask
+        return {foreign.out.name: ask.predict_teacher(teacher, plan.key, foreign) for foreign in self.plan.ood}
+
+    @property
+    def ask(self) -> Ask:
+        """How models are asked."""
+        plan = self.plan
+        size = plan.config.training.eval_batch_size
+        return Ask(plan.text, plan.max_length, size, plan.hardware, plan.cache)
+
     def _check_teacher(self, found: dict[str, Prediction]) -> None:
 
         task = self.plan.task
@@ -98,12 +118,20 @@ def run_seed(stage: Stage, seed: int) -> dict[str, Any]:
     """Trains, evaluates and records one student, or returns its finished record."""
     plan, reporter = stage.plan, stage.reporter
     folder = RunFolder(plan.folder(seed))
-    done = share(folder.finished())
-    if done is not None and not plan.config.fresh:
+    with folder.alone(reporter.say):
+        done = share(folder.finished())
+        if done is None or plan.config.fresh:
+            return _train_and_record(stage, seed, folder)
         folder.drop_checkpoints()
         reporter.say(f"Seed {seed} is finished already (--fresh runs it again):")
         _close(done, folder, reporter)
+        _complete(stage, folder)
         return done
+
+
+def _train_and_record(stage: Stage, seed: int, folder: RunFolder) -> dict[str, Any]:
+
+    plan, reporter = stage.plan, stage.reporter
     teacher_predictions = stage.teacher_predictions
     plain = {**plan.settings.plain, "seed": seed, "seeds": 1}
     if rank() == 0:
@@ -128,11 +156,45 @@ def run_seed(stage: Stage, seed: int) -> dict[str, Any]:
     if metrics["teacher"]:
         theirs = metrics["teacher"]["metrics"].items()
         closing |= {f"teacher/{split}/{name}": v for split, vs in theirs for name, v in vs.items()}
-    finish_loggers(loggers, closing, fitted.steps)
+    outside = _outside(stage, module.student, folder)
+    for name, entry in outside.items():
+        closing |= {f"ood/{name}/{m}": v["value"] for m, v in entry["student"].items() if m != "groups"}
+    for split, far in (metrics["divergence"] or {}).items():
+        closing |= {f"divergence/{split}/{name}": v for name, v in far.items()}
+    finish_loggers(loggers, closing, {fitted.metric: fitted.value}, fitted.steps)
     if rank() == 0:
         _record(folder, plan, metrics, module.student, predictions, teacher_predictions)
     _close(metrics, folder, reporter)
+    if outside:
+        show_ood(outside, reporter)
     return metrics
+
+
+def _outside(stage: Stage, encoder: TextEncoder, folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """Evaluates a student that was just trained on the plan's sets out of domain, and records the figures."""
+    ask, found = stage.ask, {}
+    if rank() == 0:
+        (folder.path / OOD_FILE).unlink(missing_ok=True)  # of this run before it was interrupted
+    for foreign in stage.plan.ood:
+        name = foreign.out.name
+        stage.reporter.say(f"Evaluating on {name}: {len(foreign.examples):,} examples.")
+        ours, theirs = ask.predict(encoder, foreign), stage.teacher_ood.get(name)
+        found[name] = ood_figures(foreign, ours, theirs, ask.max_length, ask.cut(foreign))
+        if rank() == 0:
+            record_ood(folder, foreign, found[name], ours, theirs)
+    return found
+
+
+def _complete(stage: Stage, folder: RunFolder) -> None:
+    """Evaluates the student of a finished run on those of the plan's sets that its record lacks."""
+    plan = stage.plan
+    if not plan.ood:
+        return
+    run, own_files = open_run(folder.path), plan.config.evaluation.ood_dir is not None
+    done = {f.out.name: is_recorded(run, f.out.name, source_digest(f.source) if own_files else None) for f in plan.ood}
+    done = share(done)
+    sets = [foreign for foreign in plan.ood if not done[foreign.out.name]]
+    evaluate_run(run, sets, list(done), plan.hardware, plan.cache, stage.reporter)
 
 
 def _close(metrics: dict[str, Any], folder: RunFolder, reporter: Reporter) -> None:
@@ -186,8 +248,12 @@ def _record(
         folder.write_predictions(split, spec, plan.task.splits[split], prediction.logits, theirs)
         if split in spec.submission:
             folder.write_submission(spec.submission[split], spec, plan.task.splits[split], prediction.logits)
-    encoder.to("cpu").model.save_pretrained(folder.path / "student")
-    plan.text.tokenizer.save_pretrained(folder.path / "student")
-    write_atomic(folder.path / "student" / "README.md", model_card(metrics, spec.labels))
+
+    def save(student_folder: Path) -> None:
+        encoder.to("cpu").model.save_pretrained(student_folder)
+        plan.text.tokenizer.save_pretrained(student_folder)
+        write_atomic(student_folder / "README.md", model_card(metrics, spec.labels))
+
+    write_folder(folder.path / "student", save)
     folder.write(METRICS, metrics)
     folder.drop_checkpoints()

@@ -9,7 +9,7 @@ import torch
 
 from kdlab import __version__
 from kdlab.inference import Prediction
-from kdlab.metrics import evaluate
+from kdlab.metrics import divergence, evaluate
 from kdlab.plan import Plan
 from kdlab.training import Fitted
 
@@ -73,6 +73,7 @@ def figures(
         },
         **({"generator": plan.generator.about()} if plan.generator else {}),
         "retained": retained,
+        "divergence": _divergence(plan, student, teacher) if teacher else None,
         "fingerprints": _fingerprints(plan, seed),
     }
 
@@ -95,3 +96,11 @@ def _scores(plan: Plan, predictions: dict[str, Prediction]) -> dict[str, dict[st
         )
         for split in plan.task.dev_splits
     }
+
+
+def _divergence(
+    plan: Plan, student: dict[str, Prediction], teacher: dict[str, Prediction]
+) -> dict[str, dict[str, float]]:
+    """How far the student is from the teacher on each dev split."""
+    scored = plan.task.spec.regression
+    return {split: divergence(student[split].logits, teacher[split].logits, scored) for split in plan.task.dev_splits}

@@ -18,13 +18,13 @@ from kdlab.data.glue import GLUEDataModule
 from kdlab.data.sources import TaskData
 from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
+from kdlab.hardware import Hardware
 from kdlab.methods.players import adamw, rise_and_fall
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import usable_positions
 from kdlab.models.generator import MaskedLM, has_mlm_head, load_masked_lm
 from kdlab.models.vocabulary import check_one_vocabulary
 from kdlab.ops.gumbel import draw_mask
-from kdlab.training import Hardware
 from kdlab.types import Batch, GeneratorWish
 
 _FORMAT = 1  # raised when heads are made in another way

@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from kdlab.cache import write_atomic
+from kdlab.cache import write_atomic, writing
 
 
 class CSVHistory(Logger):
@@ -56,7 +56,7 @@ class CSVHistory(Logger):
         new = [name for name in row if name not in self.columns]
         if new or not self.rows:
             self._rewrite(self.read(), [*self.columns, *new])
-        with self.file.open("a", encoding="utf-8", newline="") as f:
+        with writing(self.file), self.file.open("a", encoding="utf-8", newline="") as f:
             csv.DictWriter(f, self.columns).writerow(row)
         self.rows += 1
 

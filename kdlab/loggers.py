@@ -77,11 +77,20 @@ def _logged_in() -> bool:
     return bool(settings.api_key) or held is not None
 
 
-def finish_loggers(loggers: Sequence[Logger], figures: dict[str, float], step: int) -> None:
-    """Writes the closing figures (``dev/accuracy``, ``teacher/dev/accuracy``) and closes every logger."""
+def finish_loggers(loggers: Sequence[Logger], figures: dict[str, float], chosen: dict[str, float], step: int) -> None:
+    """Writes the closing figures and closes every logger.
+
+    Args:
+        loggers: From ``make_loggers``.
+        figures: ``dev/accuracy``, ``teacher/dev/accuracy`` and the like.
+        chosen: Metric that chose the checkpoint and its value there: W&B's summary, by which sweeps are searched, holds
+            this value and not the last epoch's.
+        step: Optimiser steps made.
+    """
     for logger in loggers:
         logger.log_metrics(figures, step=step)
         logger.save()
         logger.finalize("success")
         if isinstance(logger, WandbLogger):
+            logger.experiment.summary.update(chosen)
             logger.experiment.finish()

@@ -10,6 +10,8 @@ from torch import Tensor
 from torchmetrics.functional import matthews_corrcoef, pearson_corrcoef, spearman_corrcoef
 from torchmetrics.functional.classification import binary_f1_score
 
+_Z95 = 1.959963984540054  # of a normal distribution, 2.5 % on either side
+
 
 def evaluate(logits: Tensor, labels: Tensor, metrics: Sequence[str], regression: bool) -> dict[str, float]:
     """A task's metrics as fractions (accuracy .5 is 0.5), in the order asked for.
@@ -64,3 +66,66 @@ def trivial(labels: Tensor, metric: str, regression: bool) -> float:
     classes = int(labels.max()) + 1
     constant = torch.nn.functional.one_hot(majority, max(classes, 2)).expand(len(labels), -1)
     return evaluate(constant.float(), labels, [metric], regression=False)[metric]
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson 1927), which stays within 0 and 1 and has width where nothing failed.
+
+    Args:
+        successes: How many succeeded.
+        n: Of how many; 0 says nothing, so the interval is everything.
+    """
+    if n == 0:
+        return 0.0, 1.0
+    p, z2 = successes / n, _Z95**2
+    centre, half = p + z2 / (2 * n), _Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    low, high = (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
+    return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
+
+
+def accuracy_interval(predicted: Tensor, gold: Tensor) -> dict[str, float]:
+    """Accuracy with its 95 % interval: value, low, high, n.
+
+    Args:
+        predicted: ``(N,)`` class indices.
+        gold: ``(N,)`` class indices.
+    """
+    right, n = int((predicted == gold).sum()), len(gold)
+    low, high = wilson(right, n)
+    return {"value": right / max(n, 1), "low": low, "high": high, "n": n}
+
+
+def f1_interval(predicted: Tensor, gold: Tensor) -> dict[str, float]:
+    """F1 of class 1 with a 95 % interval: value, low, high, n.
+
+    F1 is ``2J / (1 + J)`` with ``J = TP / (TP + FP + FN)``, a proportion; J's Wilson interval is carried over.
+
+    Args:
+        predicted: ``(N,)`` class indices, 0 or 1.
+        gold: ``(N,)`` class indices, 0 or 1.
+    """
+    both, either = int(((predicted == 1) & (gold == 1)).sum()), int(((predicted == 1) | (gold == 1)).sum())
+    low, high = wilson(both, either)
+    jaccard = both / max(either, 1)
+    value, low, high = (2 * j / (1 + j) for j in (jaccard, low, high))
+    return {"value": value, "low": low, "high": high, "n": len(gold)}
+
+
+def divergence(student: Tensor, teacher: Tensor, regression: bool) -> dict[str, float]:
+    """How far a student's logits are from its teacher's (CILDA, figure 2).
+
+    Args:
+        student: ``(N, C)`` logits.
+        teacher: ``(N, C)`` logits.
+        regression: Whether outputs are scores; they have no Kullback-Leibler divergence.
+
+    Returns:
+        ``kl``: mean over examples of ``KL(softmax(z_T) ‖ softmax(z_S))`` in nats; ``mse``: mean of ``(z_T - z_S)²``
+        over examples and outputs.
+    """
+    ours, theirs = student.double(), teacher.double()
+    mse = {"mse": float((ours - theirs).square().mean())}
+    if regression:
+        return mse
+    log_s, log_t = ours.log_softmax(-1), theirs.log_softmax(-1)  # (N, C)
+    return {"kl": max(float((log_t.exp() * (log_t - log_s)).sum(-1).mean()), 0.0), **mse}

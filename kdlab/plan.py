@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kdlab.backbone import choose_backbone
 from kdlab.cache import Cache, fingerprint
 from kdlab.config import Resolved, RunConfig, resolve
+from kdlab.data.foreign import ForeignSet, read_sets
+from kdlab.data.ood import choose_sets
 from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.generator import GeneratorPlan, plan_generator
+from kdlab.hardware import Hardware, resolve_hardware
 from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
 from kdlab.methods.settings import NO_MATTER
@@ -25,40 +29,15 @@ from kdlab.models.checkpoint import (
     labelled_config,
     resolve_checkpoint,
 )
-from kdlab.models.encoder import count_parameters, usable_positions
-from kdlab.models.student import StudentSpec, parse_student, select_layers, shallow_config
+from kdlab.models.encoder import usable_positions
+from kdlab.models.student import StudentSpec, parse_student
 from kdlab.models.vocabulary import check_one_vocabulary
+from kdlab.student_plan import StudentPlan, count_weights, plan_student
 from kdlab.teacher import TeacherPlan, plan_teacher
-from kdlab.training import Hardware, count_steps, resolve_hardware
+from kdlab.training import count_steps
 
-BACKBONE = "bert-base-uncased"  # the backbone of the papers' teachers
 _FORMAT = 1  # raised when a record made before can't be taken for one made now
-_NOT_IDENTITY = ("out", "fresh", "logger", "seeds", "seed", "profile", "accelerator", "devices", "precision")
-
-
-@dataclass(frozen=True)
-class StudentPlan:
-    """What the student will be made of.
-
-    Attributes:
-        spec: What ``--student`` says.
-        donor: Checkpoint its weights come from; None is the fine-tuned teacher.
-        layers: Which of the donor's layers; None takes the checkpoint as it is.
-        config: Hugging Face configuration of the student.
-        parameters: Number of weights, head included.
-    """
-
-    spec: StudentSpec
-    donor: Checkpoint | None
-    layers: tuple[int, ...] | None
-    config: Any
-    parameters: int
-
-    @property
-    def made_of(self) -> str:
-        """Where its weights start, in words."""
-        origin = self.donor.source if self.donor else "the teacher"
-        return origin if self.layers is None else f"layers {', '.join(map(str, self.layers))} of {origin}"
+_NOT_IDENTITY = ("out", "fresh", "logger", "seeds", "seed", "profile", "accelerator", "devices", "precision", "compile")
 
 
 @dataclass(frozen=True)
@@ -79,6 +58,8 @@ class Plan:
         cache: What is kept between runs.
         about_method: Name, and for a user's own file its content's fingerprint.
         generator: What is done for the masked LM; None where the method wants none.
+        ood: Sets out of domain on which the student is evaluated too.
+        ood_notes: What is to be said of sets that were asked for, in sentences.
     """
 
     settings: Resolved
@@ -94,6 +75,8 @@ class Plan:
     cache: Cache
     about_method: list[str] = field(default_factory=list)
     generator: GeneratorPlan | None = None
+    ood: tuple[ForeignSet, ...] = ()
+    ood_notes: tuple[str, ...] = ()
 
     @property
     def config(self) -> RunConfig:
@@ -108,9 +91,10 @@ class Plan:
     def identity(self, seed: int) -> str:
         """Fingerprint of everything that the record of a seed depends on."""
         plain = {k: v for k, v in copy.deepcopy(self.settings.plain).items() if k not in _NOT_IDENTITY}
-        plain["data"].pop("dir")
+        plain["data"] = {k: v for k, v in plain["data"].items() if k not in ("dir", "workers")}
         plain["training"] = {k: v for k, v in plain["training"].items() if k not in NO_MATTER}
         plain.pop("teacher")  # its fingerprint says it all
+        plain.pop("evaluation")  # it changes nothing of the student
         return fingerprint(
             "run",
             _FORMAT,
@@ -124,7 +108,7 @@ class Plan:
             self.max_length,
             list(self.substituted),
             student_head(self),
-            [self.hardware.accelerator, self.hardware.devices, self.hardware.precision],
+            [self.hardware.accelerator, self.hardware.devices, self.hardware.arithmetic],
             *([self.generator.key] if self.generator else []),
         )
 
@@ -134,11 +118,19 @@ class Plan:
         return Path(self.config.out).expanduser() / name
 
     def steps(self) -> int:
-        """The student's optimiser steps in all phases."""
+        """The student's optimiser steps, of all phases."""
         own, training, examples = self.settings.method, self.config.training, len(self.task.splits[TRAIN])
         cycle = self.method.cycle_of(own, self.task.spec)
         epochs = [phase.epochs or training.epochs for phase in self.method.phases_of(own)]
         return sum(count_steps(examples, training, n, cycle) for n in epochs)
+
+    def epochs(self) -> str:
+        """The student's epochs, by phase where there are several."""
+        phases = self.method.phases_of(self.settings.method)
+        counts = [phase.epochs or self.config.training.epochs for phase in phases]
+        if len(phases) == 1:
+            return f"{counts[0]} epochs"
+        return " and ".join(f"{n} epochs of {phase.name}" for n, phase in zip(counts, phases, strict=True))
 
 
 def make_plan(overrides: Mapping[str, Any]) -> Plan:
@@ -154,15 +146,17 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     method = load_method(str(overrides.get("method", RunConfig.method)))
     checked = resolve(method, (), overrides)  # types and ranges are checked before anything slow
     first = checked.run
-    hardware = resolve_hardware(first.accelerator, first.devices, first.precision)
+    hardware = resolve_hardware(first.accelerator, first.devices, first.precision, first.compile)
     spec, base = find_task(first.task)
     source = choose_source(spec, base, first.profile, first.data.dir, hub)
-    backbone, substituted = _choose_backbone(first, bool(method.needs_of(checked.method)), source.embedded, hub)
+    backbone, substituted = choose_backbone(first, bool(method.needs_of(checked.method)), source.embedded, hub)
     presets = {"paper": first.profile == "paper", EMBEDDED: backbone == EMBEDDED}
     settings = resolve(method, tuple(name for name, applies in presets.items() if applies), overrides)
     run = settings.run
     _check_shares(run, hardware)
     task = load_data(spec, source, hub, run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
+    merges, notes = choose_sets(run.evaluation.ood, spec.name, spec.labels)
+    ood = read_sets(merges, run.evaluation.ood_dir, source.embedded, hub)
     student_spec = parse_student(run.student.source)
     cache = Cache()
     wants_teacher = bool(method.needs_of(settings.method)) or student_spec.from_teacher
@@ -171,7 +165,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     if base_checkpoint is not None and donor is not None:
         why = "both read the same ids, so take a pair with one vocabulary"
         check_one_vocabulary(("Teacher", base_checkpoint), ("student", donor), why)
-    student = _plan_student(student_spec, donor, base_checkpoint, task)
+    student = plan_student(student_spec, donor, base_checkpoint, task)
     if base_checkpoint is not None:
         method.check_pair(settings.method, base_checkpoint.config, student.config)
     text = base_checkpoint or donor
@@ -180,7 +174,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     max_length = _max_length(run.data.max_length, [c.config for c in (base_checkpoint, donor) if c], task)
     teacher, parameters = None, 0
     if base_checkpoint is not None:
-        parameters = _count(base_checkpoint, labelled_config(base_checkpoint.config, spec.labels))
+        parameters = count_weights(base_checkpoint, labelled_config(base_checkpoint.config, spec.labels))
         teacher = plan_teacher(
             base_checkpoint,
             spec,
@@ -189,7 +183,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
             run.teacher.seed,
             task.training_fingerprint,
             max_length,
-            hardware.precision,
+            hardware.arithmetic,
             cache,
         )
         _check_labels(teacher, run.teacher.labels, spec)
@@ -213,6 +207,8 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
         substituted=substituted,
         cache=cache,
         about_method=about_method(run.method),
+        ood=ood,
+        ood_notes=tuple(notes),
         generator=generator,
     )
     plan.steps()  # refuses a training in which the student has no turn
@@ -228,27 +224,6 @@ def _check_shares(run: RunConfig, hardware: Hardware) -> None:
             )
 
 
-def _choose_backbone(run: RunConfig, needed: bool, embedded_data: bool, hub: Hub) -> tuple[str, tuple[str, ...]]:
-    """The teacher's checkpoint, and what it stands in for."""
-    if run.teacher.source is not None:
-        return run.teacher.source, ()
-    if run.profile == "embedded" or embedded_data:
-        return EMBEDDED, ()
-    if cached_on_disk(BACKBONE) or hub.online:
-        return BACKBONE, ()
-    if not parse_student(run.student.source).from_teacher and not needed:
-        return BACKBONE, ()  # named but never used: no teacher is needed
-    if run.profile == "paper":
-        raise KdlabError(
-            f"--profile paper needs {BACKBONE} from the hub, which is not in its cache and can't be reached: "
-            "connect once, or give --teacher FOLDER."
-        )
-    return EMBEDDED, (
-        f"the embedded encoder stands in for {BACKBONE}, which is not in the hub's cache and can't be reached: "
-        "--teacher FOLDER gives a real one",
-    )
-
-
 def _open(source: str, hub: Hub) -> Checkpoint:
     """A checkpoint whose files can be read, so that a damaged one is refused before any training."""
     checkpoint = resolve_checkpoint(source, cached_on_disk(source) or not hub.online)
@@ -259,27 +234,6 @@ def _open(source: str, hub: Hub) -> Checkpoint:
 def _donor(spec: StudentSpec, hub: Hub) -> Checkpoint | None:
     source = spec.checkpoint or spec.donor
     return None if source is None else _open(source, hub)
-
-
-def _plan_student(
-    spec: StudentSpec, donor: Checkpoint | None, teacher: Checkpoint | None, task: TaskData
-) -> StudentPlan:
-    origin = donor or teacher
-    if origin is None:
-        raise ValueError("a student of layers needs a donor")
-    config = labelled_config(origin.config, task.spec.labels)
-    layers = None if spec.checkpoint else select_layers(spec, int(config.num_hidden_layers))
-    if layers is not None:
-        config = shallow_config(config, layers)
-    return StudentPlan(spec, donor, layers, config, _count(origin, config))
-
-
-def _count(checkpoint: Checkpoint, config: Any) -> int:
-    """Number of weights of a checkpoint's architecture, which its configuration must be able to build."""
-    try:
-        return count_parameters(config)
-    except (ValueError, TypeError, RuntimeError, ArithmeticError) as e:
-        raise KdlabError(f"{checkpoint.folder}/config.json describes no encoder that can be built: {e}.") from e
 
 
 def _check_labels(teacher: TeacherPlan, labels: list[str] | None, spec: TaskSpec) -> None:

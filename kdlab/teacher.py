@@ -10,20 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from kdlab.cache import Cache, fingerprint, write_atomic
+from kdlab.cache import Cache, fingerprint, write_atomic, writing
 from kdlab.console import Reporter
+from kdlab.data.batching import EncodedSplit
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.distributed import rank
 from kdlab.errors import KdlabError
+from kdlab.hardware import Hardware
 from kdlab.history import history_of
 from kdlab.inference import predict
 from kdlab.methods.finetune import FineTune
 from kdlab.methods.settings import NO_MATTER, MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder
-from kdlab.training import Hardware, fit
+from kdlab.training import fit
 
+AS_IS = "used as it is"
 _FORMAT = 1  # raised when teachers are made in another way
 
 
@@ -54,7 +57,7 @@ def plan_teacher(
     seed: int,
     data_fingerprint: str,
     max_length: int,
-    precision: str,
+    arithmetic: str,
     cache: Cache,
 ) -> TeacherPlan:
     """Decides by label *name* whether a checkpoint's head is this task's, and where the fine-tuned teacher is kept.
@@ -67,7 +70,7 @@ def plan_teacher(
         seed: The teacher's own.
         data_fingerprint: Of train and the split that selects.
         max_length: Longest input in tokens.
-        precision: Lightning's name.
+        arithmetic: Precision, and whether encoders are compiled.
         cache: Looked into, not written.
 
     Raises:
@@ -82,9 +85,7 @@ def plan_teacher(
         checkpoint.config.id2label = dict(enumerate(labels))
     order = head_order(checkpoint, spec.labels, spec.aliases)
     if order is not None:
-        return TeacherPlan(
-            checkpoint, order, fingerprint("as is", checkpoint.weights_fingerprint, order), "used as it is"
-        )
+        return TeacherPlan(checkpoint, order, key_as_is(checkpoint, order), AS_IS)
     settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig) if f.name not in NO_MATTER}
     key = fingerprint(
         "teacher",
@@ -95,7 +96,7 @@ def plan_teacher(
         settings,
         seed,
         max_length,
-        precision,
+        arithmetic,
     )
     reason = ""
     if checkpoint.has_head:
@@ -105,6 +106,11 @@ def plan_teacher(
             reason += "; teacher.labels=[…] states their order"
     status = "found in the cache" if cache.find("teacher", key) else "to be fine-tuned"
     return TeacherPlan(checkpoint, None, key, status, reason)
+
+
+def key_as_is(checkpoint: Checkpoint, order: list[int]) -> str:
+    """Fingerprint of a checkpoint whose own head answers, its rows in this order."""
+    return fingerprint("as is", checkpoint.weights_fingerprint, order)
 
 
 def obtain_teacher(
@@ -145,8 +151,9 @@ def obtain_teacher(
         fitted = fit(module, data, training, hardware, folder, seed, [history_of(folder)], reporter, "teacher")
         if rank() != 0:
             return
-        module.student.to("cpu").model.save_pretrained(folder)
-        plan.checkpoint.tokenizer.save_pretrained(folder)
+        with writing(folder):
+            module.student.to("cpu").model.save_pretrained(folder)
+            plan.checkpoint.tokenizer.save_pretrained(folder)
         write_atomic(done, json.dumps(asdict(fitted), indent=1))
 
     about = {"task": spec.name, "from": plan.checkpoint.source, "seed": seed}
@@ -168,13 +175,30 @@ def clean_logits(
         hardware: Where.
         cache: Where they are kept.
     """
-    train = data.split(TRAIN)
+    return split_logits(teacher, key, data.split(TRAIN), data.task.name, batch_size, hardware, cache)
+
+
+def split_logits(
+    teacher: TextEncoder, key: str, split: EncodedSplit, name: str, batch_size: int, hardware: Hardware, cache: Cache
+) -> Path:
+    """File of the teacher's logits on any tokenised split, ``(N, C)`` float32, computed once.
+
+    Args:
+        teacher: The teacher.
+        key: Its fingerprint.
+        split: N examples.
+        name: Of the task or set, for the cache's list.
+        batch_size: Examples a forward pass.
+        hardware: Where.
+        cache: Where they are kept.
+    """
 
     def build(folder: Path) -> None:
-        logits = predict(teacher, train, batch_size, hardware.device).logits
+        logits = predict(teacher, split, batch_size, hardware.device).logits
         if rank() == 0:
-            np.save(folder / "logits.npy", logits.numpy())
+            with writing(folder / "logits.npy"):
+                np.save(folder / "logits.npy", logits.numpy())
 
-    whole = fingerprint("logits", _FORMAT, key, train.fingerprint)
-    about: dict[str, Any] = {"task": data.task.name, "examples": len(train)}
+    whole = fingerprint("logits", _FORMAT, key, split.fingerprint)
+    about: dict[str, Any] = {"task": name, "examples": len(split)}
     return cache.get_or_make("logits", whole, build, about, together=True) / "logits.npy"

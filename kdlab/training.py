@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import random
 import warnings
 import zipfile
@@ -24,8 +23,9 @@ from kdlab.checkpointing import Checkpoints, load_checkpoint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN
-from kdlab.distributed import launched, local_world_size, processes, rank, wait, world_size
-from kdlab.errors import KdlabError, nearest
+from kdlab.distributed import local_world_size, rank, wait, world_size
+from kdlab.errors import KdlabError
+from kdlab.hardware import Hardware
 from kdlab.history import CSVHistory
 from kdlab.methods.base import DistillModule, TrainingConfig
 from kdlab.methods.players import STUDENT, Cycle
@@ -33,78 +33,6 @@ from kdlab.progress import TrainingProgress
 from kdlab.shown import ShownText
 
 EVERY_BATCH = Cycle()
-PRECISIONS = {
-    "auto": "auto",
-    "32": "32-true",
-    "32-true": "32-true",
-    "bf16": "bf16-mixed",
-    "bf16-mixed": "bf16-mixed",
-    "16": "16-mixed",
-    "16-mixed": "16-mixed",
-}
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """Where training runs, resolved.
-
-    Attributes:
-        accelerator: ``cpu`` or ``gpu``.
-        devices: How many.
-        precision: Lightning's name of it.
-    """
-
-    accelerator: str
-    devices: int
-    precision: str
-
-    @property
-    def device(self) -> torch.device:
-        """The device of plain forward passes."""
-        return torch.device("cuda", torch.cuda.current_device()) if self.accelerator == "gpu" else torch.device("cpu")
-
-    def describe(self) -> str:
-        """As the plan says it."""
-        name = torch.cuda.get_device_name() if self.accelerator == "gpu" else f"CPU, {torch.get_num_threads()} threads"
-        return f"{self.devices} × {name}, precision {self.precision}"
-
-
-def resolve_hardware(accelerator: str, devices: int, precision: str) -> Hardware:
-    """Checks what was asked for against what is there.
-
-    Args:
-        accelerator: ``auto``, ``cpu`` or ``gpu`` (``cuda``).
-        devices: Number of devices.
-        precision: ``auto``, ``32``, ``bf16`` or ``16``; auto is bf16 on GPUs that have it and 32 elsewhere.
-
-    Raises:
-        KdlabError: Unknown words, or a GPU asked for and absent.
-    """
-    known = {"auto": "auto", "cpu": "cpu", "gpu": "gpu", "cuda": "gpu"}
-    if accelerator not in known:
-        raise nearest(accelerator, known, "accelerator")
-    if precision not in PRECISIONS:
-        raise nearest(precision, PRECISIONS, "precision")
-    chosen = known[accelerator]
-    if chosen == "gpu" and not torch.cuda.is_available():
-        raise KdlabError(
-            f"--accelerator {accelerator} asks for CUDA, but torch {torch.__version__} finds no CUDA device here: "
-            "use --accelerator cpu or auto, or install a CUDA build of torch."
-        )
-    if chosen == "auto":
-        chosen = "gpu" if torch.cuda.is_available() else "cpu"
-    there = torch.cuda.device_count() if chosen == "gpu" else os.cpu_count() or 1
-    if launched():
-        devices = processes()
-    elif not 1 <= devices <= there:
-        raise KdlabError(f"--devices {devices}: there {'is' if there == 1 else 'are'} {there} of kind '{chosen}' here.")
-    exact = PRECISIONS[precision]
-    if exact == "auto":
-        native = chosen == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
-        exact = "bf16-mixed" if native else "32-true"
-    if exact == "16-mixed" and chosen == "cpu":
-        raise KdlabError("--precision 16 needs a GPU: use --precision bf16 or 32 on the CPU.")
-    return Hardware(chosen, devices, exact)
 
 
 @dataclass(frozen=True)
@@ -200,12 +128,15 @@ def fit(
         raise KdlabError(f"{module.name} steps several players by hand and can't add up gradients: set accumulate=1.")
     module.check_training(module.config, training, module.task)
     seed_all(seed)
-    seconds, steps = 0.0, 0
+    if hardware.compile:
+        module.compile_encoders()
+    seconds, steps, rows = 0.0, 0, 0
     history = next((logger for logger in loggers if isinstance(logger, CSVHistory)), None)
     fitted: Fitted | None = None
     for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
         total = count_steps(len(data.split(TRAIN)), training, epochs, module.cycle)
+        module.steps_before = steps
         steps += total
         name = f"{title}-{number}-{phase.name}"
         done = folder / "checkpoints" / f"{name}-done.json"
@@ -219,17 +150,23 @@ def fit(
         )
         module.begin_phase(phase, training, total, seed)
         if done.is_file():
-            keep.load_state_dict(json.loads(done.read_text(encoding="utf-8")))
+            state = json.loads(done.read_text(encoding="utf-8"))
+            keep.take_up(state)
         else:
-            _fit_phase(module, data, training, epochs, total, hardware, keep, list(loggers), reporter, title, folder)
+            said = (list(loggers), reporter, title, folder)
+            _fit_phase(module, data, training, epochs, total, hardware, keep, rows, *said)
+            state = keep.state_dict()
             if rank() == 0:
-                write_atomic(done, json.dumps(keep.state_dict()))
+                write_atomic(done, json.dumps(state))
             wait()
+        rows = int(state["history_rows"])
         seconds += keep.seconds()
         module.load_weights(load_checkpoint(keep.best if phase.choose else keep.last)["state_dict"])
         fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, seconds)
     if fitted is None:
         raise ValueError(f"{module.name} has no phases")
+    if history is not None:
+        history.cut(rows)  # what an earlier process wrote behind the last phase is written again
     return fitted
 
 
@@ -241,12 +178,13 @@ def _fit_phase(
     total: int,
     hardware: Hardware,
     keep: Checkpoints,
+    rows: int,
     loggers: list[Logger],
     reporter: Reporter,
     title: str,
     folder: Path,
 ) -> None:
-    """Trains one phase, from its last checkpoint where there is one."""
+    """Trains one phase, from its last checkpoint where there is one; ``rows`` of the history stand before it."""
     manual = not module.automatic_optimization
     module.after_step = keep.after_step
     shown = ShownText(folder, module, loggers, reporter)
@@ -255,7 +193,7 @@ def _fit_phase(
         accelerator=hardware.accelerator,
         devices=local_world_size(),
         num_nodes=world_size() // local_world_size(),
-        strategy=_strategy(manual),
+        strategy=_strategy(manual or len(module.phases()) > 1),
         precision=hardware.precision,  # type: ignore[arg-type]
         max_epochs=epochs,
         max_steps=-1 if manual else training.max_steps,
@@ -274,15 +212,17 @@ def _fit_phase(
         reporter.say(f"  {title}: goes on from {keep.last}")
     elif keep.last.exists():
         reporter.warn(f"The checkpoint {keep.last} is damaged: the training starts again.")
+    if not going_on and keep.history is not None:
+        keep.history.cut(rows)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=keep.last if going_on else None, weights_only=True)
     except SystemExit as e:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from e
 
 
-def _strategy(manual: bool) -> str | DDPStrategy:
+def _strategy(unused: bool) -> str | DDPStrategy:
     """One process, or data parallelism over the processes that are there."""
     if world_size() == 1:
         return "auto"
-    # a step of one of several players leaves the others' weights unused
-    return DDPStrategy(find_unused_parameters=manual, gradient_as_bucket_view=True)
+    # a step of one of several players leaves the others' weights unused, and a phase what another one trains
+    return DDPStrategy(find_unused_parameters=unused, gradient_as_bucket_view=True)

@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
+import os
 import random
 import struct
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +96,23 @@ class Lab:
             *("teacher.epochs=1", "training.epochs=1", "training.batch_size=16", "teacher.batch_size=16"),
             *("teacher.learning_rate=1e-3", "training.learning_rate=1e-3", "training.log_every=1", *more),
         ]
+
+    def run_on(self, devices: int, method: str, *more: object) -> Path:
+        """A small run in processes of its own, with a cache for each number of devices; returns its record's folder."""
+        env = {
+            **os.environ,
+            "KDLAB_CACHE": str(self.root / f"cache{devices}"),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        out = self.root / f"out{devices}-{method}"
+        words = [str(w) for w in self.words(out, "--devices", devices, *more, method=method)]
+        command = [sys.executable, "-m", "kdlab", *words]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("Record: ") == 1
+        (file,) = out.glob("*/metrics.json")
+        return file.parent
 
     def train(self, out: Path, *more: object, method: str = "kd", task: str = "rte") -> list[Path]:
         """A small run that must succeed; returns the folders of the records in it, by seed."""
@@ -244,7 +263,7 @@ def read_wandb(folder: Path) -> tuple[dict, list[dict], dict]:
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
     data, at, part = file.read_bytes(), 7, b""
     assert data[:4] == b":W&B"
-    config, history, about = {}, [], {}
+    config, history, about, summary = {}, [], {}, {}
     while at + 7 <= len(data):
         left = 32768 - at % 32768
         if left < 7:
@@ -259,9 +278,11 @@ def read_wandb(folder: Path) -> tuple[dict, list[dict], dict]:
             part = b""
             for item in (*found.run.config.update, *found.config.update):
                 config[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
+            summary |= {item.key or ".".join(item.nested_key): item.value_json for item in found.summary.update}
             if found.HasField("run"):
                 about = {"id": found.run.run_id, "sweep": found.run.sweep_id, "project": found.run.project}
             if found.HasField("history"):
                 line = {".".join(item.nested_key) or item.key: item.value_json for item in found.history.item}
                 history.append({key: json.loads(value) for key, value in line.items()})
+    about["summary"] = {key: json.loads(value) for key, value in summary.items()}
     return config, history, about

@@ -1,19 +1,33 @@
 """``python kill_driver.py POINT COUNT kdlab-words…``: runs kdlab and kills it at a point of its work.
 
-With SIGKILL, or with the signal that ``KILL_WITH`` names.
+With SIGKILL, or with the signal that ``KILL_WITH`` names; ``KILL_WITH=ENOSPC`` leaves it alive on a disk that is full
+from that point on, where a file is being written.
 """
 
+import errno
 import os
 import signal
 import sys
+from pathlib import Path
 
+import numpy as np
 import torch
+from lightning import Trainer
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
 
 from kdlab import cache, checkpointing, history, inference
 from kdlab.methods import base
 from kdlab.results import record
 
-SIGNAL = signal.Signals[os.environ.get("KILL_WITH", "SIGKILL")]
+HOW = os.environ.get("KILL_WITH", "SIGKILL")
+
+
+def _end(error=None):
+    """What happens at the point."""
+    if HOW == "ENOSPC":
+        raise error or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.kill(os.getpid(), signal.Signals[HOW])
 
 
 def _die_at(owner, name, count, after=False):
@@ -23,29 +37,56 @@ def _die_at(owner, name, count, after=False):
     def wrapped(*args, **kwargs):
         calls[0] += 1
         if calls[0] == count and not after:
-            os.kill(os.getpid(), SIGNAL)
+            _end()
         result = whole(*args, **kwargs)
         if calls[0] == count:
-            os.kill(os.getpid(), SIGNAL)
+            _end()
         return result
 
     setattr(owner, name, wrapped)
 
 
 def _half_written(count):
-    """A checkpoint of which half is on the disk when the process dies."""
-    whole, calls = checkpointing.Checkpoints._save, [0]
+    """A checkpoint of which half is on the disk when the process dies or the disk is full."""
+    whole, calls = Trainer.save_checkpoint, [0]
 
-    def wrapped(self, trainer, file, weights_only):
+    def wrapped(self, file, *args, **kwargs):
         calls[0] += 1
+        whole(self, file, *args, **kwargs)
         if calls[0] == count:
-            part = file.with_name(f".{file.name}.part")
-            trainer.save_checkpoint(part, weights_only=weights_only)
-            part.write_bytes(part.read_bytes()[: part.stat().st_size // 2])
-            os.kill(os.getpid(), SIGNAL)
-        whole(self, trainer, file, weights_only)
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+            _end(RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"))
 
-    checkpointing.Checkpoints._save = wrapped
+    Trainer.save_checkpoint = wrapped
+
+
+def _half_weights(count):
+    """A model's folder whose weights are written by half."""
+    whole, calls = PreTrainedModel.save_pretrained, [0]
+
+    def wrapped(self, folder, *args, **kwargs):
+        calls[0] += 1
+        whole(self, folder, *args, **kwargs)
+        if calls[0] == count:
+            file = Path(folder) / "model.safetensors"
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+            _end(SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"))
+
+    PreTrainedModel.save_pretrained = wrapped
+
+
+def _half_array(count):
+    """An array of which half is written."""
+    whole, calls = np.save, [0]
+
+    def wrapped(file, array):
+        calls[0] += 1
+        whole(file, array)
+        if calls[0] == count:
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+            _end(OSError(f"{array.size} requested and {array.size // 2} written"))
+
+    np.save = wrapped
 
 
 POINTS = {
@@ -54,6 +95,9 @@ POINTS = {
     "validation": lambda n: _die_at(base.DistillModule, "validation_step", n),
     "validated": lambda n: _die_at(base.DistillModule, "on_validation_epoch_end", n, after=True),
     "half": _half_written,
+    "weights": _half_weights,
+    "array": _half_array,
+    "fsync": lambda n: _die_at(os, "fsync", n),
     "saved": lambda n: _die_at(checkpointing.Checkpoints, "_save", n, after=True),
     "epoch-end": lambda n: _die_at(checkpointing.Checkpoints, "on_train_epoch_end", n, after=True),
     "history": lambda n: _die_at(history.CSVHistory, "log_metrics", n, after=True),

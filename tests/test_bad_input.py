@@ -324,7 +324,7 @@ def test_weights_of_another_shape_are_not_replaced_by_chance(lab: Lab, tmp_path:
     write(teacher / "config.json", json.dumps({**config, field: value}))
     done = lab.run(*lab.words(tmp_path / "out", "--teacher", teacher), env={"KDLAB_CACHE": str(tmp_path / "cache")})
     assert "do not fit its config.json: " in done.sentence
-    assert not list((tmp_path / "out").iterdir())
+    assert not list((tmp_path / "out").glob("[!.]*"))
 
 
 def test_checkpoints_that_are_not_there(refused, lab: Lab, tmp_path: Path):

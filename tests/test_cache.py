@@ -158,7 +158,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", fails)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(KdlabError, match="disk full"):
         write_atomic(file, "new")
     with pytest.raises(UnicodeEncodeError):
         write_atomic(file, "\ud800")

@@ -14,6 +14,7 @@ import kdlab
 import kdlab.execute
 import kdlab.run
 import kdlab.teacher
+from kdlab.data.ood import OOD
 from kdlab.data.tasks import TASKS
 from kdlab.methods import METHODS
 
@@ -111,7 +112,7 @@ def test_help_names_every_flag_and_version_the_version(lab: Lab, capsys: pytest.
     assert "COMMAND" in lab.run().out
 
 
-@pytest.mark.parametrize(("what", "names"), [("methods", METHODS), ("tasks", TASKS)])
+@pytest.mark.parametrize(("what", "names"), [("methods", METHODS), ("tasks", TASKS), ("ood", OOD)])
 def test_lists(lab: Lab, what: str, names: dict):
     lines = lab.run("run", "--list", what).out.splitlines()
     assert [line.split()[0] for line in lines] == list(names)

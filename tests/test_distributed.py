@@ -1,15 +1,8 @@
-"""Two processes on the CPU give what one gives."""
-
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""How processes share work; that two of them give what one gives is a column of test_contract.py."""
 
 import numpy as np
 import pytest
-from cli_fixtures import Lab, metrics, predictions, write_checkpoint, write_rte
-from helpers import brief_words
+from cli_fixtures import Lab, open_lab
 
 from kdlab import distributed
 from kdlab.data import batching
@@ -17,45 +10,7 @@ from kdlab.data import batching
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory) -> Lab:
-    """A teacher without dropout, whose masks would depend on who draws them."""
-    made = Lab(tmp_path_factory.mktemp("distributed"))
-    write_checkpoint(made.teacher)
-    file = made.teacher / "config.json"
-    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    file.write_text(json.dumps({**json.loads(file.read_text()), **still}))
-    write_rte(made.data / "RTE", train=67, dev=25)  # neither a multiple of anything
-    return made
-
-
-def run_on(lab: Lab, devices: int, method: str, *more: object) -> Path:
-    env = {
-        **os.environ,
-        "KDLAB_CACHE": str(lab.root / f"cache{devices}"),
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    out = lab.root / f"out{devices}-{method}"
-    words = [str(w) for w in lab.words(out, "--devices", devices, "training.epochs=2", *more, method=method)]
-    done = subprocess.run([sys.executable, "-m", "kdlab", *words], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Record: ") == 1
-    (file,) = out.glob("*/metrics.json")
-    return file.parent
-
-
-@pytest.mark.parametrize("method", ["finetune", "kd", "mixkd", "annealing_kd", "mate_kd", "cilda"])
-def test_two_halves_of_a_batch_equal_the_whole(lab: Lab, method: str):
-    one, two = (run_on(lab, devices, method, *brief_words(method)) for devices in (1, 2))
-    ours, theirs = predictions(one, "dev"), predictions(two, "dev")
-    assert [line["id"] for line in theirs] == list(range(25))  # each example once
-    assert [line["student"] for line in ours] == [line["student"] for line in theirs]
-    for network in ("student_logits", "teacher_logits"):
-        a, b = (np.array([line[network] for line in lines]) for lines in (ours, theirs))
-        assert np.abs(a - b).max() < 1e-5
-    first, second = (metrics(folder) for folder in (one, two))
-    assert first["student"]["metrics"] == second["student"]["metrics"]
-    assert first["selection"] == pytest.approx(second["selection"])
-    assert first["training"]["steps"] == second["training"]["steps"]
+    return open_lab(tmp_path_factory)
 
 
 def test_processes_share_every_batch_and_every_evaluation_once(monkeypatch):

@@ -17,15 +17,16 @@ ROOT = Path(kdlab.__file__).parent
 RANKS: list[tuple[str, ...]] = [
     ("kdlab", "errors"),  # `kdlab` itself is the version number
     ("distributed",),
-    ("types", "cache", "metrics", "console"),
+    ("types", "cache", "metrics", "console", "hardware", "settings_file"),
     ("data", "models", "losses", "ops", "history"),
     ("inference", "augment", "methods"),
     ("progress", "loggers", "checkpointing", "shown"),
     ("training",),
     ("teacher", "generator"),
     ("robustness", "results", "export", "config"),
+    ("backbone", "student_plan"),
     ("plan",),
-    ("describe", "figures"),
+    ("describe", "figures", "evaluate"),
     ("execute",),
     ("cli", "run"),  # one entry: `run` speaks through `cli`, `cli` runs through `run`
     ("__main__",),
@@ -114,6 +115,8 @@ def test_a_right_import_is_not_found():
         ["-m", "kdlab.run", "--help"],
         ["-m", "kdlab.run", "--list", "methods"],
         ["-m", "kdlab.run", "--list", "tasks"],
+        ["-m", "kdlab.run", "--list", "ood"],
+        ["-m", "kdlab", "evaluate", "--help"],
     ],
     ids=" ".join,
 )

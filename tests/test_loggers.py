@@ -7,7 +7,8 @@ import pytest
 from cli_fixtures import Lab, metrics, open_lab, read_wandb
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kdlab.loggers import _logged_in
+from kdlab.console import Reporter
+from kdlab.loggers import _logged_in, finish_loggers, make_loggers
 
 TERMS = ("train/loss", "train/ce", "train/sm", "train/tmkd")
 
@@ -122,3 +123,22 @@ def test_login_is_that_of_the_server_wandb_asks(tmp_path: Path, monkeypatch: pyt
     assert not _logged_in()
     file.write_text(f"machine {host}\n  login user\n  password {'k' * 40}\n")
     assert _logged_in()
+
+
+def test_one_wandb_run_is_not_for_two_seeds(lab: Lab, tmp_path: Path):
+    done = lab.run(*lab.words(tmp_path, "--seeds", 2, "--logger", "wandb"), env={"WANDB_RUN_ID": "abc"})
+    assert "seeds=2, but WANDB_RUN_ID" in done.sentence
+
+
+def test_wandbs_summary_is_the_chosen_checkpoints(tmp_path: Path, monkeypatch):
+    for name in ("WANDB_RUN_ID", "WANDB_SWEEP_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    loggers = make_loggers(["wandb"], tmp_path, {}, Reporter(quiet=True))
+    for step, value in ((1, 0.9), (2, 0.5)):
+        for logger in loggers:
+            logger.log_metrics({"val/accuracy": value}, step=step)
+    finish_loggers(loggers, {"dev/accuracy": 0.8}, {"val/accuracy": 0.9}, 2)
+    _, lines, about = read_wandb(tmp_path)
+    assert [line["val/accuracy"] for line in lines if "val/accuracy" in line] == [0.9, 0.5]
+    assert about["summary"]["val/accuracy"] == 0.9

@@ -1,6 +1,8 @@
-"""GLUE's metrics against scikit-learn and SciPy."""
+"""GLUE's metrics against scikit-learn and SciPy; intervals and divergence by arithmetic."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import scipy.stats
 import sklearn.metrics
 import torch
 
-from kdlab.metrics import evaluate, trivial
+from kdlab.metrics import accuracy_interval, divergence, evaluate, f1_interval, trivial, wilson
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -77,3 +79,41 @@ def test_what_a_constant_answer_reaches():
     assert trivial(1 - gold, "f1", regression=False) == 0.0
     assert trivial(torch.tensor([2, 2, 0, 1]), "accuracy", regression=False) == pytest.approx(0.5)
     assert trivial(torch.rand(5), "pearson", regression=True) == 0.0
+
+
+def test_wilson_against_published_values():
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=1e-4)  # Newcombe 1998, table I, method 3
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert wilson(20, 20)[1] == 1.0
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    draw = torch.Generator().manual_seed(0)
+    gold = (torch.rand(400, 300, generator=draw) < 0.4).long()
+    wrong = torch.rand(400, 300, generator=draw) < 0.2
+    predicted = torch.where(wrong, 1 - gold, gold)
+    true = {"accuracy": 0.8, "f1": 2 * 0.32 / (2 * 0.32 + 0.12 + 0.08)}  # expected TP, FP and FN
+    for name, interval in (("accuracy", accuracy_interval), ("f1", f1_interval)):
+        found = [interval(p, g) for p, g in zip(predicted, gold, strict=True)]
+        hits = sum(f["low"] <= true[name] <= f["high"] for f in found) / len(found)
+        assert 0.92 < hits < 0.98, name
+        assert all(f["low"] <= f["value"] <= f["high"] for f in found)
+
+
+def test_an_interval_of_f1_at_the_ends():
+    zeros, ones = torch.zeros(9).long(), torch.ones(9).long()
+    assert f1_interval(ones, ones)["value"] == f1_interval(ones, ones)["high"] == 1.0
+    assert f1_interval(ones, zeros)["value"] == f1_interval(ones, zeros)["low"] == 0.0
+    assert f1_interval(zeros, zeros)["value"] == 0.0  # nothing found where nothing is
+
+
+def test_divergence_in_closed_form():
+    teacher = torch.tensor([[0.0, math.log(3.0)], [1.0, 1.0]])  # ¼, ¾ and ½, ½
+    assert divergence(teacher, teacher, False) == {"kl": 0.0, "mse": 0.0}
+    assert divergence(teacher + 2.0, teacher, False)["kl"] == pytest.approx(0.0, abs=1e-12)  # a shift says nothing
+    assert divergence(teacher + 2.0, teacher, False)["mse"] == pytest.approx(4.0)
+    even = torch.zeros(2, 2)
+    expected = (0.25 * math.log(0.5) + 0.75 * math.log(1.5)) / 2
+    assert divergence(even, teacher, False)["kl"] == pytest.approx(expected, rel=1e-6)
+    assert divergence(even[:, :1], teacher[:, 1:], True) == {"mse": pytest.approx((math.log(3) ** 2 + 1) / 2)}

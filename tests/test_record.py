@@ -2,6 +2,7 @@
 
 import csv
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ import yaml
 from cli_fixtures import Lab, metrics, open_lab, predictions
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from kdlab.console import Reporter
 from kdlab.data.tasks import get_task
 from kdlab.metrics import evaluate
 from kdlab.results import record
-from kdlab.results.record import RunFolder
+from kdlab.results.record import METRICS, RunFolder
 
 TASKS = ("rte", "sst2", "stsb", "mnli")
 
@@ -194,3 +196,30 @@ def test_history_holds_every_step(records: dict[str, Path]):
     assert len(chosen) == 2
     assert metrics(folder)["selection"]["value"] == pytest.approx(max(chosen))
     assert metrics(folder)["selection"]["epoch"] == 1 + chosen.index(max(chosen))
+
+
+def test_a_second_equal_command_waits_and_finds_the_record(lab: Lab, tmp_path: Path, monkeypatch):
+    (folder,) = lab.train(tmp_path / "runs")
+    written = (folder / METRICS).stat().st_mtime_ns
+    held, waiting, say = threading.Event(), threading.Event(), Reporter.say
+
+    def hold() -> None:
+        with RunFolder(folder).alone(print):
+            held.set()
+            waiting.wait(timeout=60)
+
+    def listen(self: Reporter, text: str) -> None:
+        say(self, text)
+        if text.startswith("Another process is working on"):
+            waiting.set()
+
+    monkeypatch.setattr(Reporter, "say", listen)
+    first = threading.Thread(target=hold)
+    first.start()
+    held.wait()
+    done = lab.run(*lab.words(tmp_path / "runs"))
+    first.join()
+    assert done.code == 0
+    assert f"Another process is working on {folder}: waiting for it." in done.out
+    assert "finished already" in done.out
+    assert (folder / METRICS).stat().st_mtime_ns == written

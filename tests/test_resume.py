@@ -3,15 +3,19 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from cli_fixtures import Lab, write_checkpoint, write_rte
 from helpers import brief_words
 from safetensors.torch import load_file
+
+from kdlab.checkpointing import load_checkpoint
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
 SETTINGS = ("teacher.epochs=2", "training.epochs=3", "training.log_every=3")
@@ -31,8 +35,12 @@ EVERYWHERE = [
     ("entry", 9),
     ("predict", 2),
     ("predictions", 1),
+    ("weights", 1),
+    ("weights", 2),
+    ("array", 2),
     ("record", 2),
 ]
+FULL = [("array", 2), ("fsync", 2), ("half", 5), ("weights", 1), ("half", 14), ("weights", 1), ("fsync", 3)]
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +123,37 @@ def test_ctrl_c_says_how_to_go_on(lab: Lab, whole, monkeypatch):
     monkeypatch.delenv("KILL_WITH")
     assert launch(lab, "interrupted").returncode == 0
     check_equal(outcome(lab, "interrupted"), whole)
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(lab: Lab, whole, monkeypatch):
+    for point, count in FULL:
+        monkeypatch.setenv("KILL_WITH", "ENOSPC")
+        full = launch(lab, "full", point, count)
+        assert full.returncode == 2, f"{point} {count}\n{full.stderr}"
+        (sentence,) = (line for line in full.stderr.splitlines() if not line.startswith("kdlab: warning: "))
+        assert re.match(r"kdlab: error: /\S+ can't be written \(.+\): make room and give the same command", sentence)
+        files = check_whole(lab.root / "out-full", lab.root / "cache-full")
+    assert files > 10
+    monkeypatch.delenv("KILL_WITH")
+    assert launch(lab, "full").returncode == 0
+    check_equal(outcome(lab, "full"), whole)
+
+
+def check_whole(*roots: Path) -> int:
+    """Every file under its final name can be read to its end; returns how many there are."""
+    files = [p for root in roots for p in root.rglob("*") if p.is_file() and not p.name.startswith(".")]
+    for file in files:
+        if file.suffix != ".ckpt" and any(part.name.startswith(".") for part in file.parents):
+            continue  # in a cache entry that is being made; its checkpoints are whole all the same
+        if file.suffix == ".ckpt":
+            load_checkpoint(file)
+        elif file.suffix == ".safetensors":
+            load_file(file)
+        elif file.suffix == ".npy":
+            np.load(file)
+        elif file.suffix == ".json":
+            json.loads(file.read_text())
+    return len(files)
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ def plan(cache, folder, **changes):
         "seed": 0,
         "data_fingerprint": "data",
         "max_length": 32,
-        "precision": "32-true",
+        "arithmetic": "32-true",
     }
     return plan_teacher(Checkpoint(folder, "tiny"), cache=cache, **{**arguments, **changes})
 
@@ -121,7 +121,7 @@ def test_the_fingerprint_changes_with_everything_that_shapes_a_teacher(cache, ch
         "data": plan(cache, checkpoint_folder, data_fingerprint="other"),
         "seed": plan(cache, checkpoint_folder, seed=1),
         "max_length": plan(cache, checkpoint_folder, max_length=16),
-        "precision": plan(cache, checkpoint_folder, precision="bf16-mixed"),
+        "arithmetic": plan(cache, checkpoint_folder, arithmetic="bf16-mixed"),
     }
     for field in ("epochs", "max_steps", "batch_size", "learning_rate", "weight_decay", "warmup", "clip", "accumulate"):
         value = getattr(TRAINING, field) * 2 + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 
 import pytest
 import torch
@@ -10,9 +11,11 @@ from helpers import tiny_batch, tiny_data, tiny_method, train
 
 import kdlab.training
 from kdlab.errors import KdlabError
+from kdlab.hardware import Hardware, resolve_hardware
+from kdlab.methods import METHODS
 from kdlab.methods.base import TrainingConfig
 from kdlab.metrics import evaluate
-from kdlab.training import count_steps, resolve_hardware, seed_all
+from kdlab.training import count_steps, seed_all
 
 
 @pytest.mark.parametrize(
@@ -142,6 +145,38 @@ def test_seeds_reach_every_source_of_chance():
         seed_all(7)
         draws.append((random.random(), np.random.rand(), float(torch.rand(1))))
     assert draws[0] == draws[1]
+
+
+def test_workers_change_nothing(cache, tmp_path):
+    ends = []
+    for workers in (0, 2):
+        module, data = tiny_method("kd", dropout=0.1), tiny_data(cache)
+        data.workers = workers
+        train(module, data, tmp_path / str(workers))
+        ends.append(module.student.state_dict())
+    assert all(torch.equal(weight, ends[1][name]) for name, weight in ends[0].items())
+
+
+def test_compiling_needs_a_compiler(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(KdlabError, match="--compile needs a C\\+\\+ compiler"):
+        resolve_hardware("cpu", 1, "32", compiled=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile calls a C++ compiler")
+@pytest.mark.parametrize("name", METHODS)
+def test_compiled_encoders_learn_the_same(name, cache, tmp_path):
+    ends = {}
+    for compiled in (False, True):
+        module = tiny_method(name)
+        train(module, tiny_data(cache), tmp_path / str(compiled), hardware=Hardware("cpu", 1, "32-true", compiled))
+        assert compiled == (module.student.compiled is not None)
+        ends[compiled] = module.student.state_dict()
+    for key, weight in ends[False].items():
+        assert torch.allclose(weight, ends[True][key], atol=2e-3), (
+            key
+        )  # Adam makes steps of noise where gradients are 0
 
 
 def test_hardware_that_is_there():

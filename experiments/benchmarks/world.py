@@ -12,17 +12,18 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import BertConfig, BertForSequenceClassification
 
-from experiments.benchmarks import reference
+from experiments.benchmarks import reference, reference_hidden
 from kdlab.cache import Cache
 from kdlab.console import Reporter
 from kdlab.data.batching import BucketSampler, EncodedSplit
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TASKS
+from kdlab.hardware import Hardware
 from kdlab.methods import load_method
 from kdlab.methods.settings import TrainingConfig
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.student import take_layers
-from kdlab.training import Hardware, fit
+from kdlab.training import fit
 from kdlab.types import Need
 
 BATCH, RATE, SEED = 32, 5e-5, 0
@@ -90,20 +91,37 @@ class Clock:
         return sum(sizes[skip + 1 : len(self.at)]) / (self.at[-1] - self.at[skip])
 
 
-def run_kdlab(method: str, steps: int, bf16: bool, folder: Path, skip: int = 3) -> Timed:
-    """A stretch of kdlab's own training, through ``fit``."""
+# what is measured: a name, kdlab's method and its settings
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, {}) for name in ("finetune", "kd", "mixkd")},
+    **reference_hidden.CASES,
+}
+
+
+def run_kdlab(case: str, steps: int, bf16: bool, folder: Path, skip: int = 3) -> Timed:
+    """A stretch of kdlab's own training, through ``fit``.
+
+    Args:
+        case: In ``CASES``.
+        steps: How many.
+        bf16: Whether forward runs under autocast.
+        folder: For checkpoints.
+        skip: Steps that are not timed.
+    """
     teacher, student = encoders()
+    method, settings = CASES[case]
     kind = load_method(method)
-    needs_model = bool(kind.needs - {Need.LOGITS})
-    module = kind(kind.Config(), student, teacher if needs_model else None, TASKS["sst2"])
-    split = Lengths(steps * BATCH)
+    config = kind.Config(**settings)
+    needs_model = bool(kind.needs_of(config) - {Need.LOGITS})
+    module = kind(config, student, teacher if needs_model else None, TASKS["sst2"])
+    first = module.phases()[0]
+    module.phases = lambda: [first]  # of two phases the one on layers, with the schedule of a whole training
     data = GLUEDataModule(TASKS["sst2"], {}, None, "", 128, BATCH, 128, "dev", SEED, Cache(folder / "cache"))
-    data._encoded = {"train": split, "dev": Lengths(16)}
-    clock, sizes, losses = Clock(), [], []
+    data._encoded = {"train": Lengths(steps * BATCH), "dev": Lengths(16)}
+    clock, losses = Clock(), []
     step_of, end_of = module.training_step, module.on_train_batch_end
 
     def step(batch: Any, batch_idx: int) -> Any:
-        sizes.append(len(batch))
         losses.append(step_of(batch, batch_idx))
         return losses[-1]
 
@@ -115,14 +133,14 @@ def run_kdlab(method: str, steps: int, bf16: bool, folder: Path, skip: int = 3) 
     training = TrainingConfig(epochs=1, batch_size=BATCH, learning_rate=RATE)
     hardware = Hardware("cpu", 1, "bf16-mixed" if bf16 else "32-true")
     fit(module, data, training, hardware, folder / f"{time.time_ns()}", SEED, [], Reporter(quiet=True), "student")
-    return Timed(clock.rate(skip, sizes), [float(x.detach()) for x in losses])
+    return Timed(clock.rate(skip, [BATCH] * steps), [float(x.detach()) for x in losses])
 
 
-def run_reference(method: str, steps: int, bf16: bool, skip: int = 3, batching: str = "buckets") -> Timed:
+def run_reference(case: str, steps: int, bf16: bool, skip: int = 3, batching: str = "buckets") -> Timed:
     """The same stretch, written by hand.
 
     Args:
-        method: ``finetune``, ``kd`` or ``mixkd``.
+        case: In ``CASES``.
         steps: How many.
         bf16: Whether forward runs under autocast.
         skip: Steps that are not timed.
@@ -138,13 +156,14 @@ def run_reference(method: str, steps: int, bf16: bool, skip: int = 3, batching: 
         "kd": lambda: reference.kd_loss(student.model, logits),
         "mixkd": lambda: reference.mixkd_loss(student.model, teacher.model, SEED),
     }
+    own = losses.get(case) or (lambda: reference_hidden.losses_of(case, student.model, teacher.model, logits, SEED))
     sampler: Any = BucketSampler(split.lengths, BATCH, SEED)
     if batching != "buckets":
         order = torch.randperm(len(split), generator=torch.Generator().manual_seed(SEED))
         sampler = [chunk.tolist() for chunk in order.split(BATCH)]
     collate = split.collate if batching != "128" else lambda positions: padded(split.collate(positions))
     loader = DataLoader(split, batch_sampler=sampler, collate_fn=collate)
-    found = reference.train(student.model, losses[method](), loader, steps, RATE, bf16, clock)
+    found = reference.train(student.model, own(), loader, steps, RATE, bf16, clock)
     return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in found])
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from kdlab.cache import Cache, fingerprint
+from kdlab.cache import Cache, fingerprint, writing
 from kdlab.data.examples import Examples
 from kdlab.distributed import rank, world_size
 from kdlab.types import Batch
@@ -32,8 +32,8 @@ class EncodedSplit(Dataset[int]):
     """
 
     def __init__(self, folder: Path, labels: NDArray[Any] | None, fingerprint: str) -> None:
-        self.ids: NDArray[np.int32] = np.load(folder / "ids.npy", mmap_mode="r")  # (tokens,)
-        self.types: NDArray[np.uint8] = np.load(folder / "types.npy", mmap_mode="r")  # (tokens,)
+        self.ids: NDArray[np.int32] = np.asarray(np.load(folder / "ids.npy", mmap_mode="r"))  # (tokens,)
+        self.types: NDArray[np.uint8] = np.asarray(np.load(folder / "types.npy", mmap_mode="r"))  # (tokens,)
         self.offsets: NDArray[np.int64] = np.load(folder / "offsets.npy")  # (N + 1,)
         self.pad_id = int(json.loads((folder / "about.json").read_text(encoding="utf-8"))["pad_id"])
         self.labels = labels
@@ -64,19 +64,17 @@ class EncodedSplit(Dataset[int]):
         """The batch of these positions, padded to the longest of them."""
         index = np.asarray(positions, dtype=np.int64)
         starts, ends = self.offsets[index], self.offsets[index + 1]
-        longest = int((ends - starts).max())
-        ids = np.full((len(index), longest), self.pad_id, dtype=np.int64)  # (B, T)
-        mask = np.zeros((len(index), longest), dtype=np.int64)
-        types = np.zeros((len(index), longest), dtype=np.int64)
-        for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            ids[row, : end - start] = self.ids[start:end]
-            types[row, : end - start] = self.types[start:end]
-            mask[row, : end - start] = 1
+        columns = np.arange(int((ends - starts).max()))
+        there = columns < (ends - starts)[:, None]  # (B, T)
+        flat = (starts[:, None] + columns)[there]
+        ids = np.full(there.shape, self.pad_id, dtype=np.int64)
+        types = np.zeros(there.shape, dtype=np.int64)
+        ids[there], types[there] = self.ids[flat], self.types[flat]
         soft = self.teacher_logits
         return Batch(
             index=torch.from_numpy(index),
             input_ids=torch.from_numpy(ids),
-            attention_mask=torch.from_numpy(mask),
+            attention_mask=torch.from_numpy(there.astype(np.int64)),
             token_type_ids=torch.from_numpy(types),
             labels=None if self.labels is None else torch.from_numpy(self.labels[index]),
             teacher_logits=None if soft is None else torch.from_numpy(np.array(soft[index])),
@@ -112,11 +110,12 @@ def encode(
             verbose=False,
         )
         lengths = [len(row) for row in encoded["input_ids"]]
-        np.save(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
-        np.save(folder / "ids.npy", np.concatenate([np.asarray(r, np.int32) for r in encoded["input_ids"]]))
-        np.save(folder / "types.npy", np.concatenate([np.asarray(r, np.uint8) for r in encoded["token_type_ids"]]))
         about = {"pad_id": tokenizer.pad_token_id, "examples": len(examples), "max_length": max_length}
-        (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        with writing(folder):
+            np.save(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
+            np.save(folder / "ids.npy", np.concatenate([np.asarray(r, np.int32) for r in encoded["input_ids"]]))
+            np.save(folder / "types.npy", np.concatenate([np.asarray(r, np.uint8) for r in encoded["token_type_ids"]]))
+            (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
     folder = cache.get_or_make("tokens", key, build, {"examples": len(examples), "max_length": max_length})
     labels: NDArray[Any] | None = None
@@ -172,16 +171,23 @@ class BucketSampler(Sampler[list[int]]):
 class ResumableLoader(DataLoader[int]):
     """Training batches that can go on in the middle of an epoch; Lightning keeps ``state_dict`` in its checkpoints.
 
-    Batches are made in the process itself: collating flat arrays costs less than handing batches between processes, and
-    the order of an epoch must not be drawn before ``set_epoch``.
+    The order of an epoch is drawn when its first batch is asked for, after ``set_epoch``; what workers have made ahead
+    and nobody took is not counted.
 
     Args:
         split: Where examples are.
         sampler: Draws the order from (seed, epoch).
+        workers: Processes that make batches; 0 makes them in this one.
     """
 
-    def __init__(self, split: EncodedSplit, sampler: BucketSampler) -> None:
-        super().__init__(split, batch_sampler=sampler, collate_fn=split.collate_share)
+    def __init__(self, split: EncodedSplit, sampler: BucketSampler, workers: int = 0) -> None:
+        super().__init__(
+            split,
+            batch_sampler=sampler,
+            collate_fn=split.collate_share,
+            num_workers=workers,
+            pin_memory=torch.cuda.is_initialized(),  # type: ignore[no-untyped-call]
+        )
         self._order = sampler
         self._done = 0
 

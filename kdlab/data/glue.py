@@ -29,6 +29,7 @@ class GLUEDataModule(LightningDataModule):
         select_on: Split whose metric chooses the checkpoint (``holdout`` or a dev split).
         seed: Draws the order of training batches together with the epoch.
         cache: Where tokenised data is kept.
+        workers: Processes that make training batches; 0 makes them in this one.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class GLUEDataModule(LightningDataModule):
         select_on: str,
         seed: int,
         cache: Cache,
+        workers: int = 0,
     ) -> None:
         super().__init__()
         self.task = task
@@ -55,6 +57,7 @@ class GLUEDataModule(LightningDataModule):
         self.tokenizer_fingerprint = tokenizer_fingerprint
         self.max_length = max_length
         self.cache = cache
+        self.workers = workers
         self._encoded: dict[str, EncodedSplit] = {}
 
     def split(self, name: str) -> EncodedSplit:
@@ -76,7 +79,7 @@ class GLUEDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[int]:
         """Shuffled training batches of near-equal length."""
         split = self.split(TRAIN)
-        return ResumableLoader(split, BucketSampler(split.lengths, self.batch_size, self.seed))
+        return ResumableLoader(split, BucketSampler(split.lengths, self.batch_size, self.seed), self.workers)
 
     def val_dataloader(self) -> DataLoader[int]:
         """The split that chooses the checkpoint, each example once."""

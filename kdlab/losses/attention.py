@@ -1,6 +1,7 @@
 """Losses between the attention of teacher and student, from scores before the softmax.
 
-Padding is left out as key and as query: a score or a row of a map counts only between tokens.
+Padding is left out as key and as query: a score or a row of a map counts only between tokens. An example counts as one,
+however long, so that several processes can share a batch.
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ def score_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
         mask: 1 for tokens and 0 for padding, ``(B, T)``.
 
     Returns:
-        Mean over heads and all pairs of tokens of one example, over the batch; a scalar.
+        Mean over heads and all pairs of tokens of an example, mean over the batch; a scalar.
 
     Raises:
         ValueError: Shapes differ.
     """
     _same_shape(student, teacher)
-    pairs = _pairs(mask)  # (B, 1, T, T)
-    gap = (student.float() - teacher.float()).square() * pairs
-    return gap.sum() / (pairs.sum() * student.shape[1])
+    gap = (student.float() - teacher.float()).square() * _pairs(mask)  # (B, H, T, T)
+    return (gap.mean(1).sum((1, 2)) / mask.sum(1).square()).mean()
 
 
 def map_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def map_mse(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
         mask: 1 for tokens and 0 for padding, ``(B, T)``.
 
     Returns:
-        Mean over heads and all pairs of tokens of one example, over the batch; a scalar.
+        Mean over heads and all pairs of tokens of an example, mean over the batch; a scalar.
 
     Raises:
         ValueError: Shapes differ.
@@ -56,15 +56,15 @@ def map_kl(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
         mask: 1 for tokens and 0 for padding, ``(B, T)``.
 
     Returns:
-        Sum over what is looked at, mean over heads and the batch's tokens, in nats; a scalar.
+        Sum over what is looked at, mean over heads and an example's tokens, mean over the batch, in nats; a scalar.
 
     Raises:
         ValueError: Shapes differ.
     """
     _same_shape(student, teacher)
     log_p, log_q = _log_maps(student, mask), _log_maps(teacher, mask)
-    gap = F.kl_div(log_p, log_q, reduction="none", log_target=True) * _pairs(mask)
-    return gap.sum() / (mask.sum() * student.shape[1])
+    gap = F.kl_div(log_p, log_q, reduction="none", log_target=True) * _pairs(mask)  # (B, H, T, T)
+    return (gap.mean(1).sum((1, 2)) / mask.sum(1)).mean()
 
 
 def _log_maps(scores: Tensor, mask: Tensor) -> Tensor:

@@ -40,16 +40,16 @@ def hidden_mse(student: Sequence[Tensor], teacher: Sequence[Tensor], mask: Tenso
         mask: 1 for tokens and 0 for padding, ``(B, T)``.
 
     Returns:
-        Mean over the batch's tokens (padding is none) and width, sum over layers; a scalar.
+        Mean over width and the tokens of an example (padding is none), mean over the batch, so that several processes
+        can share it; sum over layers; a scalar.
 
     Raises:
         ValueError: The numbers of layers or their shapes differ.
     """
     _same_layers(student, teacher)
-    keep = mask.unsqueeze(-1).float()  # (B, T, 1)
-    numbers = keep.sum() * student[0].shape[-1]
-    parts = [((s.float() - t.float()).square() * keep).sum() / numbers for s, t in zip(student, teacher, strict=True)]
-    return torch.stack(parts).sum()
+    share = mask.float() / mask.sum(1, keepdim=True)  # (B, T): each token's part of its example
+    gaps = [(s.float() - t.float()).square().mean(-1) for s, t in zip(student, teacher, strict=True)]  # (B, T) each
+    return torch.stack([(gap * share).sum() for gap in gaps]).sum() / len(mask)
 
 
 def _same_layers(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:

@@ -20,7 +20,7 @@ from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import supervised
 from kdlab.methods.players import STUDENT, Players, only
 from kdlab.methods.settings import MethodConfig, Phase, TrainingConfig
-from kdlab.methods.window import TermWindow
+from kdlab.methods.window import TermWindow, mean_of
 from kdlab.metrics import evaluate
 from kdlab.models.encoder import TextEncoder, freeze
 from kdlab.types import Batch, GeneratorWish, LossTerms, Need
@@ -70,11 +70,13 @@ class DistillModule(Players):
         self.common: torch.Generator | None = None  # draws what all processes must draw alike
         self.student_step = 0
         self.batches_seen = 0  # of the phase: where the cycle of players stands
+        self.steps_before = 0  # of earlier phases, so that steps rise through the history
         self.last_terms: dict[str, float] = {}
         self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
         self.show: Callable[[list[tuple[str, str]]], None] = lambda pairs: None  # set by training.py: to be read
         self.window = TermWindow()
         self._examples = torch.empty(0, dtype=torch.long)
+        self._share = 1.0  # what this process's mean counts in the mean over the processes
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         self.train()  # from_pretrained leaves the student in eval mode, and fit does not call train()
 
@@ -119,11 +121,11 @@ class DistillModule(Players):
         """The stretches of training, in order."""
         return [Phase()]
 
-    def phases(self) -> list[Phase]:
-        """The stretches of this training."""
-        return self.phases_of(self.config)
-
     # --- the shared loop ---------------------------------------------------------------------------------------------
+
+    def phases(self) -> list[Phase]:
+        """The stretches of this training, in order."""
+        return self.phases_of(self.config)
 
     @property
     def frozen_teacher(self) -> TextEncoder:
@@ -138,6 +140,12 @@ class DistillModule(Players):
         self.phase, self.training_config, self.total_steps, self.seed = phase, training, max(total_steps, 1), seed
         self.student_step = self.batches_seen = 0
 
+    def compile_encoders(self) -> None:
+        """Has torch.compile speed up both encoders' passes."""
+        for encoder in (self.student, self.teacher):
+            if encoder is not None:
+                encoder.compile_pass()
+
     def train(self, mode: bool = True) -> DistillModule:
         """Sets the mode of everything but the teacher, which stays in eval mode."""
         super().train(mode)
@@ -148,8 +156,9 @@ class DistillModule(Players):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Draws this step's random numbers from (seed, phase, step) alone, whatever ran before."""
         text = f"{self.seed}/{self.phase.name}/{self.global_step}/{batch_idx}"
-        torch.manual_seed(_number(f"{text}/{rank()}"))
+        _seed(_number(f"{text}/{rank()}"), self.device)
         self._examples = batch.index
+        self._share = batch.fraction * world_size() if batch.whole is not None else 1.0
         self.common = torch.Generator().manual_seed(_number(text))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
@@ -160,14 +169,14 @@ class DistillModule(Players):
         losses = self.compute_loss(batch)
         self.record_terms({"loss": losses.total, **losses.terms})
         # each process's mean counts by its examples, so that the mean of the processes is the global batch's
-        return losses.total * (batch.fraction * world_size()) if batch.whole is not None else losses.total
+        return losses.total * self._share if batch.whole is not None else losses.total
 
     def _take_turn(self, batch: Batch) -> None:
         player = self.cycle.player_at(self.batches_seen)
         with only(player, self.held):
             losses = self.loss_of(player, batch)
             self.record_terms({"loss" if player == STUDENT else f"{player}_loss": losses.total, **losses.terms})
-            self.optimize(player, losses.total * (batch.fraction * world_size()))
+            self.optimize(player, losses.total * self._share)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Counts student steps and writes the window's means to the loggers."""
@@ -187,7 +196,7 @@ class DistillModule(Players):
 
     def record_terms(self, terms: dict[str, Tensor]) -> None:
         """Adds a step's loss terms to the window; nothing is moved to the CPU here."""
-        self.window.add(self.student_step + 1, terms, self._examples)
+        self.window.add(self.student_step + 1, terms, self._examples, self._share)
 
     def check_finite(self) -> None:
         """Stops where a loss became infinite or no number; called before every line of history and checkpoint.
@@ -211,12 +220,12 @@ class DistillModule(Players):
         self.check_finite()
         if not len(self.window) or (self.cycle.turns and "loss" not in self.window.names):
             return  # another player's turns stand in the line of the student's next step
-        self.last_terms = self.window.means()
+        self.last_terms = mean_of(gather(self.window.means()))
         self.window.clear()
         line = {f"train/{name}": value for name, value in self.last_terms.items()}
         line["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         for logger in self.loggers:
-            logger.log_metrics(line, step=self.student_step)
+            logger.log_metrics(line, step=self.steps_before + self.student_step)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The student's logits on clean inputs, the same for every method."""
@@ -234,7 +243,8 @@ class DistillModule(Players):
         scores = evaluate(logits, labels, self.task.metrics, self.task.regression)
         scores["loss"] = float(supervised(logits, labels, self.task.regression))
         # Lightning takes the step of its own loggers' rows from "step", which would be one less than the student's
-        self.log_dict({f"val/{name}": value for name, value in scores.items()} | {"step": float(self.student_step)})
+        step = {"step": float(self.steps_before + self.student_step)}
+        self.log_dict({f"val/{name}": value for name, value in scores.items()} | step)
 
     # --- checkpoints hold no teacher ---------------------------------------------------------------------------------
 
@@ -264,6 +274,13 @@ class DistillModule(Players):
     def _with_teacher(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         held = {} if self.teacher is None else {f"teacher.{k}": v for k, v in self.teacher.state_dict().items()}
         return {**state, **held}
+
+
+def _seed(number: int, device: torch.device) -> None:
+    """Seeds what draws on a device and on the CPU; ``torch.manual_seed`` asks every kind there is, at 1 ms a call."""
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
 
 
 def _number(text: str) -> int:

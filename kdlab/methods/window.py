@@ -21,18 +21,19 @@ class TermWindow:
     def __len__(self) -> int:
         return len(set(self.steps))
 
-    def add(self, step: int, terms: dict[str, Tensor], examples: Tensor) -> None:
+    def add(self, step: int, terms: dict[str, Tensor], examples: Tensor, share: float = 1.0) -> None:
         """Adds a step's terms.
 
         Args:
             step: Its number.
             terms: Scalars by name.
             examples: Positions of the step's examples in the training split, ``(B,)``.
+            share: What this process's mean counts in the mean over several processes.
         """
         for name, value in terms.items():
             self.names.append(name)
             self.steps.append(step)
-            self.values.append(value.detach().float())
+            self.values.append(value.detach().float() * share if share != 1.0 else value.detach().float())
             self.examples.append(examples)
 
     def means(self) -> dict[str, float]:
@@ -69,3 +70,12 @@ class TermWindow:
             return []
         device = self.values[-1].device
         return torch.stack([v.to(device) for v in self.values]).tolist()
+
+
+def mean_of(processes: list[dict[str, float]]) -> dict[str, float]:
+    """Each term's mean over the processes that had it."""
+    if len(processes) == 1:
+        return processes[0]
+    names = dict.fromkeys(name for terms in processes for name in terms)
+    held = {name: [terms[name] for terms in processes if name in terms] for name in names}
+    return {name: math.fsum(values) / len(values) for name, values in held.items()}

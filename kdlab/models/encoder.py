@@ -70,6 +70,14 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.model = model
         self.family = get_family(model.config.model_type, "The model")
+        self.compiled: Any = None
+
+    def compile_pass(self) -> None:
+        """Has torch.compile speed up passes, for inputs of any length; names of weights stay as they are.
+
+        Passes that are tapped or perturbed stay as they are: a compiled pass does not see hooks that come later.
+        """
+        self.compiled = torch.compile(self.model.forward, dynamic=True)
 
     @property
     def config(self) -> Any:
@@ -161,7 +169,8 @@ class TextEncoder(nn.Module):
                 inputs["token_type_ids"] = token_type_ids
         parts = getattr(self.model, self.family.backbone).embeddings
         with self._recorder(taps, parts) as kept, shifted_input(parts.LayerNorm, delta):
-            out = self.model(**inputs, return_dict=True)
+            plain = self.compiled is None or taps is not None or delta is not None
+            out = (self.model if plain else self.compiled)(**inputs, return_dict=True)
         heads = int(self.config.num_attention_heads)
         made = {}
         for n in kept.layers:

@@ -1,5 +1,7 @@
 """The record of a run: one folder with everything needed to believe, repeat and use it.
 
+Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kdlab.results.ood``).
+
 ::
 
     config.yaml         the resolved configuration
@@ -20,6 +22,8 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,6 +31,7 @@ from typing import Any
 
 import torch
 import yaml
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from kdlab import __version__
@@ -58,6 +63,35 @@ class RunFolder:
             return None
         return found if isinstance(found, dict) else None
 
+    @contextmanager
+    def alone(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Holds the folder: another process that was given the same command waits, and finds the finished record.
+
+        Args:
+            say: Told, in a sentence, when somebody else holds it.
+
+        Raises:
+            KdlabError: The folder can't be written.
+        """
+        if rank() != 0:
+            yield
+            return
+        try:
+            locks = self.path.parent / ".locks"
+            locks.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(locks / self.path.name)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                say(f"Another process is working on {self.path}: waiting for it.")
+                lock.acquire()
+        except OSError as e:
+            raise unwritable(self.path, e) from e
+        try:
+            yield
+        finally:
+            lock.release()
+
     def prepare(self, fresh: bool) -> None:
         """A folder for a run: what an interrupted run left stays, so that training goes on from its checkpoint.
 
@@ -68,7 +102,7 @@ class RunFolder:
         """
         try:
             if fresh and self.finished() is not None:
-                self.path.rename(_free_name(self.path))
+                self.path.rename(free_name(self.path))
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise unwritable(self.path, e) from e
@@ -177,7 +211,8 @@ def environment(hardware: str) -> dict[str, Any]:
     }
 
 
-def _free_name(path: Path) -> Path:
+def free_name(path: Path) -> Path:
+    """The first of ``NAME.1``, ``NAME.2``, … that is not taken."""
     n = 1
     while path.with_name(f"{path.name}.{n}").exists():
         n += 1

@@ -62,7 +62,8 @@ class TwoPhases(FineTune):
         super().__init__(*arguments)
         self.rates: list[tuple[str, int, float]] = []
 
-    def phases(self):
+    @classmethod
+    def phases_of(cls, config):
         return [Phase("warm", epochs=1, learning_rate=1e-4), Phase("main", learning_rate=2e-3)]
 
     def compute_loss(self, batch: Batch) -> LossTerms:

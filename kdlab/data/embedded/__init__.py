@@ -7,12 +7,16 @@ methods and for tests; a number measured on them says nothing about English.
 
 from __future__ import annotations
 
+from kdlab.data.embedded.challenge import make_challenge
 from kdlab.data.embedded.corpus import make_task
 from kdlab.data.embedded.pretraining import make_pairs, make_text
 from kdlab.data.examples import Examples
 
 VERSION = "1"
 """Changes whenever the grammar's output does; part of every fingerprint of data made here."""
+
+CHALLENGES = "1"
+"""The same for the challenge sets."""
 
 
 def generate(task: str, seed: int = 0) -> dict[str, Examples]:
@@ -30,6 +34,19 @@ def generate(task: str, seed: int = 0) -> dict[str, Examples]:
         KdlabError: No such task.
     """
     return make_task(task, seed)
+
+
+def challenge(name: str, seed: int = 0) -> tuple[Examples, tuple[str, ...] | None]:
+    """An out-of-domain set in this corpus's words, for models that were trained on it.
+
+    Args:
+        name: A name in ``kdlab.data.ood.OOD``.
+        seed: Seed of the corpus.
+
+    Returns:
+        Examples with labels as indices into the set's own, and what each is about where the set says so.
+    """
+    return make_challenge(name, seed)
 
 
 def pretraining_text(seed: int = 0) -> list[str]:

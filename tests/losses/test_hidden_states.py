@@ -30,10 +30,10 @@ def test_length_plays_no_part_in_normalised_states():
 def test_two_layers_of_hidden_states_over_real_tokens():
     mask = torch.tensor([[1, 1], [1, 0]])
     teacher = [torch.zeros(2, 2, 2), torch.ones(2, 2, 2)]
-    first = torch.tensor([[[1.0, 2.0], [0.0, 2.0]], [[3.0, 0.0], [99.0, 99.0]]])  # 1+4+0+4+9+0 = 18, the padding is out
-    second = torch.tensor([[[1.0, 1.0], [2.0, 1.0]], [[1.0, -1.0], [-99.0, 5.0]]])  # 0+0+1+0+0+4 = 5
-    # 3 tokens of 2 numbers each
-    assert float(hidden_mse([first, second], teacher, mask)) == pytest.approx((18 + 5) / 6, rel=1e-6)
+    first = torch.tensor([[[1.0, 2.0], [0.0, 2.0]], [[3.0, 0.0], [99.0, 99.0]]])  # 1+4+0+4, 9+0
+    second = torch.tensor([[[1.0, 1.0], [2.0, 1.0]], [[1.0, -1.0], [-99.0, 5.0]]])  # 0+0+1+0, 0+4
+    # 2 tokens of 2 numbers, and 1 of 2: layer 1 (9/4 + 9/2) / 2, layer 2 (1/4 + 4/2) / 2
+    assert float(hidden_mse([first, second], teacher, mask)) == pytest.approx(3.375 + 1.125, rel=1e-6)
 
 
 def test_padding_gets_no_gradient():

@@ -34,7 +34,16 @@ def test_divergence_runs_from_teacher_to_student():
 
 
 @pytest.mark.parametrize("loss", [score_mse, map_mse, map_kl])
-def test_heads_are_a_mean_and_examples_count_by_their_tokens(loss):
+def test_examples_count_alike_so_that_processes_can_share_a_batch(loss):
+    scores = torch.randn(2, 4, 3, 5, 5)
+    mask = (torch.arange(5) < torch.tensor([5, 2, 3, 4])[:, None]).long()
+    whole = loss(*scores, mask)
+    parts = [loss(scores[0, rows], scores[1, rows], mask[rows]) for rows in ([0, 2], [1, 3])]
+    torch.testing.assert_close(whole, torch.stack(parts).mean())
+
+
+@pytest.mark.parametrize("loss", [score_mse, map_mse, map_kl])
+def test_heads_and_examples_are_means(loss):
     one = loss(STUDENT, TEACHER, MASK)
     torch.testing.assert_close(loss(STUDENT.expand(1, 4, 3, 3), TEACHER.expand(1, 4, 3, 3), MASK), one)
     none = torch.zeros(1, 1, 3, 3)

@@ -1,0 +1,42 @@
+"""Which checkpoint the teacher starts from where the user names none."""
+
+from __future__ import annotations
+
+from kdlab.config import RunConfig
+from kdlab.data.sources import Hub
+from kdlab.errors import KdlabError
+from kdlab.models.checkpoint import EMBEDDED, cached_on_disk
+from kdlab.models.student import parse_student
+
+BACKBONE = "bert-base-uncased"  # the backbone of the papers' teachers
+
+
+def choose_backbone(run: RunConfig, needed: bool, embedded_data: bool, hub: Hub) -> tuple[str, tuple[str, ...]]:
+    """The teacher's checkpoint, and what it stands in for.
+
+    Args:
+        run: Settings.
+        needed: Whether the method asks for a teacher.
+        embedded_data: Whether the data is the embedded corpus.
+        hub: Asked whether it can be reached.
+
+    Raises:
+        KdlabError: ``--profile paper`` and no backbone to be had.
+    """
+    if run.teacher.source is not None:
+        return run.teacher.source, ()
+    if run.profile == "embedded" or embedded_data:
+        return EMBEDDED, ()
+    if cached_on_disk(BACKBONE) or hub.online:
+        return BACKBONE, ()
+    if not parse_student(run.student.source).from_teacher and not needed:
+        return BACKBONE, ()  # named but never used: no teacher is needed
+    if run.profile == "paper":
+        raise KdlabError(
+            f"--profile paper needs {BACKBONE} from the hub, which is not in its cache and can't be reached: "
+            "connect once, or give --teacher FOLDER."
+        )
+    return EMBEDDED, (
+        f"the embedded encoder stands in for {BACKBONE}, which is not in the hub's cache and can't be reached: "
+        "--teacher FOLDER gives a real one",
+    )

@@ -1,0 +1,256 @@
+"""What an out-of-domain set is: its columns, labels and files, and how the labels of a model become its own, by name.
+
+Importing this module costs nothing but the standard library, so that ``--list ood`` answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kdlab.data.tasks import DEV, TASKS, Metric, TaskSpec
+from kdlab.errors import KdlabError, nearest
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class OODSpec:
+    """One labelled set that no model here was trained on.
+
+    Attributes:
+        task: Columns, labels, metrics, files below ``--ood-dir`` and name on the hub, in the words of a task; its only
+            split is ``dev``.
+        meaning: What a model may call a label (small letters, ``_`` for blanks and hyphens) to the set's own label.
+        trained_on: GLUE tasks whose models it is meant for.
+        group: Column that says what an example is about, reported apart (HANS's heuristic).
+        groups: What may stand in it.
+        literals: True where the file holds texts as Python writes bytes, ``b'…'`` (PAWS-QQP).
+    """
+
+    task: TaskSpec
+    meaning: dict[str, str]
+    trained_on: tuple[str, ...]
+    group: str | None = None
+    groups: tuple[str, ...] = ()
+    literals: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name used on the command line."""
+        return self.task.name
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Where its file may lie below ``--ood-dir``, the first as messages say it."""
+        return (self.task.files[DEV], *self.task.other_files.get(DEV, ()))
+
+
+_NLI = ("mnli", "rte", "ax")
+_PARAPHRASE = ("qqp", "mrpc")
+_SAME = dict.fromkeys(("paraphrase", "duplicate", "equivalent"), "paraphrase")
+_OTHER = dict.fromkeys(("not_paraphrase", "not_duplicate", "not_equivalent"), "not_paraphrase")
+
+
+def _follows(other: str) -> dict[str, str]:
+    """Entailment stays; whatever else an NLI model says becomes the set's other label."""
+    names = ("not_entailment", "non_entailment", "neutral", "contradiction")
+    return {"entailment": "entailment", **dict.fromkeys(names, other)}
+
+
+def _paws(name: str, description: str, files: tuple[str, ...], hub: tuple[str, str] | None) -> TaskSpec:
+    return TaskSpec(
+        name=name,
+        text="sentence1",
+        text_pair="sentence2",
+        labels=("not_paraphrase", "paraphrase"),
+        metrics=("accuracy", "f1"),
+        aliases={"0": "not_paraphrase", "1": "paraphrase"},
+        splits={DEV: "test"},
+        files={DEV: files[0]},
+        other_files={DEV: files[1:]},
+        hub=hub,
+        description=description,
+    )
+
+
+def _metrics(*names: Metric) -> tuple[Metric, ...]:
+    return names
+
+
+_SETS = (
+    OODSpec(
+        TaskSpec(
+            name="hans",
+            text="premise",
+            text_pair="hypothesis",
+            labels=("entailment", "non-entailment"),
+            metrics=_metrics("accuracy"),
+            splits={DEV: "validation"},
+            files={DEV: "ood/hans/evaluation.tsv"},
+            other_files={DEV: ("hans/evaluation.tsv", "hans/heuristics_evaluation_set.txt")},
+            glue_columns=("sentence1", "sentence2", "gold_label"),
+            hub=("jhu-cogsci/hans", "plain_text"),
+            description="inference that word overlap gets wrong, by heuristic (McCoy et al. 2019); for MNLI and RTE",
+        ),
+        _follows("non-entailment"),
+        _NLI,
+        group="heuristic",
+        groups=("lexical_overlap", "subsequence", "constituent"),
+    ),
+    OODSpec(
+        TaskSpec(
+            name="scitail",
+            text="premise",
+            text_pair="hypothesis",
+            labels=("entailment", "not_entailment"),
+            metrics=_metrics("accuracy"),
+            aliases={"entails": "entailment", "neutral": "not_entailment"},
+            splits={DEV: "test"},
+            files={DEV: "domain/scitail/test.jsonl"},
+            other_files={DEV: ("ood/scitail/test.jsonl", "scitail/test.jsonl")},
+            hub=("allenai/scitail", "tsv_format"),
+            description="inference on science questions (Khot et al. 2018); for MNLI and RTE",
+        ),
+        _follows("not_entailment"),
+        _NLI,
+    ),
+    OODSpec(
+        _paws(
+            "paws_wiki",
+            "paraphrases of high word overlap, Wikipedia (Zhang et al. 2019); for QQP and MRPC",
+            ("ood/paws_wiki/test.csv", "paws_wiki/test.csv", "ood/paws_wiki/test.tsv", "paws_wiki/test.tsv"),
+            ("google-research-datasets/paws", "labeled_final"),
+        ),
+        _SAME | _OTHER,
+        _PARAPHRASE,
+    ),
+    OODSpec(
+        _paws(
+            "paws_qqp",
+            "paraphrases of high word overlap, Quora questions (Zhang et al. 2019); for QQP and MRPC",
+            ("ood/paws_qqp/dev_and_test.tsv", "paws_qqp/dev_and_test.tsv"),
+            None,
+        ),
+        _SAME | _OTHER,
+        _PARAPHRASE,
+        literals=True,
+    ),
+    OODSpec(  # texts as they were published, with their <br />
+        TaskSpec(
+            name="imdb",
+            text="text",
+            labels=("negative", "positive"),
+            metrics=_metrics("accuracy"),
+            aliases={"0": "negative", "1": "positive", "neg": "negative", "pos": "positive"},
+            splits={DEV: "test"},
+            files={DEV: "ood/imdb/test_2000.jsonl"},
+            other_files={DEV: ("imdb/test_2000.jsonl", "ood/imdb/test.jsonl", "imdb/test.jsonl")},
+            hub=("stanfordnlp/imdb", "plain_text"),
+            description="whole film reviews (Maas et al. 2011), cut to the model's length; for SST-2",
+        ),
+        {"negative": "negative", "positive": "positive"},
+        ("sst2",),
+    ),
+)
+
+OOD: dict[str, OODSpec] = {each.name: each for each in _SETS}
+TOGETHER: dict[str, tuple[str, ...]] = {"paws": ("paws_wiki", "paws_qqp"), ALL: tuple(OOD)}
+"""Words that stand for several sets; of ``all`` those are taken that fit."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """How a model answers a set.
+
+    Attributes:
+        out: The set.
+        labels: The model's labels in the order of its outputs.
+        to: For each of them the set's label, as its index; a model of three labels may give two of them one.
+    """
+
+    out: OODSpec
+    labels: tuple[str, ...]
+    to: tuple[int, ...]
+
+    @property
+    def words(self) -> str:
+        """What became what, where the names differ: ``neutral and contradiction are non-entailment``."""
+        parts = []
+        for i, own in enumerate(self.out.task.labels):
+            names = [name for name, at in zip(self.labels, self.to, strict=True) if at == i]
+            if names != [own]:
+                parts.append(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} {own}")
+        return ", ".join(parts)
+
+
+def merge_labels(out: OODSpec, task: str, labels: Sequence[str]) -> Merge:
+    """Brings a model's labels to a set's, by name.
+
+    A model answers with the label of its largest logit, and that label is then merged: McCoy et al. 2019 take the
+    highest of HANS's three and turn neutral and contradiction into non-entailment. The other way, the sum of the merged
+    labels' probabilities against the rest, would favour the label that more of them are merged into.
+
+    Args:
+        out: The set.
+        task: What the model was trained on, for messages.
+        labels: The model's labels in the order of its outputs; empty for a model that scores.
+
+    Raises:
+        KdlabError: A label has no counterpart in the set, or the set has one that no answer becomes.
+    """
+    own = out.task.labels
+    to = [out.meaning.get(name.strip().lower().replace("-", "_").replace(" ", "_")) for name in labels]
+    if None in to or set(to) != set(own):
+        has = f"has the labels {', '.join(labels)}" if labels else "gives a score"
+        raise KdlabError(
+            f"{out.name} can't be answered by a model of {task}, which {has}, for its labels are {', '.join(own)}: "
+            f"take {' or '.join(fitting(labels)) or 'a model of ' + ' or '.join(out.trained_on)}."
+        )
+    return Merge(out, tuple(labels), tuple(own.index(str(name)) for name in to))
+
+
+def fitting(labels: Sequence[str]) -> list[str]:
+    """Names of the sets that a model of these labels can answer."""
+    found = []
+    for out in OOD.values():
+        to = {out.meaning.get(name.strip().lower().replace("-", "_").replace(" ", "_")) for name in labels}
+        if to == set(out.task.labels):
+            found.append(out.name)
+    return found
+
+
+def choose_sets(names: Sequence[str], task: str, labels: Sequence[str]) -> tuple[list[Merge], list[str]]:
+    """The sets that were asked for and fit, and what is to be said of the others.
+
+    Args:
+        names: Names of sets; ``paws`` stands for both of its sets and ``all`` for every set that fits.
+        task: What the model was trained on.
+        labels: Its labels in the order of its outputs.
+
+    Returns:
+        The sets with their merged labels, each once, and a sentence for each named one that is left out because its
+        labels are others, or that is meant for other tasks.
+
+    Raises:
+        KdlabError: An unknown name, or no set that fits.
+    """
+    wanted: dict[str, bool] = {}  # name to whether it was named, and not only meant by `all`
+    for name in names:
+        if name not in OOD and name not in TOGETHER:
+            raise nearest(name, [*OOD, *TOGETHER], "out-of-domain set")
+        for one in TOGETHER.get(name, (name,)):
+            wanted[one] = wanted.get(one, False) or name != ALL
+    found, said, refused = [], [], []
+    for name, named in wanted.items():
+        try:
+            found.append(merge_labels(OOD[name], task, labels))
+        except KdlabError as e:
+            refused.append(e)
+            said += [f"{e} It is left out."] if named else []
+            continue
+        if task in TASKS and task not in OOD[name].trained_on:
+            said.append(f"{name} is meant for models of {' and '.join(OOD[name].trained_on)}; this one learned {task}.")
+    if not found and refused:
+        raise refused[0]
+    return found, said

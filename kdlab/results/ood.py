@@ -1,0 +1,185 @@
+"""Figures out of domain: how a model answered a set, what of it is recorded, and the table that is shown.
+
+In the folder of a run, ``ood.json`` maps each set to its figures and ``predictions/ood-NAME.jsonl`` holds each example.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kdlab import __version__
+from kdlab.cache import write_atomic
+from kdlab.console import Reporter
+from kdlab.data.foreign import ForeignSet, source_digest
+from kdlab.errors import KdlabError
+from kdlab.inference import Prediction
+from kdlab.metrics import accuracy_interval, divergence, f1_interval
+from kdlab.results.record import RunFolder, free_name, unwritable
+
+OOD_FILE = "ood.json"
+_SCORES = {"accuracy": accuracy_interval, "f1": f1_interval}
+
+
+def ood_figures(
+    foreign: ForeignSet, student: Prediction, teacher: Prediction | None, max_length: int, cut: int
+) -> dict[str, Any]:
+    """What ``ood.json`` says of one set.
+
+    Args:
+        foreign: The set, N examples.
+        student: ``(N, C)`` logits over the task's labels.
+        teacher: The same of the teacher, or None where it is not there.
+        max_length: Longest input in tokens.
+        cut: How many texts were longer.
+    """
+    merge, source = foreign.merge, foreign.source
+    labels = foreign.out.task.labels
+    return {
+        "kdlab": __version__,
+        "source": {**asdict(source), "embedded": source.embedded, "sha256": source_digest(source)},
+        "fingerprint": foreign.fingerprint,
+        "examples": len(foreign.examples),
+        "max_length": max_length,
+        "cut": cut,
+        "labels": list(labels),
+        "answers": {name: labels[i] for name, i in zip(merge.labels, merge.to, strict=True)},
+        "merged": merge.words,
+        "student": _scores(foreign, student.logits),
+        "teacher": None if teacher is None else _scores(foreign, teacher.logits),
+        "divergence": None if teacher is None else divergence(student.logits, teacher.logits, regression=False),
+    }
+
+
+def answers(foreign: ForeignSet, logits: Tensor) -> Tensor:
+    """The set's label of each example, ``(N,)``: that of the largest logit, merged.
+
+    Args:
+        foreign: The set.
+        logits: ``(N, C)`` over the labels of the model's own task.
+    """
+    return torch.tensor(foreign.merge.to)[logits.argmax(-1)]
+
+
+def _scores(foreign: ForeignSet, logits: Tensor) -> dict[str, Any]:
+    """Each metric with its interval and, by group and gold label, the accuracy."""
+    spec = foreign.out.task
+    predicted, gold = answers(foreign, logits), torch.tensor(foreign.examples.labels)
+    found: dict[str, Any] = {name: _SCORES[name](predicted, gold) for name in spec.metrics}
+    if foreign.groups is not None:
+        found["groups"] = {}
+        for group in foreign.out.groups:
+            member = torch.tensor([one == group for one in foreign.groups])
+            rows = {name: member & (gold == i) for i, name in enumerate(spec.labels)}
+            there = {name: row for name, row in rows.items() if row.any()}
+            found["groups"][group] = {n: accuracy_interval(predicted[r], gold[r]) for n, r in there.items()}
+    return found
+
+
+def read_ood(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """What is recorded of a run out of domain, by set.
+
+    Raises:
+        KdlabError: The file is there and no record of kdlab's making.
+    """
+    path = folder.path / OOD_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as e:
+        raise KdlabError(f"{path} can't be read ({e}): remove it, and its sets are evaluated again.") from e
+    if not isinstance(found, dict) or not all(
+        isinstance(entry, dict) and "student" in entry for entry in found.values()
+    ):
+        raise KdlabError(f"{path} is no record of figures out of domain: remove it, and its sets are evaluated again.")
+    return found
+
+
+def record_ood(
+    folder: RunFolder,
+    foreign: ForeignSet,
+    entry: dict[str, Any],
+    student: Prediction,
+    teacher: Prediction | None,
+) -> None:
+    """Writes one set's predictions, and then its figures beside those of other sets.
+
+    Figures that are there for this set are kept: the old files get ``.1``, ``.2``, … behind their names.
+
+    Raises:
+        KdlabError: The folder can't be written.
+    """
+    name, path = foreign.out.name, folder.path / OOD_FILE
+    lines = folder.path / "predictions" / f"ood-{name}.jsonl"
+    recorded = read_ood(folder)
+    try:
+        if name in recorded:
+            write_atomic(free_name(path), path.read_text(encoding="utf-8"))
+            if lines.exists():
+                lines.rename(free_name(lines))
+    except OSError as e:
+        raise unwritable(folder.path, e) from e
+    write_atomic(lines, _lines(foreign, student, teacher))
+    folder.write(OOD_FILE, {**recorded, name: entry})
+
+
+def _lines(foreign: ForeignSet, student: Prediction, teacher: Prediction | None) -> str:
+    """One JSON line an example: gold label, group, and each network's answer and logits."""
+    labels, examples = foreign.out.task.labels, foreign.examples
+    networks = {"student": student.logits} | ({} if teacher is None else {"teacher": teacher.logits})
+    said = {who: answers(foreign, logits).tolist() for who, logits in networks.items()}
+    text = []
+    for i, gold in enumerate(examples.labels or ()):
+        line: dict[str, Any] = {"id": examples.ids[i], "gold": labels[int(gold)]}
+        if foreign.groups is not None:
+            line[str(foreign.out.group)] = foreign.groups[i]
+        for who, logits in networks.items():
+            line[who] = labels[said[who][i]]
+            line[f"{who}_logits"] = [round(x, 6) for x in logits[i].tolist()]
+        text.append(json.dumps(line, ensure_ascii=False) + "\n")
+    return "".join(text)
+
+
+def show_ood(entries: Mapping[str, dict[str, Any]], reporter: Reporter) -> None:
+    """The table of a run's figures out of domain, and what must be known to read it.
+
+    Args:
+        entries: From ``ood_figures``, by set.
+        reporter: Where it is shown.
+    """
+    body = []
+    for name, entry in entries.items():
+        for part, metric, ours, theirs in _rows(entry):
+            body.append([name, part, metric, f"{ours['n']:,}", _shown(ours), "–" if theirs is None else _shown(theirs)])
+    reporter.table(["set", "part", "metric", "n", "student", "teacher"], body)
+    reporter.say("[low, high] is the 95 % interval (Wilson). A model answers with the label of its largest logit.")
+    for name, entry in entries.items():
+        notes = [f"{entry['merged']} (by name)"] if entry["merged"] else []
+        if entry["cut"]:
+            notes.append(f"{entry['cut']:,} of {entry['examples']:,} texts cut to {entry['max_length']} tokens")
+        if entry["source"]["embedded"]:
+            notes.append("EMBEDDED CHALLENGE SET, written by kdlab's own grammar: NOT a figure of the published set")
+        elif notes:
+            notes.append(f"read from {entry['source']['where']}")
+        if notes:
+            reporter.say(f"{name}: {'; '.join(notes)}.")
+
+
+def _rows(entry: dict[str, Any]) -> list[tuple[str, str, dict[str, float], dict[str, float] | None]]:
+    """Part, metric, student's and teacher's figure, in the order of the table."""
+    ours, theirs = entry["student"], entry["teacher"]
+    rows = [("all", name, ours[name], theirs and theirs[name]) for name in ours if name != "groups"]
+    for group, by_label in ours.get("groups", {}).items():
+        for label, figure in by_label.items():
+            rows.append((f"{group}, {label}", "accuracy", figure, theirs and theirs["groups"][group][label]))
+    return rows
+
+
+def _shown(figure: dict[str, float]) -> str:
+    return f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"

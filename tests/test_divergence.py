@@ -1,0 +1,70 @@
+"""The divergence of student and teacher in every record, and the table and picture over methods."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from cli_fixtures import Lab, metrics, open_lab, predictions
+from ood_fixtures import SETS, open_runs
+
+from experiments.divergence import main as draw
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory):
+    return open_lab(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def runs(lab: Lab, tmp_path_factory: pytest.TempPathFactory):
+    return open_runs(lab, tmp_path_factory)
+
+
+@pytest.mark.parametrize("task", [*SETS, "stsb"])
+def test_divergence_follows_from_the_predictions(runs: dict[str, Path], task: str):
+    found = metrics(runs[task])["divergence"]
+    assert set(found) == set(metrics(runs[task])["student"]["metrics"])  # both dev sets of MNLI
+    for split, figures in found.items():
+        lines = predictions(runs[task], split)
+        ours, theirs = (torch.tensor([line[f"{who}_logits"] for line in lines]) for who in ("student", "teacher"))
+        assert figures["mse"] == pytest.approx(float((ours - theirs).square().mean()), rel=1e-4, abs=1e-6)
+        assert ("kl" in figures) == (task != "stsb")
+        if "kl" in figures:
+            p, q = theirs.softmax(-1), ours.softmax(-1)
+            assert figures["kl"] == pytest.approx(float((p * (p / q).log()).sum(-1).mean()), rel=1e-3, abs=1e-6)
+
+
+def test_without_a_teacher_there_is_none(lab: Lab, tmp_path: Path):
+    words = ("--student", lab.teacher, "--seed", 3)
+    (folder,) = lab.train(tmp_path, *words, method="finetune")
+    assert metrics(folder)["teacher"] is None
+    assert metrics(folder)["divergence"] is None
+
+
+def test_the_figure_over_methods(runs: dict[str, Path], lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture):
+    (other,) = lab.train(tmp_path / "runs", method="mixkd")
+    old = Path(shutil.copytree(runs["rte"], tmp_path / "old"))
+    figures = metrics(old)
+    kl = figures.pop("divergence")["dev"]["kl"]
+    (old / "metrics.json").write_text(json.dumps({**figures, "seed": 7}))  # a record made before there was any
+    folders = [str(f) for f in (runs["rte"], old, other, runs["mnli"], runs["stsb"])]
+    assert draw([*folders, "--figure", str(tmp_path / "figure.svg")]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[:3] for row in rows[1:6]] == [
+        ["rte", "kd", "0,7"],
+        ["rte", "mixkd", "0"],
+        ["mnli", "kd", "0"],
+        ["mnli dev_mm", "kd", "0"],
+        ["stsb", "kd", "0"],
+    ]
+    assert float(rows[1][3]) == pytest.approx(kl, rel=1e-4)
+    assert rows[5][3] == "–"
+    picture = (tmp_path / "figure.svg").read_text()
+    assert picture.count("<circle") == 5
+    assert all(word in picture for word in ("mixkd", "mnli dev_mm"))
+    assert draw([str(tmp_path)]) == 2
+    assert "is no finished run" in capsys.readouterr().err
+    assert draw([str(runs["rte"]), str(runs["rte"])]) == 2
+    assert "a second run of kd on rte with seed 0" in capsys.readouterr().err
