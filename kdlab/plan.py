@@ -175,18 +175,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     teacher, parameters = None, 0
     if base_checkpoint is not None:
         parameters = count_weights(base_checkpoint, labelled_config(base_checkpoint.config, spec.labels))
-        teacher = plan_teacher(
-            base_checkpoint,
-            spec,
-            run.teacher,
-            run.teacher.labels,
-            run.teacher.seed,
-            task.training_fingerprint,
-            max_length,
-            hardware.arithmetic,
-            cache,
-        )
-        _check_labels(teacher, run.teacher.labels, spec)
+        teacher = _plan_teacher(base_checkpoint, run, task, max_length, hardware, cache)
     method.check_training(settings.method, run.training, spec)
     wish, generator = method.generator_wish(settings.method), None
     if wish is not None:
@@ -212,6 +201,15 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
         generator=generator,
     )
     plan.steps()  # refuses a training in which the student has no turn
+    return plan
+
+
+def _plan_teacher(
+    checkpoint: Checkpoint, run: RunConfig, task: TaskData, max_length: int, hardware: Hardware, cache: Cache
+) -> TeacherPlan:
+    own, data = run.teacher, task.training_fingerprint
+    plan = plan_teacher(checkpoint, task.spec, own, own.labels, own.seed, data, max_length, hardware.arithmetic, cache)
+    _check_labels(plan, own.labels, task.spec)
     return plan
 
 

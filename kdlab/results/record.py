@@ -8,11 +8,12 @@ Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kd
     environment.json    versions and machine
     fingerprints.json   data, teacher, tokenizer, run
     history/metrics.csv every loss term and validation metric over steps
-    augmented.jsonl     some of the text that a method made, changed tokens marked
     predictions/*.jsonl each example's gold label, the student's and the teacher's logits
     glue/*.tsv          predictions on unlabelled test splits in the GLUE server's format
     student/            the student as a Hugging Face folder with a model card
     metrics.json        the figures; written last, so a folder that has it is finished
+
+A method with a generator also leaves ``augmented.jsonl``: some of the text that it made, changed tokens marked.
 """
 
 from __future__ import annotations
