@@ -1,6 +1,7 @@
 """The record of a run: one folder with everything needed to believe, repeat and use it.
 
-Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kdlab.results.ood``).
+Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kdlab.results.ood``), and a method with a
+generator ``augmented.jsonl``: some of the text that it made, changed tokens marked (see ``kdlab.shown``).
 
 ::
 
@@ -12,8 +13,6 @@ Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kd
     glue/*.tsv          predictions on unlabelled test splits in the GLUE server's format
     student/            the student as a Hugging Face folder with a model card
     metrics.json        the figures; written last, so a folder that has it is finished
-
-A method with a generator also leaves ``augmented.jsonl``: some of the text that it made, changed tokens marked.
 """
 
 from __future__ import annotations
