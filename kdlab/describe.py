@@ -27,7 +27,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         *([("generator", plan.generator.describe())] if plan.generator else []),
         (
             "training",
-            f"{plan.steps()} steps: {_epochs(plan)}{_turns(plan)}, batch {run.training.batch_size}, learning rate "
+            f"{plan.steps()} steps: {plan.epochs()}{_turns(plan)}, batch {run.training.batch_size}, learning rate "
             f"{run.training.learning_rate:g}, inputs up to {plan.max_length} tokens",
         ),
         ("hardware", plan.hardware.describe()),
@@ -38,23 +38,15 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
     reporter.rows(f"Plan: {plan.method.name} on {task.spec.name}", rows)
 
 
+def _turns(plan: Plan) -> str:
+    turns = plan.method.cycle_of(plan.settings.method, plan.task.spec).turns
+    return " in turns of " + " and ".join(f"{n} batches of the {player}" for player, n in turns) if turns else ""
+
+
 def _evaluation_lines(plan: Plan) -> list[tuple[str, str]]:
     sets = ", ".join(f"{foreign.out.name} {len(foreign.examples):,} ({foreign.source.kind})" for foreign in plan.ood)
     lines = [*([f"out of domain: {sets}"] if sets else []), *plan.ood_notes]
     return [("evaluation" if i == 0 else "", line) for i, line in enumerate(lines)]
-
-
-def _epochs(plan: Plan) -> str:
-    phases = plan.method.phases_of(plan.settings.method)
-    counts = [f"{phase.epochs or plan.config.training.epochs} epochs" for phase in phases]
-    if len(phases) == 1:
-        return counts[0]
-    return ", then ".join(f"{count} of {phase.name}" for count, phase in zip(counts, phases, strict=True))
-
-
-def _turns(plan: Plan) -> str:
-    turns = plan.method.cycle_of(plan.settings.method, plan.task.spec).turns
-    return " in turns of " + " and ".join(f"{n} batches of the {player}" for player, n in turns) if turns else ""
 
 
 def _title(spec: TaskSpec) -> str:

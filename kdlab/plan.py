@@ -57,9 +57,9 @@ class Plan:
         substituted: What stands in for something that could not be had, in sentences.
         cache: What is kept between runs.
         about_method: Name, and for a user's own file its content's fingerprint.
+        generator: What is done for the masked LM; None where the method wants none.
         ood: Sets out of domain on which the student is evaluated too.
         ood_notes: What is to be said of sets that were asked for, in sentences.
-        generator: What is done for the masked LM; None where the method wants none.
     """
 
     settings: Resolved
@@ -74,9 +74,9 @@ class Plan:
     substituted: tuple[str, ...]
     cache: Cache
     about_method: list[str] = field(default_factory=list)
+    generator: GeneratorPlan | None = None
     ood: tuple[ForeignSet, ...] = ()
     ood_notes: tuple[str, ...] = ()
-    generator: GeneratorPlan | None = None
 
     @property
     def config(self) -> RunConfig:
@@ -118,11 +118,19 @@ class Plan:
         return Path(self.config.out).expanduser() / name
 
     def steps(self) -> int:
-        """The student's optimiser steps in all phases."""
+        """The student's optimiser steps, of all phases."""
         own, training, examples = self.settings.method, self.config.training, len(self.task.splits[TRAIN])
         cycle = self.method.cycle_of(own, self.task.spec)
         epochs = [phase.epochs or training.epochs for phase in self.method.phases_of(own)]
         return sum(count_steps(examples, training, n, cycle) for n in epochs)
+
+    def epochs(self) -> str:
+        """The student's epochs, by phase where there are several."""
+        phases = self.method.phases_of(self.settings.method)
+        counts = [phase.epochs or self.config.training.epochs for phase in phases]
+        if len(phases) == 1:
+            return f"{counts[0]} epochs"
+        return " and ".join(f"{n} epochs of {phase.name}" for n, phase in zip(counts, phases, strict=True))
 
 
 def make_plan(overrides: Mapping[str, Any]) -> Plan:
@@ -167,18 +175,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     teacher, parameters = None, 0
     if base_checkpoint is not None:
         parameters = count_weights(base_checkpoint, labelled_config(base_checkpoint.config, spec.labels))
-        teacher = plan_teacher(
-            base_checkpoint,
-            spec,
-            run.teacher,
-            run.teacher.labels,
-            run.teacher.seed,
-            task.training_fingerprint,
-            max_length,
-            hardware.arithmetic,
-            cache,
-        )
-        _check_labels(teacher, run.teacher.labels, spec)
+        teacher = _plan_teacher(base_checkpoint, run, task, max_length, hardware, cache)
     method.check_training(settings.method, run.training, spec)
     wish, generator = method.generator_wish(settings.method), None
     if wish is not None:
@@ -204,6 +201,15 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
         generator=generator,
     )
     plan.steps()  # refuses a training in which the student has no turn
+    return plan
+
+
+def _plan_teacher(
+    checkpoint: Checkpoint, run: RunConfig, task: TaskData, max_length: int, hardware: Hardware, cache: Cache
+) -> TeacherPlan:
+    own, data = run.teacher, task.training_fingerprint
+    plan = plan_teacher(checkpoint, task.spec, own, own.labels, own.seed, data, max_length, hardware.arithmetic, cache)
+    _check_labels(plan, own.labels, task.spec)
     return plan
 
 

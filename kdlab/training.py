@@ -124,6 +124,8 @@ def fit(
         reporter: Shows progress.
         title: Whose training it is.
     """
+    if training.accumulate > 1 and len(module.players()) > 1:
+        raise KdlabError(f"{module.name} steps several players by hand and can't add up gradients: set accumulate=1.")
     module.check_training(module.config, training, module.task)
     seed_all(seed)
     if hardware.compile:
@@ -151,9 +153,8 @@ def fit(
             state = json.loads(done.read_text(encoding="utf-8"))
             keep.take_up(state)
         else:
-            _fit_phase(
-                module, data, training, epochs, total, hardware, keep, rows, list(loggers), reporter, title, folder
-            )
+            said = (list(loggers), reporter, title, folder)
+            _fit_phase(module, data, training, epochs, total, hardware, keep, rows, *said)
             state = keep.state_dict()
             if rank() == 0:
                 write_atomic(done, json.dumps(state))

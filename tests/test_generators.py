@@ -70,7 +70,7 @@ def test_the_plan_counts_the_students_steps(lab: Lab, tmp_path: Path):
 
 def test_the_plan_names_the_phases(lab: Lab, tmp_path: Path):
     plan = lab.run(*lab.words(tmp_path, "annealing_kd.tau=3", "--dry-run", method="annealing_kd"))
-    assert plan.field("training").startswith("28 steps: 6 epochs of annealing, then 1 epochs of gold, ")
+    assert plan.field("training").startswith("28 steps: 6 epochs of annealing and 1 epochs of gold, ")
 
 
 def test_the_generators_fingerprint_is_part_of_the_records(lab: Lab, masked_lm: Path, tmp_path: Path):

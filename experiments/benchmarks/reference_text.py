@@ -181,11 +181,12 @@ def run_kdlab(method: str, batches: int, n_g: int, n_s: int, folder: Path, bf16:
     from kdlab.console import Reporter
     from kdlab.data.glue import GLUEDataModule
     from kdlab.data.tasks import TASKS
+    from kdlab.hardware import Hardware
     from kdlab.inference import predict
     from kdlab.methods import load_method
     from kdlab.methods.settings import TrainingConfig
     from kdlab.models.generator import MaskedLM
-    from kdlab.training import Hardware, fit
+    from kdlab.training import fit
 
     teacher, student = encoders()
     kind = load_method(method)

@@ -69,8 +69,8 @@ class DistillModule(Players):
         self.seed = 0
         self.common: torch.Generator | None = None  # draws what all processes must draw alike
         self.student_step = 0
-        self.steps_before = 0  # of earlier phases, so that steps rise through the history
         self.batches_seen = 0  # of the phase: where the cycle of players stands
+        self.steps_before = 0  # of earlier phases, so that steps rise through the history
         self.last_terms: dict[str, float] = {}
         self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
         self.show: Callable[[list[tuple[str, str]]], None] = lambda pairs: None  # set by training.py: to be read

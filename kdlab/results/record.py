@@ -1,6 +1,7 @@
 """The record of a run: one folder with everything needed to believe, repeat and use it.
 
-Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kdlab.results.ood``).
+Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kdlab.results.ood``), and a method with a
+generator ``augmented.jsonl``: some of the text that it made, changed tokens marked (see ``kdlab.shown``).
 
 ::
 
@@ -8,7 +9,6 @@ Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kd
     environment.json    versions and machine
     fingerprints.json   data, teacher, tokenizer, run
     history/metrics.csv every loss term and validation metric over steps
-    augmented.jsonl     some of the text that a method made, changed tokens marked
     predictions/*.jsonl each example's gold label, the student's and the teacher's logits
     glue/*.tsv          predictions on unlabelled test splits in the GLUE server's format
     student/            the student as a Hugging Face folder with a model card
