@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from kdlab.cache import writing
@@ -18,6 +19,15 @@ from kdlab.errors import KdlabError
 from kdlab.history import CSVHistory
 
 _ASK_EVERY = 10
+
+
+class StraightToDisk(TorchCheckpointIO):
+    """Writes a checkpoint into its file as it goes; Lightning's own would hold all of it in memory a second time."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Writes it; ``Checkpoints`` sees to it that no half-written file gets its final name."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        torch.save(checkpoint, path)
 
 
 class Checkpoints(Checkpoint):

@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from kdlab.cache import write_atomic
-from kdlab.checkpointing import Checkpoints, load_checkpoint
+from kdlab.checkpointing import Checkpoints, StraightToDisk, load_checkpoint
 from kdlab.console import Reporter
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN
@@ -198,6 +198,7 @@ def _fit_phase(
         max_epochs=epochs,
         max_steps=-1 if manual else training.max_steps,
         accumulate_grad_batches=1 if manual else training.accumulate,
+        plugins=[StraightToDisk()],
         callbacks=[keep, TrainingProgress(reporter, module, title, total, epochs), shown],
         logger=loggers or False,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
