@@ -144,7 +144,7 @@ def test_a_gradient_scaler_unscales_each_player_once_and_before_clipping(cache, 
 
     def with_scaler(right, **settings):
         settings.pop("precision")
-        return right(plugins=[plugin], **settings)
+        return right(plugins=[plugin, *settings.pop("plugins")], **settings)
 
     monkeypatch.setattr(kdlab.training, "Trainer", functools.partial(with_scaler, kdlab.training.Trainer))
     module = tiny_method(Duel)
