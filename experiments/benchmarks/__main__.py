@@ -7,6 +7,7 @@ The table goes to standard output, the figures with machine and versions to a JS
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -15,12 +16,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 # cases of `world.CASES` that are measured against a loop written by hand
 AGAINST = ("finetune", "kd", "mixkd", "ad2", "ad2, own pass", "ad2, deep kd", "pkd", "tinybert_kd")
+CYCLE = "mate_kd"  # against a loop with the structure of MATE-KD's public code, over a whole cycle
 # name: what must hold of the ratio
 BOUNDS = {
     "speed": (">=", 0.95),
@@ -29,6 +31,9 @@ BOUNDS = {
     "ad2, shared pass": ("<=", 2.5),
     "ad2, own pass": ("<=", 2.9),
     "deep kd": ("<=", 1.35),
+    "cycle": (">=", 1.7),
+    "memory of a cycle": ("<=", 1.0),
+    "student step": ("<=", 1.0),
     "padded to 128": (">=", 5.0),
     "no buckets": (">=", 1.5),
 }
@@ -78,12 +83,12 @@ def compare(what: str, bound: str, first: Callable[[], float], second: Callable[
     return Row(what, bound, statistics.median(ratios), min(ratios), max(ratios), *medians)
 
 
-def check_losses(folder: Path) -> dict[str, float]:
-    """The largest difference between kdlab's loss and the hand-written loop's over 20 steps, for each method."""
+def check_losses(folder: Path, cases: Sequence[str]) -> dict[str, float]:
+    """The largest difference between kdlab's loss and the hand-written loop's over 20 steps, for each case."""
     from experiments.benchmarks.world import run_kdlab, run_reference
 
     found = {}
-    for method in AGAINST:
+    for method in cases:
         ours, theirs = run_kdlab(method, 20, False, folder).losses, run_reference(method, 20, False).losses
         found[method] = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
         if found[method] > 1e-5:
@@ -121,23 +126,28 @@ def high_water() -> float:
 
 def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) -> list[Row]:
     """Every comparison, or those of some cases with their hand-written loops."""
-    from experiments.benchmarks.world import BATCH, run_kdlab, run_reference
+    from experiments.benchmarks.reference_text import N_G, N_S
+    from experiments.benchmarks.world import BATCH, run_forwards, run_kdlab, run_reference
+
+    def a_step(case: str) -> float:  # in ms
+        return 1000 * BATCH / run_kdlab(case, steps, bf16, folder).rate
 
     rows = []
-    for case in only or AGAINST:
+    for case in only or (*AGAINST, CYCLE):
+        bounds, length = (("cycle", "memory of a cycle"), N_G + N_S) if case == CYCLE else (("speed", "memory"), steps)
         rows.append(
             compare(
                 case,
-                "speed",
-                lambda m=case: run_kdlab(m, steps, bf16, folder).rate,
-                lambda m=case: run_reference(m, steps, bf16).rate,
+                bounds[0],
+                lambda m=case, n=length: run_kdlab(m, n, bf16, folder).rate,
+                lambda m=case, n=length: run_reference(m, n, bf16).rate,
                 rounds,
             )
         )
         rows.append(
             compare(
                 case,
-                "memory",
+                bounds[1],
                 lambda m=case: peak_memory("kdlab", m, steps, bf16),
                 lambda m=case: peak_memory("reference", m, steps, bf16),
                 1,
@@ -154,8 +164,8 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
             compare(
                 f"{slow} / {fast}, time of a step",
                 bound,
-                lambda m=slow: 1000 * BATCH / run_kdlab(m, steps, bf16, folder).rate,
-                lambda m=fast: 1000 * BATCH / run_kdlab(m, steps, bf16, folder).rate,
+                lambda m=slow: a_step(m),
+                lambda m=fast: a_step(m),
                 rounds,
             )
         )
@@ -163,8 +173,17 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
         compare(
             "kd with deep KD / kd by hand with an online teacher, time of a step",
             "deep kd",
-            lambda: 1000 * BATCH / run_kdlab("kd, deep kd", steps, bf16, folder).rate,
+            lambda: a_step("kd, deep kd"),
             lambda: 1000 * BATCH / run_reference("kd, online teacher", steps, bf16).rate,
+            rounds,
+        )
+    )
+    rows.append(
+        compare(
+            "student step of cilda / (2.3 kd + a forward pass of generator and teacher), time of a step",
+            "student step",
+            lambda: a_step("cilda, student steps"),
+            lambda: 2.3 * a_step("kd") + run_forwards(steps, bf16),
             rounds,
         )
     )
@@ -185,18 +204,19 @@ def show(rows: list[Row]) -> None:
     """Prints one line a method, and below them what is compared besides."""
     print("| method | samples/s | of the hand-written loop's (lowest to highest) | peak MiB | of the loop's | |")
     print("|---|---|---|---|---|---|")
-    for case in dict.fromkeys(row.what for row in rows if row.bound == "speed"):
-        speed, memory = (next(r for r in rows if r.what == case and r.bound == bound) for bound in ("speed", "memory"))
+    for speed, memory in itertools.pairwise(rows):
+        if speed.bound not in ("speed", "cycle"):
+            continue
         print(
-            f"| {case} | {speed.first:.0f} | {_spread(speed)} | {memory.first:.0f} | {memory.ratio:.2f} "
+            f"| {speed.what} | {speed.first:.0f} | {_spread(speed)} | {memory.first:.0f} | {memory.ratio:.2f} "
             f"| {_state(speed)}{_state(memory)} |"
         )
-    if len(rows) == sum(row.bound in ("speed", "memory") for row in rows):
+    others = [row for row in rows if row.bound not in ("speed", "memory", "cycle", "memory of a cycle")]
+    if not others:
         return
     print("\n| ratio | (lowest to highest) | wanted | |\n|---|---|---|---|")
-    for row in rows:
-        if row.bound not in ("speed", "memory"):
-            print(f"| {row.what} | {_spread(row)} | {' '.join(map(str, BOUNDS[row.bound]))} | {_state(row)} |")
+    for row in others:
+        print(f"| {row.what} | {_spread(row)} | {' '.join(map(str, BOUNDS[row.bound]))} | {_state(row)} |")
 
 
 def _spread(row: Row) -> str:
@@ -215,7 +235,9 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--precision", choices=("32", "bf16"), default="32")
     parser.add_argument("--json", type=Path, default=Path("runs/benchmarks.json"))
-    parser.add_argument("--only", action="append", default=[], choices=AGAINST, help="this case alone; repeatable")
+    parser.add_argument(
+        "--only", action="append", default=[], choices=(*AGAINST, CYCLE), help="this case alone; repeatable"
+    )
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -231,7 +253,7 @@ def main() -> int:
     quiet_libraries()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        differences = check_losses(folder)
+        differences = check_losses(folder, arguments.only or (*AGAINST, CYCLE))
         rows = measure(arguments.rounds, arguments.steps, arguments.precision == "bf16", folder, arguments.only)
         startup, whole = ({}, 0.0) if arguments.only else (measure_startup(folder), measure_whole(folder))
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, precision {arguments.precision}, load", end=" ")

@@ -11,23 +11,27 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
 
-from experiments.benchmarks import reference, reference_hidden
+from experiments.benchmarks import reference, reference_hidden, reference_text
 from kdlab.cache import Cache
 from kdlab.console import Reporter
 from kdlab.data.batching import BucketSampler, EncodedSplit
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TASKS
 from kdlab.hardware import Hardware
+from kdlab.inference import predict
 from kdlab.methods import load_method
+from kdlab.methods.adversarial_text import AdversarialText
 from kdlab.methods.settings import TrainingConfig
 from kdlab.models.encoder import TextEncoder
+from kdlab.models.generator import MaskedLM
 from kdlab.models.student import take_layers
 from kdlab.training import fit
 from kdlab.types import Need
 
 BATCH, RATE, SEED = 32, 5e-5, 0
+CPU = torch.device("cpu")
 # Tokens of SST-2's 67,349 training sentences with [CLS] and [SEP] (bert-base-uncased vocabulary), as deciles.
 SST2_DECILES = (3, 4, 6, 7, 8, 10, 13, 16, 20, 27, 66)
 
@@ -64,6 +68,12 @@ def encoders() -> tuple[TextEncoder, TextEncoder]:
     return teacher, take_layers(teacher, (0, 1, 2))
 
 
+def masked_lm(student: TextEncoder) -> BertForMaskedLM:
+    """A generator of the student's size, as MATE-KD's paper has it."""
+    torch.manual_seed(SEED + 1)
+    return BertForMaskedLM(student.config)
+
+
 @dataclass
 class Timed:
     """One stretch of training.
@@ -96,6 +106,7 @@ class Clock:
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("finetune", "kd", "mixkd")},
     **reference_hidden.CASES,
+    **reference_text.CASES,
 }
 
 
@@ -120,22 +131,26 @@ def run_kdlab(case: str, steps: int, bf16: bool, folder: Path, skip: int = 3) ->
     module.phases = lambda: [first]  # of two phases the one on layers, with the schedule of a whole training
     data = GLUEDataModule(TASKS["sst2"], {}, None, "", 128, BATCH, 128, "dev", SEED, Cache(folder / "cache"))
     data._encoded = {"train": Lengths(steps * BATCH), "dev": Lengths(16)}
+    if isinstance(module, AdversarialText):
+        module.take_generator(MaskedLM(masked_lm(student), reference_text.MASK, reference_text.SPECIAL))
+        # its hand-written loop computes what the cache would give, so the cache must give just that
+        data._encoded["train"].teacher_logits = predict(teacher, Lengths(steps * BATCH), 128, CPU).logits.numpy()
     clock, losses = Clock(), []
-    step_of, end_of = module.training_step, module.on_train_batch_end
+    record, end_of = module.record_terms, module.on_train_batch_end
 
-    def step(batch: Any, batch_idx: int) -> Any:
-        losses.append(step_of(batch, batch_idx))
-        return losses[-1]
+    def noted(terms: dict[str, torch.Tensor]) -> None:
+        losses.append(next(iter(terms.values())).detach())  # the loss comes first, whoever's turn it is
+        record(terms)
 
     def end(outputs: Any, batch: Any, batch_idx: int) -> None:
         end_of(outputs, batch, batch_idx)
         clock()
 
-    module.training_step, module.on_train_batch_end = step, end
+    module.record_terms, module.on_train_batch_end = noted, end
     training = TrainingConfig(epochs=1, batch_size=BATCH, learning_rate=RATE)
     hardware = Hardware("cpu", 1, "bf16-mixed" if bf16 else "32-true")
     fit(module, data, training, hardware, folder / f"{time.time_ns()}", SEED, [], Reporter(quiet=True), "student")
-    return Timed(clock.rate(skip, [BATCH] * steps), [float(x.detach()) for x in losses])
+    return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in losses])
 
 
 def run_reference(case: str, steps: int, bf16: bool, skip: int = 3, batching: str = "buckets") -> Timed:
@@ -150,8 +165,7 @@ def run_reference(case: str, steps: int, bf16: bool, skip: int = 3, batching: st
     """
     gc.collect()
     teacher, student = encoders()
-    split = Lengths(steps * BATCH)
-    clock = Clock()
+    split, clock = Lengths(steps * BATCH), Clock()
     logits = torch.from_numpy(split.teacher_logits)
     split.teacher_logits = None
     losses = {
@@ -166,8 +180,23 @@ def run_reference(case: str, steps: int, bf16: bool, skip: int = 3, batching: st
         sampler = [chunk.tolist() for chunk in order.split(BATCH)]
     collate = split.collate if batching != "128" else lambda positions: padded(split.collate(positions))
     loader = DataLoader(split, batch_sampler=sampler, collate_fn=collate)
+    if case in reference_text.CASES:
+        models = teacher.model, student.model, masked_lm(student)
+        game = reference_text.Loop(*models, batches=steps, rate=RATE, seed=SEED, bf16=bf16)
+        found = game.run(loader, clock)
+        return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in found])
     found = reference.train(student.model, own(), loader, steps, RATE, bf16, clock)
     return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in found])
+
+
+def run_forwards(steps: int, bf16: bool, skip: int = 3) -> float:
+    """Milliseconds a batch of one forward pass of the generator and one of the teacher, without a graph."""
+    gc.collect()
+    teacher, student = encoders()
+    split = Lengths(steps * BATCH)
+    sampler = BucketSampler(split.lengths, BATCH, SEED)
+    loader = DataLoader(split, batch_sampler=sampler, collate_fn=split.collate)
+    return reference_text.time_forwards(teacher.model, masked_lm(student), loader, SEED, bf16, skip)
 
 
 def padded(batch: Any, to: int = 128) -> Any:
