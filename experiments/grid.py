@@ -22,6 +22,8 @@ from typing import Any
 
 import yaml
 
+from kdlab.results.tables import mean_and_sd
+
 SECTIONS = {"fill", "common", "cells", "paper"}
 
 
@@ -52,23 +54,48 @@ def read_grid(file: Path, words: list[str]) -> tuple[dict[str, dict[str, Any]], 
 
 
 def show(results: dict[str, list[dict[str, Any]]], paper: dict[str, Any]) -> str:
-    """The table: each cell's metrics on dev, mean ± sd over seeds, in points, and the paper's figure."""
+    """The table, one row for each teacher and each cell.
+
+    Columns are each cell's metrics on dev in points and its divergence KL(teacher ‖ student) on dev in nats, mean ± sd
+    over seeds, how many seeds, seconds of training, and the paper's figure where the file gives any.
+    """
     first = next(iter(results.values()))[0]["student"]["metrics"]
     columns = [(split, metric) for split in first for metric in first[split]]
-    lines = ["| cell | " + " | ".join(f"{s} {m}" for s, m in columns) + " | n | s | paper |"]
-    lines.append("|---" * (len(columns) + 4) + "|")
+    distances = [split for split in first if any(_distance(r, split) is not None for r in _all(results))]
+    header = ["cell", *(f"{s} {m}" for s, m in columns), *(f"{s} KL" for s in distances), "n", "s"]
+    body = []
+    for key, teacher in {r["fingerprints"]["teacher"]: r["teacher"] for r in _all(results) if r["teacher"]}.items():
+        figures = [f"{100 * teacher['metrics'][s][m]:.1f}" for s, m in columns]
+        body.append([f"teacher {teacher['source']} ({key[:6]})", *figures, *("" for _ in distances), "", ""])
     for name, records in results.items():
-        shown = []
-        for split, metric in columns:
-            values = [100 * r["student"]["metrics"][split][metric] for r in records]
-            spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-            shown.append(f"{statistics.mean(values):.1f}{spread}")
+        figures = [_spread([100 * r["student"]["metrics"][s][m] for r in records], 1) for s, m in columns]
+        for split in distances:
+            found = [d for r in records if (d := _distance(r, split)) is not None]
+            figures.append(_spread(found, 3) if found else "")
         seconds = statistics.mean(r["training"]["seconds"] for r in records)
-        tail = f"{len(records)} | {seconds:.0f} | {paper.get(name, '')}"
-        lines.append(f"| {name} | {' | '.join(shown)} | {tail} |")
-    if any(r["source"]["embedded"] for records in results.values() for r in records):
-        lines.append("\nEMBEDDED CORPUS: kdlab's own grammar, not GLUE; the paper's figures are GLUE's.")
+        body.append([name, *figures, str(len(records)), f"{seconds:.0f}"])
+    if paper:
+        header.append("paper")
+        body = [[*row, str(paper.get(row[0], ""))] for row in body]
+    lines = [f"| {' | '.join(row)} |" for row in (header, *body)]
+    lines.insert(1, "|---" * len(header) + "|")
+    if any(r["source"]["embedded"] for r in _all(results)):
+        lines.append("\nEMBEDDED CORPUS: kdlab's own grammar, not GLUE; a paper's figures are GLUE's.")
     return "\n".join(lines)
+
+
+def _all(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [record for records in results.values() for record in records]
+
+
+def _distance(record: dict[str, Any], split: str) -> float | None:
+    """KL from the teacher; None without a teacher, and for scores."""
+    return (record.get("divergence") or {}).get(split, {}).get("kl")
+
+
+def _spread(values: list[float], digits: int) -> str:
+    mean, sd = mean_and_sd(values)
+    return f"{mean:.{digits}f}" + (f" ± {sd:.{digits}f}" if len(values) > 1 else "")
 
 
 def main() -> int:
