@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from kdlab.hardware import Hardware
 from kdlab.methods.players import adamw, rise_and_fall
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import usable_positions
-from kdlab.models.generator import MaskedLM, has_mlm_head, load_masked_lm
+from kdlab.models.generator import MaskedLM, check_mask_token, has_mlm_head, load_masked_lm
 from kdlab.models.vocabulary import check_one_vocabulary
 from kdlab.ops.gumbel import draw_mask
 from kdlab.types import Batch, GeneratorWish
@@ -90,11 +91,19 @@ def plan_generator(
         cache: Looked into, not written.
 
     Raises:
-        KdlabError: Its vocabulary is not the teacher's, or it has too few positions.
+        KdlabError: Its vocabulary is not the teacher's, or it has too few positions or no mask token.
     """
     chosen = asked or next((c for c in near if has_mlm_head(c)), near[0])
     why = "the generator writes the ids that the teacher reads, so take one of the teacher's family"
     check_one_vocabulary((wish.key, chosen), ("the teacher", near[-1]), why)
+    check_mask_token(chosen)
+    rows = {c.source: int(c.config.vocab_size) for c in (chosen, *near)}
+    if len(set(rows.values())) > 1:
+        shown = ", ".join(f"{n} in {source}" for source, n in rows.items())
+        raise KdlabError(
+            f"{wish.key}: generator, student and teacher have embeddings of different numbers of words ({shown}), and "
+            "one choice of words must fit all: take checkpoints with one number."
+        )
     if usable_positions(chosen.config) < max_length:
         raise KdlabError(
             f"{wish.key} {chosen.source} has positions for {usable_positions(chosen.config)} tokens, but inputs have "
@@ -152,6 +161,9 @@ def train_head(
         seed: Draws order, masks and dropout.
         device: Where.
         reporter: Hears of it every tenth of the steps.
+
+    Raises:
+        KdlabError: The loss is NaN or infinite at one of these tenths.
     """
     generator.to(device).train()
     optimizer = adamw(generator.parameters(), RATE, 0.01, fused=True)
@@ -170,8 +182,14 @@ def train_head(
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-            if step % max(steps // 10, 1) == 0:
-                reporter.say(f"  generator: step {step}/{steps}, masked-LM loss {float(loss.detach()):.4f}")
+            if step % max(steps // 10, 1) == 0 or step == steps:
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    raise KdlabError(
+                        f"The masked-LM loss of the generator's head is {value} at step {step}: its weights are no "
+                        "good to start from, so give another generator; nothing of it was kept."
+                    )
+                reporter.say(f"  generator: step {step}/{steps}, masked-LM loss {value:.4f}")
 
 
 def _batches(text: EncodedSplit, seed: int) -> Iterator[Batch]:

@@ -122,7 +122,7 @@ class Plan:
         own, training, examples = self.settings.method, self.config.training, len(self.task.splits[TRAIN])
         cycle = self.method.cycle_of(own, self.task.spec)
         epochs = [phase.epochs or training.epochs for phase in self.method.phases_of(own)]
-        return sum(count_steps(examples, training, n, cycle) for n in epochs)
+        return sum(count_steps(examples, training, n, cycle, self.hardware.devices) for n in epochs)
 
     def epochs(self) -> str:
         """The student's epochs, by phase where there are several."""

@@ -39,7 +39,7 @@ class ShownText(Callback):
         """Keeps the lines that the checkpoint knows."""
         if rank() != 0 or not self.file.is_file():
             return
-        lines = [json.loads(line) for line in self.file.read_text(encoding="utf-8").splitlines()]
+        lines = [line for text in self.file.read_text(encoding="utf-8").splitlines() if (line := _whole(text))]
         here, done = self.module.phase.name, self.module.student_step
         self._write([line for line in lines if line["phase"] != here or line["step"] <= done])
 
@@ -62,3 +62,12 @@ class ShownText(Callback):
 
     def _write(self, lines: list[dict[str, object]]) -> None:
         write_atomic(self.file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def _whole(text: str) -> dict[str, Any] | None:
+    """A line of the file; None for one that was cut off in the middle."""
+    try:
+        line: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return None
+    return line

@@ -21,6 +21,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from kdlab.cache import write_atomic
 from kdlab.checkpointing import Checkpoints, StraightToDisk, load_checkpoint
 from kdlab.console import Reporter
+from kdlab.data.batching import count_batches
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN
 from kdlab.distributed import local_world_size, rank, wait, world_size
@@ -73,7 +74,9 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def count_steps(examples: int, training: TrainingConfig, epochs: int, cycle: Cycle = EVERY_BATCH) -> int:
+def count_steps(
+    examples: int, training: TrainingConfig, epochs: int, cycle: Cycle = EVERY_BATCH, processes: int = 1
+) -> int:
     """The student's optimiser steps in a phase.
 
     Args:
@@ -81,11 +84,12 @@ def count_steps(examples: int, training: TrainingConfig, epochs: int, cycle: Cyc
         training: Batch size and the like.
         epochs: Of the phase.
         cycle: Whose turn it is on which batch.
+        processes: That share a batch.
 
     Raises:
         KdlabError: The other players' turns leave it none.
     """
-    batches = math.ceil(examples / max(training.batch_size // training.accumulate, 1))
+    batches = count_batches(examples, max(training.batch_size // training.accumulate, 1), processes)
     steps = cycle.steps(STUDENT, math.ceil(batches / training.accumulate) * epochs)
     if steps == 0 and examples:
         (first, n), *others = cycle.turns
@@ -135,7 +139,7 @@ def fit(
     fitted: Fitted | None = None
     for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
-        total = count_steps(len(data.split(TRAIN)), training, epochs, module.cycle)
+        total = count_steps(len(data.split(TRAIN)), training, epochs, module.cycle, world_size())
         module.steps_before = steps
         steps += total
         name = f"{title}-{number}-{phase.name}"

@@ -152,11 +152,12 @@ def write_checkpoint(
     layers: int = 3,
     labels: tuple[str, ...] | None = None,
     seed: int = 0,
+    rows: int | None = None,
 ) -> Path:
-    """A BERT of width 16 with a word-piece tokenizer; with a head where labels are given."""
+    """A BERT of width 16 with a word-piece tokenizer, a head where labels are given, a row for each word or more."""
     names = labels or ("LABEL_0", "LABEL_1")
     config = BertConfig(
-        vocab_size=len(words),
+        vocab_size=rows or len(words),
         hidden_size=16,
         num_hidden_layers=layers,
         num_attention_heads=2,

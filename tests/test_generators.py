@@ -87,6 +87,23 @@ def test_another_vocabulary_is_refused(lab: Lab, tmp_path: Path):
     assert f"cilda.generator {other} (26 tokens) and the teacher {lab.teacher} (25 tokens) have" in done.sentence
 
 
+def test_embeddings_of_another_number_of_words_are_refused(lab: Lab, tmp_path: Path):
+    odd = write_checkpoint(tmp_path / "odd", rows=len(WORDS) + 7)  # the tokenizer is the teacher's own
+    done = lab.run(*lab.words(tmp_path, f"cilda.generator={odd}", *brief_words("cilda"), method="cilda"))
+    assert f"of different numbers of words (32 in {odd}, 25 in {lab.teacher})" in done.sentence
+    assert "Fine-tuning" not in done.out
+
+
+def test_a_generator_without_a_mask_is_refused_before_any_training(lab: Lab, tmp_path: Path):
+    bare = write_checkpoint(tmp_path / "bare")
+    file = bare / "tokenizer_config.json"
+    kept = {k: v for k, v in json.loads(file.read_text()).items() if k != "mask_token"}
+    file.write_text(json.dumps({**kept, "mask_token": None}))
+    done = lab.run(*lab.words(tmp_path, f"cilda.generator={bare}", *brief_words("cilda"), method="cilda"))
+    assert f"The tokenizer of {bare} has no mask token" in done.sentence
+    assert "Fine-tuning" not in done.out
+
+
 def test_too_few_positions_are_refused(lab: Lab, tmp_path: Path):
     short = write_checkpoint(tmp_path / "short")
     config = json.loads((short / "config.json").read_text())

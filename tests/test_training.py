@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from helpers import tiny_batch, tiny_data, tiny_method, train
 
 import kdlab.training
+from kdlab.data.batching import BucketSampler
 from kdlab.errors import KdlabError
 from kdlab.hardware import Hardware, resolve_hardware
 from kdlab.methods import METHODS
@@ -31,6 +33,17 @@ from kdlab.training import count_steps, seed_all
 def test_steps_are_counted_as_they_are_made(examples, settings, steps):
     training = TrainingConfig(**settings)
     assert count_steps(examples, training, training.epochs) == steps
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+@pytest.mark.parametrize("examples", [1, 5, 32, 33, 34, 65, 71])
+def test_steps_are_counted_as_several_processes_make_them(monkeypatch, examples, processes):
+    monkeypatch.setattr("kdlab.data.batching.world_size", lambda: processes)
+    sampler = BucketSampler(np.arange(examples), 32, 0)
+    made = list(sampler)
+    assert sorted(i for batch in made for i in batch) == list(range(examples))
+    assert len(made) == len(sampler) == count_steps(examples, TrainingConfig(batch_size=32), 1, processes=processes)
+    assert all(len(batch) >= processes for batch in made) or len(made) == 1
 
 
 @pytest.mark.parametrize(("examples", "accumulate"), [(16, 1), (15, 2), (17, 2), (12, 4)])

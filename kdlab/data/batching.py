@@ -125,6 +125,18 @@ def encode(
     return EncodedSplit(folder, labels, key)
 
 
+def count_batches(examples: int, batch_size: int, processes: int) -> int:
+    """Batches of an epoch; a last one too small for every process to have an example joins the one before.
+
+    Args:
+        examples: How many.
+        batch_size: Of a global batch.
+        processes: That share it.
+    """
+    whole, rest = divmod(examples, batch_size)
+    return whole + (rest >= processes) if whole and rest else whole + (rest > 0)
+
+
 class BucketSampler(Sampler[list[int]]):
     """Global batches of near-equal length, in an order that is a function of (seed, epoch) alone.
 
@@ -152,8 +164,7 @@ class BucketSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.lengths), self.batch_size)
-        return max(whole + (rest >= world_size() if whole else 1 if rest else 0), 0)
+        return count_batches(len(self.lengths), self.batch_size, world_size())
 
     def __iter__(self) -> Iterator[list[int]]:
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)

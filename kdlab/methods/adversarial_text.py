@@ -80,6 +80,8 @@ class AdversarialTextConfig(MethodConfig):
         if self.show_every < 0:
             raise KdlabError(f"{section}.show_every is {self.show_every}: a number of student steps, or 0 for never.")
         check_weights(section, self, ("ce_weight", "kd_weight", "adv_weight"))
+        if not (self.adv_weight or getattr(self, "crd_weight", 0)):
+            raise KdlabError(f"{section}: generated text has no weight in the student's loss; that is what kd is for.")
 
 
 class AdversarialText(DistillModule):
@@ -87,7 +89,7 @@ class AdversarialText(DistillModule):
 
     Logged besides the losses: ``changed``, the part of an example's tokens that the generator changed, and in its own
     steps ``generator_kd``, the divergence it reached. In a batch without a token to mask, which has only special ones,
-    the text stays as it is and the generator's step moves nothing.
+    the text stays as it is and the generator takes no gradient from it.
     """
 
     name: ClassVar[str]

@@ -42,7 +42,7 @@ class CILDAConfig(AdversarialTextConfig):
     @property
     def contrasts(self) -> bool:
         """Whether there is a contrastive term anywhere."""
-        return bool(self.crd_weight or self.alpha2)
+        return self.crd_weight > 0
 
     def validate(self) -> None:
         """Checks ranges."""
@@ -50,6 +50,11 @@ class CILDAConfig(AdversarialTextConfig):
         check_weights("cilda", self, ("crd_weight", "alpha1", "alpha2"))
         if not (self.alpha1 or self.alpha2):
             raise KdlabError("cilda.alpha1 and alpha2 are both 0: the generator would have nothing to maximise.")
+        if self.alpha2 and not self.crd_weight:
+            raise KdlabError(
+                "cilda.crd_weight is 0, which leaves the projections untrained: the generator's contrast would be "
+                "noise, so set cilda.alpha2=0 as well."
+            )
         if self.crd_temperature <= 0:
             raise KdlabError(f"cilda.crd_temperature is {self.crd_temperature}: it must be positive.")
         if self.width < 1:

@@ -62,7 +62,7 @@ class TinyBERTKD(DistillModule):
     """Phase 1: ``Σ MSE(scores) + Σ MSE(H_S·W, H_T)`` (Eq. 7–9), embeddings included; phase 2: soft CE (Eq. 10).
 
     The same W serves every layer, and there is none where widths are equal. The soft cross-entropy stands as
-    ``t²·KL(T ‖ S)``, which has the same gradient; the gold label plays no part, as in the paper. The second phase
+    ``t²·KL(T ‖ S)``, which has t² times its gradient; the gold label plays no part, as in the paper. The second phase
     starts from the first one's last weights, whose accuracy says nothing yet, and reads cached logits.
     """
 

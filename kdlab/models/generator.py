@@ -81,6 +81,12 @@ def has_mlm_head(checkpoint: Checkpoint) -> bool:
     return HEADS[checkpoint.config.model_type] in checkpoint.weight_names
 
 
+def check_mask_token(checkpoint: Checkpoint) -> None:
+    """Raises ``KdlabError`` where its tokenizer has no mask token."""
+    if checkpoint.tokenizer.mask_token_id is None:
+        raise KdlabError(f"The tokenizer of {checkpoint.source} has no mask token: give a masked LM as the generator.")
+
+
 def load_masked_lm(checkpoint: Checkpoint, seed: int) -> MaskedLM:
     """A generator in float32; where the checkpoint has no head, one is drawn, tied to the word embeddings.
 
@@ -91,11 +97,11 @@ def load_masked_lm(checkpoint: Checkpoint, seed: int) -> MaskedLM:
     Raises:
         KdlabError: The weights do not fit, or the tokenizer has no mask token.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForMaskedLM
 
     tokenizer = checkpoint.tokenizer
-    if tokenizer.mask_token_id is None:
-        raise KdlabError(f"The tokenizer of {checkpoint.source} has no mask token: give a masked LM as the generator.")
+    check_mask_token(checkpoint)
     config = copy.deepcopy(checkpoint.config)
     config.tie_word_embeddings = True
     config.architectures = None
@@ -110,7 +116,7 @@ def load_masked_lm(checkpoint: Checkpoint, seed: int) -> MaskedLM:
                 local_files_only=True,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError) as e:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as e:
             raise KdlabError(f"The generator's weights in {checkpoint.folder} can't be loaded: {e}.") from e
     for name in sorted(report["missing_keys"]):
         if ".layer." in name or ".embeddings." in name:

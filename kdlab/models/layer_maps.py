@@ -23,7 +23,7 @@ def parse_layer_map(spec: Any, teacher: int, student: int, key: str) -> LayerMap
     many as both have.
 
     Args:
-        spec: A word, pairs ``[[teacher, student], …]``, or the same as text, ``2:1,4:2``.
+        spec: A word, pairs ``[[teacher, student], …]``, or two or more as text, ``2:1,4:2``.
         teacher: N.
         student: M.
         key: The setting that holds it, for errors.
@@ -39,6 +39,8 @@ def parse_layer_map(spec: Any, teacher: int, student: int, key: str) -> LayerMap
     if spec == "bottom":
         return tuple((m, m) for m in range(1, both + 1))
     pairs = _pairs(spec)
+    if type(spec) is int:  # YAML reads 12:6 as a number to the base of 60
+        raise KdlabError(f"{key} reads as the number {spec}: write a single pair as [[{spec // 60},{spec % 60}]].")
     if not pairs:
         raise KdlabError(
             f"{key}={spec!r} is no layer map: give {', '.join(WORDS)}, or pairs of a teacher's and a student's layer, "

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kdlab.ops.randomness import on_device
+
 NORMS = ("l2", "l2_token", "linf")
 
 
@@ -118,8 +120,8 @@ def random_start(mask: Tensor, width: int, std: float, ball: Ball, generator: to
     Returns:
         ``(B, T, D)`` float32.
     """
-    noise = torch.randn(*mask.shape, width, generator=generator).to(mask.device, non_blocking=True)
-    return project(std * noise * mask.unsqueeze(-1), ball)
+    drawn = torch.randn(*mask.shape, width, device=mask.device, generator=on_device(generator, mask.device))
+    return project(std * drawn * mask.unsqueeze(-1), ball)
 
 
 def random_like(delta: Tensor, mask: Tensor, norm: str) -> Tensor:

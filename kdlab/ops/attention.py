@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -32,5 +33,6 @@ def attention_scores(query: Tensor, key: Tensor, heads: int) -> Tensor:
         ``(B, H, T, T)`` float32: row i holds what token i looks at.
     """
     a, b = split_heads(query.float(), heads), split_heads(key.float(), heads)  # (B, H, T, d)
-    scores: Tensor = a @ b.transpose(2, 3) / float(a.shape[-1]) ** 0.5
+    with torch.autocast(query.device.type, enabled=False):  # it would round the product
+        scores: Tensor = a @ b.transpose(2, 3) / float(a.shape[-1]) ** 0.5
     return scores

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kdlab.ops.randomness import on_device
+
 
 def draw_mask(
     ids: Tensor, attention_mask: Tensor, special: Tensor, p: float, generator: torch.Generator | None = None
@@ -39,12 +41,9 @@ def gumbel_noise(rows: int, words: int, device: torch.device, generator: torch.G
         rows: M.
         words: V.
         device: Where it is drawn: a vocabulary's worth a token is too much to carry over.
-        generator: On the CPU; one on the device is seeded from it.
+        generator: On the CPU; processes that share a batch must draw the same.
     """
-    if generator is not None and device.type != "cpu":
-        seed = int(torch.randint(2**62, (), generator=generator))
-        generator = torch.Generator(device).manual_seed(seed)
-    drawn = torch.empty(rows, words, device=device).exponential_(generator=generator)
+    drawn = torch.empty(rows, words, device=device).exponential_(generator=on_device(generator, device))
     return -drawn.clamp_min(torch.finfo(torch.float32).tiny).log()
 
 
@@ -96,4 +95,6 @@ def fill_embeddings(embeddings: Tensor, masked: Tensor, one_hot: Tensor, table: 
         ``(B, T, D)``.
     """
     made = (one_hot @ table).to(embeddings.dtype)  # (M, D)
+    # autocast rounds the product; what a network reads are rows of its table all the same
+    made = made + (table[one_hot.argmax(-1)] - made).detach()
     return embeddings.masked_scatter(masked.unsqueeze(-1), made)

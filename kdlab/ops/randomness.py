@@ -1,4 +1,4 @@
-"""The random state of a device, so that several passes of one step can draw the same dropout."""
+"""Random numbers on a device: the same dropout for several passes of a step, the same noise for several processes."""
 
 from __future__ import annotations
 
@@ -17,3 +17,15 @@ def set_random_state(state: Tensor, device: torch.device) -> None:
         torch.cuda.set_rng_state(state, device)
     else:
         torch.set_rng_state(state)
+
+
+def on_device(generator: torch.Generator | None, device: torch.device) -> torch.Generator | None:
+    """A generator that draws on the device, where drawing on the CPU and carrying over would take too long.
+
+    Args:
+        generator: On the CPU; one on the device is seeded from its next number. None stays None: the device's own.
+        device: Where.
+    """
+    if generator is None or device.type == "cpu":
+        return generator
+    return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))

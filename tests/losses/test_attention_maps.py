@@ -77,6 +77,14 @@ def test_scores_are_scaled_dot_products_of_each_head():
     torch.testing.assert_close(attention_scores(query, key, 1)[0, 0, 0], torch.tensor([5.0, 13.0]) / 2)
 
 
+def test_autocast_does_not_round_scores():
+    query, key = torch.randn(2, 1, 5, 8).to(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = attention_scores(query, key, 2)
+    assert scores.dtype == torch.float32
+    assert torch.equal(scores, attention_scores(query.float(), key.float(), 2))
+
+
 def test_relations_fit_any_two_widths_and_heads():
     ours, theirs = torch.randn(2, 5, 16), torch.randn(2, 5, 24)
     a, b = attention_scores(ours, ours, 4), attention_scores(theirs, theirs, 4)

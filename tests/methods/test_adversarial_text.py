@@ -184,6 +184,7 @@ def test_a_training_stopped_in_any_phase_ends_as_one_that_was_not(name, stop, ca
     # as a kill behind the checkpoint would leave it
     with (tmp_path / "stopped" / "augmented.jsonl").open("a") as f:
         f.write(json.dumps({"phase": "train", "step": 99, "original": "a", "generated": "b"}) + "\n")
+        f.write('{"phase": "train", "st')
     again = made()
     train(again, tiny_data(cache, train=32), tmp_path / "stopped", epochs=2, checkpoint_every=0.0)
     assert again.student_step == whole.student_step
@@ -294,6 +295,9 @@ def test_a_generator_of_another_vocabulary_is_refused():
         (MateKDConfig(adv_weight=-1.0), "mate_kd.adv_weight is -1.0"),
         (CILDAConfig(crd_weight=-1.0), "cilda.crd_weight is -1.0"),
         (CILDAConfig(alpha1=0.0, alpha2=0.0), "cilda.alpha1 and alpha2 are both 0"),
+        (CILDAConfig(crd_weight=0.0), "cilda.crd_weight is 0, which leaves the projections untrained"),
+        (CILDAConfig(crd_weight=0.0, alpha2=0.0, adv_weight=0.0), "cilda: generated text has no weight in the student"),
+        (MateKDConfig(adv_weight=0.0), "mate_kd: generated text has no weight in the student's loss"),
         (CILDAConfig(crd_temperature=0.0), "cilda.crd_temperature is 0.0"),
         (CILDAConfig(width=0), "cilda.width is 0"),
         (AnnealingKDConfig(tau=0), "annealing_kd.tau is 0"),

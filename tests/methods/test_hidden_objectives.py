@@ -54,6 +54,22 @@ def test_all_passes_of_a_step_draw_the_same_dropout():
     check_same_dropout()
 
 
+@pytest.mark.parametrize("settings", [{"init_std": 1e-3}, {"steps": 2}, {"steps": 0, "init_std": 1e-3}])
+def test_a_compiled_student_draws_no_other_dropout_in_the_clean_pass(settings):
+    """Compiled code draws its own, so where a step's passes are compared none of them may be compiled."""
+    module, batch = tiny_method("ad2", deep_kd=False, **settings), tiny_batch(logits=True)
+
+    def refuse(**_):
+        raise AssertionError("a pass was compiled")
+
+    module.student.compiled = refuse
+    module.compute_loss(batch)
+    module = tiny_method("ad2", deep_kd=False, adversarial=False, **settings)
+    module.student.compiled = refuse
+    with pytest.raises(AssertionError, match="was compiled"):  # there is nothing to compare with
+        module.compute_loss(batch)
+
+
 def test_ad2_without_steps_and_start_is_kd_twice():
     module, batch = tiny_method("ad2", steps=0, init_std=0.0, deep_kd=False), tiny_batch(logits=True)
     passes = count_passes(module)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import FAMILIES, SPECIAL, VOCABULARY, tiny_batch, tiny_encoder, tiny_generator, tiny_tokenizer
+from helpers import FAMILIES, SPECIAL, VOCABULARY, tiny_batch, tiny_data, tiny_encoder, tiny_generator, tiny_tokenizer
 
+from kdlab.console import Reporter
 from kdlab.errors import KdlabError
+from kdlab.generator import train_head
 from kdlab.models.checkpoint import EMBEDDED, Checkpoint, resolve_checkpoint
 from kdlab.models.generator import has_mlm_head, load_masked_lm, readable
 
@@ -82,6 +84,14 @@ def test_a_tokenizer_without_a_mask_is_refused(tmp_path):
     checkpoint.tokenizer.mask_token = None
     with pytest.raises(KdlabError, match="has no mask token"):
         load_masked_lm(checkpoint, 0)
+
+
+def test_a_head_whose_loss_is_no_number_is_not_kept(cache):
+    generator = tiny_generator()
+    with torch.no_grad():
+        generator.model.get_input_embeddings().weight[:] = float("nan")
+    with pytest.raises(KdlabError, match="masked-LM loss of the generator's head is nan at step 1:"):
+        train_head(generator, tiny_data(cache).split("train"), 3, 0, torch.device("cpu"), Reporter(quiet=True))
 
 
 def test_changed_tokens_are_marked():

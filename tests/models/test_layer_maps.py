@@ -55,7 +55,7 @@ def test_embeddings_and_single_pairs():
         ([[-1, 1]], "names layer -1 of the teacher"),
         ("2:1,4:1", "names a layer of the student twice"),
         ("unifrom", r"^x\.layer_map='unifrom' is no layer map: give uniform, skip, last, bottom, or pairs"),
-        (121, "121 is no layer map"),  # what YAML makes of 2:1
+        (121, r"^x\.layer_map reads as the number 121: write a single pair as \[\[2,1\]\]"),  # what YAML makes of 2:1
         ([], "is no layer map"),
         ("", "is no layer map"),
         ([[2, 1, 1]], "is no layer map"),

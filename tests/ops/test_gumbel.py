@@ -81,6 +81,17 @@ def test_filling_in_changes_masked_positions_alone():
     torch.testing.assert_close(gradient, table.sum(1).expand(3, -1))
 
 
+def test_under_autocast_the_words_are_rows_of_the_table_all_the_same():
+    table, ids = torch.randn(50, 16, generator=drawn(0)), torch.zeros(2, 3, dtype=torch.long)
+    masked = torch.tensor([[0, 1, 1], [0, 0, 1]]).bool()
+    one_hot = torch.eye(50)[[7, 8, 9]].requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        words = fill_embeddings(table[ids], masked, one_hot, table)
+    assert torch.equal(words, table[fill_ids(ids, masked, torch.tensor([7, 8, 9]))])
+    (gradient,) = torch.autograd.grad(words.sum(), one_hot)
+    torch.testing.assert_close(gradient, table.sum(1).expand(3, -1), atol=0.1, rtol=0.02)
+
+
 def test_nothing_masked_changes_nothing():
     ids, table = torch.arange(6).view(2, 3), torch.randn(6, 4, generator=drawn(0))
     none = torch.zeros(2, 3, dtype=torch.bool)
