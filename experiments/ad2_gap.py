@@ -38,6 +38,7 @@ def measure(task: str, choice: str, words: dict[str, Any]) -> tuple[dict[str, fl
     Returns:
         The figures, and the task's first metric on dev.
     """
+    from kdlab.errors import KdlabError
     from kdlab.plan import make_plan
     from kdlab.run import run
 
@@ -45,6 +46,8 @@ def measure(task: str, choice: str, words: dict[str, Any]) -> tuple[dict[str, fl
     fixed = {"method": "ad2", "task": task, "training.log_every": 1, "ad2.measure_random": True}
     settings = {**fixed, **own, **words}
     plan = make_plan(settings)
+    if len(plan.seeds) > 1:
+        raise KdlabError("seeds: the gap is that of one run; name the student's seed with seed=.")
     (record,) = run(settings)
     split, metric = plan.task.dev_splits[0], plan.task.spec.metrics[0]
     history = plan.folder(plan.seeds[0]) / "history" / "metrics.csv"
@@ -53,6 +56,8 @@ def measure(task: str, choice: str, words: dict[str, Any]) -> tuple[dict[str, fl
 
 def main() -> int:
     """Trains, then prints one table."""
+    from kdlab.errors import KdlabError
+
     parser = argparse.ArgumentParser(prog="python -m experiments.ad2_gap", description=__doc__)
     parser.add_argument("--tasks", default="rte,mrpc")
     parser.add_argument("--choices", default="paper,effective", help="presets or radii")
@@ -63,7 +68,11 @@ def main() -> int:
     lines = ["| task | δ | gap, nats | of a random δ | ratio | mean norm | gain | dev |", "|---" * 8 + "|"]
     for task in arguments.tasks.split(","):
         for choice in arguments.choices.split(","):
-            found, dev = measure(task, choice, words)
+            try:
+                found, dev = measure(task, choice, words)
+            except KdlabError as e:
+                sys.stderr.write(f"kdlab: error: {e}\n")
+                return 2
             ratio = found["gap"] / found["gap_random"] if found["gap_random"] > 0 else float("nan")
             shown = f"{found['gap']:.2e} | {found['gap_random']:.2e} | {ratio:.0f} | {found['delta_norm']:.3g}"
             lines.append(f"| {task} | {choice} | {shown} | {found['gain']:.2e} | {dev:.4f} |")

@@ -132,6 +132,8 @@ def at_random(logits: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
 
 def main() -> int:
     """Prints one line a seed; 1 where a generator does not attack."""
+    from kdlab.errors import KdlabError
+
     parser = argparse.ArgumentParser(
         prog="python -m experiments.cilda_attack", description=(__doc__ or "").split("\n\n")[1]
     )
@@ -141,11 +143,17 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=300, help="max steps of the generator")
     parser.add_argument("words", nargs="*", metavar="key=value", help="settings of the runs")
     arguments = parser.parse_args()
+    if arguments.seeds < 1 or arguments.steps < 1:
+        parser.error("--seeds and --steps must be 1 or more")
     split = (word.partition("=") for word in arguments.words)
     words = {"profile": "embedded", "task": arguments.task, **{k: yaml.safe_load(text) for k, _, text in split}}
     lines, held = [f"| seed | {' | '.join(COLUMNS)} | / untrained | / random |", "|---" * 7 + "|"], True
     for seed in range(arguments.seeds):
-        found = measure(seed, arguments.method, arguments.steps, words)
+        try:
+            found = measure(seed, arguments.method, arguments.steps, words)
+        except KdlabError as e:
+            sys.stderr.write(f"kdlab: error: {e}\n")
+            return 2
         ratios = [found["trained"] / found[name] for name in ("untrained", "random")]
         held = held and min(ratios) >= WANTED
         shown = [f"{found[name]:.4f}" for name in COLUMNS] + [f"{ratio:.2f}" for ratio in ratios]

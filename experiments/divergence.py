@@ -2,9 +2,9 @@
 
     python -m experiments.divergence runs/* --figure divergence.svg
 
-A run is a folder that ``kdlab run`` wrote. The figures are those of its record; of older records, which have none, they
-are computed from the predictions on dev. The table goes to standard output, tab-separated; the picture is an SVG file
-that is written without any plotting library.
+A run is a folder that ``kdlab run`` wrote; runs are averaged where they differ in nothing but the seed. The figures are
+those of its record; of older records, which have none, they are computed from the predictions on dev. The table goes to
+standard output, tab-separated; the picture is an SVG file that is written without any plotting library.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import html
 import json
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Row:
 
     Attributes:
         task: Task and split, as they are shown.
-        method: The method.
+        method: The method, and where its runs differ in more than the seed, which of them.
         seeds: The student seeds.
         values: Measure to one value a seed; scores have no KL.
         embedded: Whether the data is the embedded corpus.
@@ -58,7 +58,7 @@ def read_run(folder: Path) -> dict[str, dict[str, float]]:
         KdlabError: It is no finished run.
     """
     metrics = _metrics(folder)
-    if metrics["teacher"] is None:
+    if metrics.get("teacher") is None:
         return {}
     if "divergence" in metrics:
         found: dict[str, dict[str, float]] = metrics["divergence"]
@@ -70,7 +70,9 @@ def _metrics(folder: Path) -> dict:
     try:
         return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:
-        raise KdlabError(f"{folder} is no finished run, for its metrics.json can't be read ({e}): leave it out.") from e
+        raise KdlabError(
+            f"{folder} is no finished run, for its metrics.json can't be read ({e}), and is left out."
+        ) from e
 
 
 def _of_predictions(folder: Path, split: str) -> dict[str, float]:
@@ -84,35 +86,41 @@ def _of_predictions(folder: Path, split: str) -> dict[str, float]:
     return divergence(ours, theirs, regression=ours.shape[1] == 1)
 
 
-def collect(folders: Sequence[Path]) -> list[Row]:
+def collect(folders: Sequence[Path], say: Callable[[str], None]) -> list[Row]:
     """The rows of all runs that have a teacher, tasks and methods in the order in which they come.
 
+    Args:
+        folders: Of runs; one that is unfinished, or repeats a seed of an experiment, is left out.
+        say: Told of each that is left out, in a sentence.
+
     Raises:
-        KdlabError: A folder is no finished run, or none has a teacher.
+        KdlabError: None is a finished run with a teacher.
     """
-    found: dict[tuple[str, str, bool], dict[int, dict[str, float]]] = {}
+    found: dict[tuple[str, str, bool], dict[str, dict[int, dict[str, float]]]] = {}
     for folder in folders:
-        metrics = _metrics(folder)
-        for split, values in read_run(folder).items():
-            embedded = bool(metrics["source"]["embedded"])
-            name = " ".join(
-                [metrics["task"], *([split] if split != "dev" else []), *(["(embedded)"] if embedded else [])]
-            )
-            key = (name, str(metrics["method"]), embedded)
-            seeds = found.setdefault(key, {})
-            if metrics["seed"] in seeds:
-                raise KdlabError(
-                    f"{folder} is a second run of {key[1]} on {name} with seed {metrics['seed']}: runs of other "
-                    "settings can't be averaged, so leave one out."
-                )
-            seeds[metrics["seed"]] = values
+        try:
+            metrics, splits = _metrics(folder), read_run(folder)
+            embedded, method, seed = bool(metrics["source"]["embedded"]), str(metrics["method"]), int(metrics["seed"])
+            experiment = str(metrics["fingerprints"].get("experiment", ""))
+            task = str(metrics["task"])
+        except (KdlabError, LookupError, TypeError, AttributeError) as e:
+            say(str(e) if isinstance(e, KdlabError) else f"{folder} is no run of kdlab's.")
+            continue
+        for split, values in splits.items():
+            name = " ".join([task, *([split] if split != "dev" else []), *(["(embedded)"] if embedded else [])])
+            seeds = found.setdefault((name, method, embedded), {}).setdefault(experiment, {})
+            if seed in seeds:
+                say(f"{folder} repeats seed {seed} of {method} on {name} and is left out.")
+            seeds.setdefault(seed, values)
     if not found:
-        raise KdlabError("None of these runs has a teacher: divergence is between a student and its teacher.")
+        raise KdlabError("None of these is a finished run with a teacher, and without one there is no divergence.")
     rows = []
-    for (name, method, embedded), seeds in found.items():
-        measures = [m for m in MEASURES if all(m in values for values in seeds.values())]
-        values = {m: tuple(one[m] for one in seeds.values()) for m in measures}
-        rows.append(Row(name, method, tuple(seeds), values, embedded))
+    for (name, method, embedded), experiments in found.items():
+        for experiment, seeds in experiments.items():
+            measures = [m for m in MEASURES if all(m in values for values in seeds.values())]
+            values = {m: tuple(one[m] for one in seeds.values()) for m in measures}
+            which = f" {experiment[:6]}" if len(experiments) > 1 else ""  # of other settings, data or teacher
+            rows.append(Row(name, method + which, tuple(seeds), values, embedded))
     return rows
 
 
@@ -195,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.measure not in MEASURES:
             raise nearest(arguments.measure, MEASURES, "measure")
-        rows = collect(arguments.runs)
+        rows = collect(arguments.runs, lambda sentence: print(f"note: {sentence}", file=sys.stderr))
         sys.stdout.write(table(rows))
         if arguments.figure is not None:
             write_atomic(arguments.figure, picture(rows, arguments.measure))

@@ -35,22 +35,34 @@ def read_grid(file: Path, words: list[str]) -> tuple[dict[str, dict[str, Any]], 
         words: ``key=value`` words.
 
     Raises:
-        SystemExit: The file has other sections, or a word is none.
+        SystemExit: The file can't be read or has other sections, or a word is none.
     """
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as e:
+        raise SystemExit(f"{file} can't be read: {' '.join(str(e).split())}") from e
     if not isinstance(content, dict) or not content.get("cells") or set(content) - SECTIONS:
         raise SystemExit(f"{file} must hold 'cells', and besides only {', '.join(sorted(SECTIONS - {'cells'}))}.")
-    fill, over = dict(content.get("fill", {})), {}
+    parts = {name: content.get(name) or {} for name in SECTIONS}
+    cells_there = parts["cells"].items() if isinstance(parts["cells"], dict) else ()
+    for name, part in [*parts.items(), *cells_there]:
+        if part is not None and not isinstance(part, dict):
+            raise SystemExit(f"{file}: '{name}' must hold settings, one a line, such as 'method: kd'.")
+    fill, over = dict(parts["fill"]), {}
     for word in words:
         key, sign, text = word.partition("=")
         if not sign:
             raise SystemExit(f"'{word}' is no key=value.")
         (fill if key in fill else over)[key] = yaml.safe_load(text)
     cells = {}
-    for name, changes in content["cells"].items():
-        settings = {**content.get("common", {}), **changes, **over}
-        cells[name] = {k: v.format(**fill) if isinstance(v, str) else v for k, v in settings.items()}
-    return cells, content.get("paper", {})
+    for name, changes in parts["cells"].items():
+        settings = {**parts["common"], **(changes or {}), **over}
+        try:
+            cells[name] = {k: v.format(**fill) if isinstance(v, str) else v for k, v in settings.items()}
+        except (LookupError, ValueError) as e:
+            known = ", ".join(fill) or "nothing"
+            raise SystemExit(f"{file}: cell '{name}' has a {{…}} that 'fill' does not: {e}; it has {known}.") from e
+    return cells, parts["paper"]
 
 
 def show(results: dict[str, list[dict[str, Any]]], paper: dict[str, Any]) -> str:
@@ -101,14 +113,19 @@ def _spread(values: list[float], digits: int) -> str:
 def main() -> int:
     """Runs the cells one after the other, then prints the table."""
     from kdlab.errors import KdlabError
+    from kdlab.plan import make_plan
     from kdlab.run import run
+    from kdlab.training import quiet_libraries
 
     parser = argparse.ArgumentParser(prog="python -m experiments.grid", description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("words", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
+    quiet_libraries()
     cells, paper = read_grid(arguments.file, arguments.words)
     try:
+        for settings in cells.values():  # what is wrong in the last cell is said before the first is trained
+            make_plan(settings)
         results = {name: run(settings) for name, settings in cells.items()}
     except KdlabError as e:
         sys.stderr.write(f"kdlab: error: {e}\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -117,12 +118,15 @@ def write_folder(path: Path, build: Callable[[Path], None]) -> None:
             raise
 
 
+KINDS = ("teacher", "generator", "tokens", "logits")
+
+
 @dataclass(frozen=True)
 class Entry:
     """One entry as ``kdlab cache`` shows it.
 
     Attributes:
-        kind: ``teacher``, ``generator``, ``tokens`` or ``logits``.
+        kind: In ``KINDS``.
         folder: Where it lies.
         about: What its manifest says of it, in words.
         size: Bytes.
@@ -145,7 +149,10 @@ class Cache:
     """
 
     def __init__(self, root: Path | None = None, say: Say = lambda _: None) -> None:
-        self.root = (root or default_root()).expanduser()
+        try:
+            self.root = (root or default_root()).expanduser()
+        except RuntimeError as e:
+            raise KdlabError(f"KDLAB_CACHE={root or default_root()}: there is no such home folder.") from e
         self.say = say
 
     def path(self, kind: str, key: str) -> Path:
@@ -164,7 +171,7 @@ class Cache:
             verify: Whether to read every file and compare its checksum.
         """
         found = []
-        for folder in sorted(self.root.glob("*/[!.]*")):
+        for folder in sorted(f for f in self._folders() if f.is_dir()):
             try:
                 manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             except (OSError, ValueError):
@@ -181,13 +188,18 @@ class Cache:
         An entry that another process is making is waited for.
         """
         entries = self.entries()
-        for kind in [p for p in self.root.glob("*") if p.is_dir()]:
-            for folder in {kind / p.name.removeprefix(".").split(".")[0] for p in kind.iterdir()}:
-                lock = self._lock(folder)
-                shutil.rmtree(folder, ignore_errors=True)
-                shutil.rmtree(folder.with_name(f".{folder.name}.work"), ignore_errors=True)
-                lock.release()
+        for folder in self._folders():
+            lock = self._lock(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder.with_name(f".{folder.name}.work"), ignore_errors=True)
+            lock.release()
         return len(entries)
+
+    def _folders(self) -> set[Path]:
+        """Where entries are or are being made; whatever else lies in the folder is not ours to touch."""
+        there = [p for kind in KINDS if (self.root / kind).is_dir() for p in (self.root / kind).iterdir()]
+        named = [(p, re.fullmatch(r"\.?([0-9a-f]{32})(\.work|\.lock)?", p.name)) for p in there]
+        return {p.with_name(match[1]) for p, match in named if match}
 
     def get_or_make(
         self,
@@ -201,7 +213,7 @@ class Cache:
         """The entry's folder, built first where it is not there or damaged.
 
         Args:
-            kind: ``teacher``, ``generator``, ``tokens`` or ``logits``.
+            kind: In ``KINDS``.
             key: Fingerprint of everything that the content depends on.
             build: Writes the content into the (temporary, empty) folder it is given.
             about: What the entry is, for people; stands in the manifest.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -194,6 +195,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # OpenMP threads that spin while they wait slow a shared machine down many times: measured ×20 on two cores with one
     # other process; set OMP_WAIT_POLICY=active where the machine is yours alone
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our signs gets question marks
     words = list(sys.argv[1:] if argv is None else argv)
     top, run = _parsers()
     try:
@@ -217,7 +221,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"kdlab: error: {' '.join(str(e).split())}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("kdlab: interrupted; the same command goes on from the last checkpoint.\n")
+        kept = (
+            "what is recorded is kept"
+            if words[:1] == ["evaluate"]
+            else "the same command goes on from the last checkpoint"
+        )
+        sys.stderr.write(f"kdlab: interrupted; {kept}.\n")
         return 130
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kdlab.errors import KdlabError, nearest
+from kdlab.methods import METHODS
 from kdlab.methods.base import DistillModule, MethodConfig, TrainingConfig
 from kdlab.settings_file import flatten
 
@@ -224,6 +225,9 @@ def _to_run(tree: DictConfig) -> RunConfig:
 
 def _set(tree: DictConfig, key: str, value: Any, known: list[str]) -> None:
     if key not in known and not any(k.startswith(f"{key}.") for k in known):
+        section = key.partition(".")[0]
+        if section in METHODS and section != tree["method"]:
+            raise KdlabError(f"'{key}' is a setting of {section}, and this run has another method: leave it out.")
         raise nearest(key, known, "setting")
     if key not in known:
         raise KdlabError(f"'{key}' is a section: set one of {', '.join(k for k in known if k.startswith(key + '.'))}.")

@@ -84,8 +84,8 @@ def evaluate_runs(
     hardware = resolve_hardware(accelerator, 1, "32")
     work = []
     for name in runs:
-        run = open_run(Path(name).expanduser())
-        merges, said = choose_sets(names, run.task, run.labels)
+        run = open_run(Path(name).expanduser().resolve())
+        merges, said = choose_sets(names, run.task, run.labels, _aliases(run))
         for sentence in said:
             reporter.warn(sentence)
         asked = merges if fresh else [m for m in merges if not _is_recorded(run, m, folder, hub)]
@@ -135,13 +135,13 @@ def evaluate_run(
             ours = ask.predict(student, foreign)
             key = str(run.metrics["fingerprints"]["teacher"])
             theirs = None if teacher is None else ask.predict_teacher(teacher, key, foreign)
-            entry = ood_figures(foreign, ours, theirs, ask.max_length, ask.cut(foreign))
+            entry = ood_figures(foreign, ours, theirs, ask.max_length, ask.cut(foreign), run.on_embedded)
             if rank() == 0:
                 record_ood(run.folder, foreign, entry, ours, theirs)
     wait()
     entries = read_ood(run.folder)
     shown = {name: entries[name] for name in wanted}
-    show_ood(shown, reporter)
+    show_ood(shown, reporter, run.on_embedded)
     if run.metrics["substituted"]:
         reporter.say(f"SUBSTITUTED in its training: {'; '.join(run.metrics['substituted'])}.")
     return shown
@@ -255,13 +255,16 @@ def _teacher(run: FinishedRun, cache: Cache) -> tuple[TextEncoder | None, str]:
         return None, f"The teacher fine-tuned from {source} is no longer in the cache"
     if not cached_on_disk(source):
         return None, f"The teacher {source} is not where it was"
-    checkpoint = resolve_checkpoint(source, offline=True)
-    if run.config["teacher"]["labels"] is not None:
-        checkpoint.config.id2label = dict(enumerate(run.config["teacher"]["labels"]))
-    rows = head_order(checkpoint, run.labels, _aliases(run))
-    if rows is None or key_as_is(checkpoint, rows) != key:
-        return None, f"The teacher {source} is another than the run's"
-    return load_encoder(checkpoint, run.labels, rows, 0), ""
+    try:
+        checkpoint = resolve_checkpoint(source, offline=True)
+        if run.config["teacher"]["labels"] is not None:
+            checkpoint.config.id2label = dict(enumerate(run.config["teacher"]["labels"]))
+        rows = head_order(checkpoint, run.labels, _aliases(run))
+        if rows is None or key_as_is(checkpoint, rows) != key:
+            return None, f"The teacher {source} is another than the run's"
+        return load_encoder(checkpoint, run.labels, rows, 0), ""
+    except KdlabError as e:
+        return None, f"The teacher {source} can't be loaded any more ({e})"
 
 
 def _aliases(run: FinishedRun) -> dict[str, str]:

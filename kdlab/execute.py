@@ -80,7 +80,9 @@ class Stage:
             return {}
         own = self.plan.config.teacher
         found = _predict_all(self.teacher, self.data(own, own.seed), self.plan)
-        self._check_teacher(found)
+        self.check_learned(
+            found, "teacher", "a student can learn nothing from it; check the teacher's settings and label order"
+        )
         return found
 
     @cached_property
@@ -99,8 +101,14 @@ class Stage:
         size = plan.config.training.eval_batch_size
         return Ask(plan.text, plan.max_length, size, plan.hardware, plan.cache)
 
-    def _check_teacher(self, found: dict[str, Prediction]) -> None:
+    def check_learned(self, found: dict[str, Prediction], who: str, then: str) -> None:
+        """Warns where an encoder does no better than one answer to everything.
 
+        Args:
+            found: Its logits on each dev split.
+            who: Teacher or student.
+            then: What follows from it and what to do, which ends the sentence.
+        """
         task = self.plan.task
         metric = task.spec.monitor if task.spec.regression else "accuracy"
         split = task.dev_splits[0]
@@ -109,8 +117,8 @@ class Stage:
         constant = trivial(labels, metric, task.spec.regression)
         if score <= constant:
             self.reporter.warn(
-                f"The teacher's {metric} on {split} is {score:.4f}, no better than a constant answer's {constant:.4f}: "
-                "a student can learn nothing from it; check the teacher's settings and label order."
+                f"The {who}'s {metric} on {split} is {score:.4f}, no better than a constant answer's {constant:.4f}: "
+                f"{then}."
             )
 
 
@@ -133,7 +141,7 @@ def _train_and_record(stage: Stage, seed: int, folder: RunFolder) -> dict[str, A
 
     plan, reporter = stage.plan, stage.reporter
     teacher_predictions = stage.teacher_predictions
-    plain = {**plan.settings.plain, "seed": seed, "seeds": 1}
+    plain = {**plan.settings.plain, "seed": seed, "seeds": 1, "fresh": False}
     if rank() == 0:
         folder.prepare(plan.config.fresh)
         folder.write("config.yaml", plain)
@@ -151,6 +159,7 @@ def _train_and_record(stage: Stage, seed: int, folder: RunFolder) -> dict[str, A
     loggers = make_loggers(plan.config.logger, folder.path, plain, reporter)
     fitted = fit(module, data, plan.config.training, plan.hardware, folder.path, seed, loggers, reporter, "student")
     predictions = _predict_all(module.student, data, plan)
+    stage.check_learned(predictions, "student", "it has learned nothing yet; train it longer, or at another rate")
     metrics = figures(plan, seed, fitted, predictions, teacher_predictions)
     closing = {f"{split}/{name}": v for split, vs in metrics["student"]["metrics"].items() for name, v in vs.items()}
     if metrics["teacher"]:
@@ -166,7 +175,7 @@ def _train_and_record(stage: Stage, seed: int, folder: RunFolder) -> dict[str, A
         _record(folder, plan, metrics, module.student, predictions, teacher_predictions)
     _close(metrics, folder, reporter)
     if outside:
-        show_ood(outside, reporter)
+        show_ood(outside, reporter, plan.task.source.embedded)
     return metrics
 
 
@@ -179,7 +188,8 @@ def _outside(stage: Stage, encoder: TextEncoder, folder: RunFolder) -> dict[str,
         name = foreign.out.name
         stage.reporter.say(f"Evaluating on {name}: {len(foreign.examples):,} examples.")
         ours, theirs = ask.predict(encoder, foreign), stage.teacher_ood.get(name)
-        found[name] = ood_figures(foreign, ours, theirs, ask.max_length, ask.cut(foreign))
+        embedded = stage.plan.task.source.embedded
+        found[name] = ood_figures(foreign, ours, theirs, ask.max_length, ask.cut(foreign), embedded)
         if rank() == 0:
             record_ood(folder, foreign, found[name], ours, theirs)
     return found

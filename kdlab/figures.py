@@ -9,7 +9,7 @@ import torch
 
 from kdlab import __version__
 from kdlab.inference import Prediction
-from kdlab.metrics import divergence, evaluate
+from kdlab.metrics import divergence, evaluate, trivial
 from kdlab.plan import Plan
 from kdlab.training import Fitted
 
@@ -73,6 +73,7 @@ def figures(
         },
         **({"generator": plan.generator.about()} if plan.generator else {}),
         "retained": retained,
+        "constant": _constant(plan),
         "divergence": _divergence(plan, student, teacher) if teacher else None,
         "fingerprints": _fingerprints(plan, seed),
     }
@@ -81,6 +82,7 @@ def figures(
 def _fingerprints(plan: Plan, seed: int) -> dict[str, Any]:
     return {
         "run": plan.identity(seed),
+        "experiment": plan.identity(None),
         "data": plan.task.fingerprint,
         "splits": plan.task.fingerprints,
         "teacher": plan.teacher.key if plan.teacher else None,
@@ -94,6 +96,15 @@ def _scores(plan: Plan, predictions: dict[str, Prediction]) -> dict[str, dict[st
         split: evaluate(
             predictions[split].logits, torch.tensor(plan.task.splits[split].labels), spec.metrics, spec.regression
         )
+        for split in plan.task.dev_splits
+    }
+
+
+def _constant(plan: Plan) -> dict[str, dict[str, float]]:
+    """What one answer to everything reaches, the most frequent label: figures below it say that nothing was learned."""
+    spec, splits = plan.task.spec, plan.task.splits
+    return {
+        split: {m: trivial(torch.tensor(splits[split].labels), m, spec.regression) for m in spec.metrics}
         for split in plan.task.dev_splits
     }
 

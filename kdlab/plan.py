@@ -88,13 +88,15 @@ class Plan:
         """The student seeds."""
         return list(range(self.config.seed, self.config.seed + self.config.seeds))
 
-    def identity(self, seed: int) -> str:
-        """Fingerprint of everything that the record of a seed depends on."""
+    def identity(self, seed: int | None) -> str:
+        """Fingerprint of everything that the record of a seed depends on; of None, what all its seeds share."""
         plain = {k: v for k, v in copy.deepcopy(self.settings.plain).items() if k not in _NOT_IDENTITY}
         plain["data"] = {k: v for k, v in plain["data"].items() if k not in ("dir", "workers")}
         plain["training"] = {k: v for k, v in plain["training"].items() if k not in NO_MATTER}
         plain.pop("teacher")  # its fingerprint says it all
         plain.pop("evaluation")  # it changes nothing of the student
+        # a file may be named in several ways; what is in it has fingerprints
+        plain |= {"method": self.method.name, "task": self.task.spec.name}
         return fingerprint(
             "run",
             _FORMAT,
@@ -155,7 +157,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     run = settings.run
     _check_shares(run, hardware)
     task = load_data(spec, source, hub, run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
-    merges, notes = choose_sets(run.evaluation.ood, spec.name, spec.labels)
+    merges, notes = choose_sets(run.evaluation.ood, spec.name, spec.labels, spec.aliases)
     ood = read_sets(merges, run.evaluation.ood_dir, source.embedded, hub)
     student_spec = parse_student(run.student.source)
     cache = Cache()

@@ -70,7 +70,7 @@ NAMES = {
     "-x": "no flag '-x'",
     "kd.alhpa=1": "no setting 'kd.alhpa': did you mean kd.alpha",
     "--training.epoch=1": "no setting 'training.epoch': did you mean training.epochs",
-    "mixkd.alpha_sm=1": "no setting 'mixkd.alpha_sm'",
+    "mixkd.alpha_sm=1": "'mixkd.alpha_sm' is a setting of mixkd, and this run has another method: leave it out",
     "data.selection=test": "no data.selection of the name 'test'. Known: dev, holdout",
 }
 TYPES = {
@@ -124,7 +124,7 @@ RANGES = {
     "--method ad2 ad2.preset=papre": "no ad2.preset of the name 'papre': did you mean paper?",
     "--method ad2 ad2.layer_map=[[4,1]]": "ad2.layer_map names layer 4 of the teacher, which has 3",
     "--method ad2 ad2.layer_map=3:2,2:1": "ad2.layer_map names layer 2 of the student, which has 1",
-    "--method ad2 ad2.layer_map=2:1": "ad2.layer_map=121 is no layer map: ",  # YAML's number to the base of 60
+    "--method ad2 ad2.layer_map=2:1": "ad2.layer_map reads as the number 121: write a single pair as [[2,1]]",
     "--method ad2 ad2.layer_map=nearest": "ad2.layer_map='nearest' is no layer map: give uniform, ",
     "--method pkd": "pkd.layer_map=skip leaves the student's last layer out, and it has no other",
     "--method tinybert_kd tinybert_kd.layer_map=[[9,1]]": "tinybert_kd.layer_map names layer 9 of the teacher",

@@ -34,13 +34,13 @@ def left(cache: Cache) -> list[str]:
 
 def test_an_entry_is_built_once(cache):
     calls: list[int] = []
-    first = cache.get_or_make("kind", KEY, writer(calls=calls), {"task": "rte"})
-    again = cache.get_or_make("kind", KEY, writer("other", calls), {})
-    assert first == again == cache.find("kind", KEY) == cache.path("kind", KEY)
+    first = cache.get_or_make("tokens", KEY, writer(calls=calls), {"task": "rte"})
+    again = cache.get_or_make("tokens", KEY, writer("other", calls), {})
+    assert first == again == cache.find("tokens", KEY) == cache.path("tokens", KEY)
     assert len(calls) == 1
     assert (first / "sub" / "file.txt").read_text() == "content"
     manifest = json.loads((first / "manifest.json").read_text())
-    assert manifest["kind"] == "kind"
+    assert manifest["kind"] == "tokens"
     assert manifest["key"] == KEY
     assert manifest["task"] == "rte"
     assert list(manifest["files"]) == ["sub/file.txt"]
@@ -48,14 +48,14 @@ def test_an_entry_is_built_once(cache):
 
 
 def test_kinds_and_keys_do_not_mix(cache):
-    paths = [cache.get_or_make(k, fingerprint(n), writer(f"{k}{n}"), {}) for k in ("a", "b") for n in (1, 2)]
+    paths = [cache.get_or_make(k, fingerprint(n), writer(f"{k}{n}"), {}) for k in ("teacher", "logits") for n in (1, 2)]
     assert len(set(paths)) == 4
-    assert [(p / "sub" / "file.txt").read_text() for p in paths] == ["a1", "a2", "b1", "b2"]
+    assert [(p / "sub" / "file.txt").read_text() for p in paths] == ["teacher1", "teacher2", "logits1", "logits2"]
 
 
 def test_the_folder_is_named_by_half_the_key(cache):
     assert len(KEY) == 64
-    assert cache.path("kind", KEY) == cache.root / "kind" / KEY[:32]
+    assert cache.path("tokens", KEY) == cache.root / "tokens" / KEY[:32]
 
 
 def _ask(root: str, log: str) -> None:
@@ -65,7 +65,7 @@ def _ask(root: str, log: str) -> None:
         time.sleep(0.3)
         (folder / "made.txt").write_text(str(os.getpid()))
 
-    found = Cache(Path(root)).get_or_make("kind", KEY, build, {})
+    found = Cache(Path(root)).get_or_make("tokens", KEY, build, {})
     Path(f"{log}.{os.getpid()}").write_text((found / "made.txt").read_text())
 
 
@@ -92,10 +92,10 @@ def test_four_processes_at_once_build_once(tmp_path):
     ],
 )
 def test_a_damaged_entry_is_said_and_made_again(cache, harm, said):
-    entry = cache.get_or_make("kind", KEY, writer(), {})
+    entry = cache.get_or_make("tokens", KEY, writer(), {})
     harm(entry)
-    assert cache.find("kind", KEY) is None
-    again = cache.get_or_make("kind", KEY, writer("new"), {})
+    assert cache.find("tokens", KEY) is None
+    again = cache.get_or_make("tokens", KEY, writer("new"), {})
     assert again == entry
     assert (again / "sub" / "file.txt").read_text() == "new"
     assert len(cache.said) == 1
@@ -109,16 +109,16 @@ def test_a_build_that_fails_leaves_nothing(cache):
         raise RuntimeError("no space")
 
     with pytest.raises(RuntimeError, match="no space"):
-        cache.get_or_make("kind", KEY, fails, {})
+        cache.get_or_make("tokens", KEY, fails, {})
     assert left(cache) == []
-    assert cache.find("kind", KEY) is None
-    assert cache.get_or_make("kind", KEY, writer(), {}) == cache.path("kind", KEY)
+    assert cache.find("tokens", KEY) is None
+    assert cache.get_or_make("tokens", KEY, writer(), {}) == cache.path("tokens", KEY)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(KdlabError, match="set KDLAB_CACHE"):
-        Cache(tmp_path / "file").get_or_make("kind", KEY, writer(), {})
+        Cache(tmp_path / "file").get_or_make("tokens", KEY, writer(), {})
 
 
 def test_where_the_cache_lies(monkeypatch, tmp_path):
@@ -167,3 +167,17 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     monkeypatch.undo()
     write_atomic(file, "neu: ü")
     assert file.read_text(encoding="utf-8") == "neu: ü"
+
+
+def test_clearing_touches_nothing_of_anybody_elses(cache):
+    """A user may point KDLAB_CACHE at a folder that holds other things."""
+    made = cache.get_or_make("tokens", KEY, writer(), {})
+    others = [cache.root / name for name in ("projects/thesis", ".ssh/keys", "tokens/notes", f"photos/{KEY[:32]}")]
+    for folder in others:
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("mine")
+    assert [entry.folder for entry in cache.entries()] == [made]
+    assert cache.clear() == 1
+    assert not made.exists()
+    assert all((folder / "file").read_text() == "mine" for folder in others)
+    assert not list(cache.root.glob("projects/.*"))

@@ -390,6 +390,9 @@ def test_own_task_and_own_method(lab: Lab, tmp_path: Path):
     assert metrics(folder)["selection"]["metric"] == "val/f1"
     assert {line["gold"] for line in predictions(folder, "dev")} == {"glad", "sad"}
     assert len(predictions(folder, "test")) == 2
+    words[words.index(tmp_path / "mine.yaml")] = tmp_path / "out" / ".." / "mine.yaml"  # the same file by another path
+    words[2] = str(words[2]).replace("weighted.py", "../" + tmp_path.name + "/weighted.py")
+    assert Path(lab.run(*words, "--dry-run").field("records")) == folder
     changed = METHOD.replace("self.config.weight * loss", "loss")
     (tmp_path / "weighted.py").write_text(changed)  # another method of the same name is not finished
     again = lab.run(*words, "--dry-run")

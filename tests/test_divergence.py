@@ -65,6 +65,26 @@ def test_the_figure_over_methods(runs: dict[str, Path], lab: Lab, tmp_path: Path
     assert picture.count("<circle") == 5
     assert all(word in picture for word in ("mixkd", "mnli dev_mm"))
     assert draw([str(tmp_path)]) == 2
-    assert "is no finished run" in capsys.readouterr().err
-    assert draw([str(runs["rte"]), str(runs["rte"])]) == 2
-    assert "a second run of kd on rte with seed 0" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is no finished run" in said
+    assert "None of these is a finished run" in said
+
+
+def test_what_differs_in_more_than_the_seed_is_not_averaged(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture):
+    out = tmp_path / "runs"
+    lab.train(out, "--seeds", 2)
+    lab.train(out, "--seed", 2, "kd.alpha=0.7")
+    done = lab.run(*lab.words(out, "--fresh"))  # keeps what was there beside it, under NAME.1
+    assert done.code == 0, done.err
+    (out / "unfinished").mkdir()
+    (out / "other").mkdir()
+    (out / "other" / "metrics.json").write_text("[1]")
+    assert draw(sorted(map(str, out.iterdir()))) == 0
+    shown = capsys.readouterr()
+    rows = [line.split("\t")[1:3] for line in shown.out.splitlines()[1:]]
+    assert sorted(seeds for _, seeds in rows) == ["0,1", "2"]
+    assert len({method for method, _ in rows}) == 2
+    assert all(method.startswith("kd ") for method, _ in rows)
+    assert shown.err.count("repeats seed 0 of kd on rte and is left out") == 1
+    assert shown.err.count("unfinished is no finished run") == 1
+    assert shown.err.count("other is no run of kdlab's") == 1

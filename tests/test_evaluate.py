@@ -213,8 +213,21 @@ def test_a_teacher_used_as_it_is_answers_in_the_tasks_order(lab: Lab, sets: Path
     )
     done = lab.run(*words, "--fresh")
     assert "is another than the run's: figures of the student alone" in done.err
+    (teacher / "config.json").unlink()
+    done = lab.run(*words, "--fresh")
+    assert done.code == 0
+    assert "can't be loaded any more (" in done.err
     shutil.rmtree(teacher)
     assert "is not where it was" in lab.run(*words, "--fresh").err
+
+
+def test_a_run_may_be_named_by_where_one_stands(lab: Lab, copied, sets: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = copied("rte")
+    monkeypatch.chdir(folder / "student")
+    done = lab.run("evaluate", "..", "--on", "hans", "--ood-dir", sets)
+    assert done.code == 0, done.err
+    assert set(recorded(folder)) == {"hans"}
+    assert not (folder / ".locks").exists()
 
 
 def test_in_a_run(lab: Lab, sets: Path, tmp_path: Path):
@@ -281,3 +294,5 @@ def test_on_the_embedded_corpus_the_grammar_writes_the_set(lab: Lab, tmp_path: P
     assert entry["examples"] == 600
     assert entry["cut"] > 100
     assert f"{entry['cut']} of 600 texts cut to 48 tokens" in done.out
+    assert entry["trained_on_embedded"] is True
+    assert "EMBEDDED CORPUS: the model learned kdlab's own grammar" in done.out.split("Evaluating on imdb")[1]

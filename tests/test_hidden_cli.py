@@ -8,6 +8,7 @@ import pytest
 import yaml
 from cli_fixtures import Lab, metrics, open_lab, write_checkpoint
 
+from experiments import ad2_gap, cilda_attack
 from experiments.grid import main, read_grid, show
 from kdlab.methods import load_method
 
@@ -109,6 +110,17 @@ def test_words_go_over_cells_or_fill_them(tmp_path: Path):
         (tmp_path / "x.yaml").write_text(content)
         with pytest.raises(SystemExit, match="must hold 'cells'"):
             read_grid(tmp_path / "x.yaml", [])
+    for content, said in (
+        ("cells: [a, b]\n", "'cells' must hold settings"),
+        ("cells: {a: 3}\n", "'a' must hold settings"),
+        ("cells: {a: {x: '{donr}'}}\nfill: {donor: b}\n", "cell 'a' has a .* it has donor"),
+        ("cells: {a: [\n", "can't be read"),
+    ):
+        (tmp_path / "x.yaml").write_text(content)
+        with pytest.raises(SystemExit, match=said):
+            read_grid(tmp_path / "x.yaml", [])
+    with pytest.raises(SystemExit, match="can't be read"):
+        read_grid(tmp_path / "nothing.yaml", [])
     with pytest.raises(SystemExit, match="'seeds' is no key=value"):
         read_grid(GRIDS[0], ["seeds"])
 
@@ -153,3 +165,29 @@ def test_the_table_says_mean_deviation_teacher_and_stamp():
     assert lines[0] == "| cell | dev accuracy | dev KL | n | s |"
     assert lines[2] == "| teacher bert (012345) | 90.0 |  |  |  |"
     assert lines[-3] == "| c | 80.0 ± 0.0 | 0.150 ± 0.071 | 2 | 2 |"
+
+
+def test_the_last_cell_is_checked_before_the_first_is_trained(lab: Lab, tmp_path: Path, monkeypatch, capsys):
+    (tmp_path / "two.yaml").write_text(
+        "common: {task: rte}\ncells:\n  a: {method: kd}\n  b: {method: kd, kd.alpha: 2}\n"
+    )
+    words = [f"data.dir={lab.data}", f"teacher.source={lab.teacher}", f"out={tmp_path / 'out'}", "accelerator=cpu"]
+    monkeypatch.setattr("sys.argv", ["grid", str(tmp_path / "two.yaml"), *words, "student.source=layers:0"])
+    monkeypatch.setenv("KDLAB_CACHE", str(lab.cache))
+    assert main() == 2
+    assert "kd.alpha is 2" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "said"),
+    [
+        (ad2_gap, ["--choices", "paperr"], "There is no ad2.preset of the name 'paperr'"),
+        (ad2_gap, ["--choices", "paper", "seeds=2"], "seeds: the gap is that of one run"),
+        (cilda_attack, ["--task", "nosuch"], "There is no task 'nosuch'"),
+    ],
+)
+def test_mistakes_in_experiments_are_sentences(program, words: list[str], said: str, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["program", *words])
+    assert program.main() == 2
+    assert said in capsys.readouterr().err

@@ -76,6 +76,20 @@ def test_retained_is_the_students_share_of_the_teacher(records: dict[str, Path],
     assert found["student"]["samples_per_second"] > 0
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_the_constant_answer_stands_beside_the_figures(records: dict[str, Path], task: str):
+    found = metrics(records[task])
+    assert {s: set(values) for s, values in found["constant"].items()} == {
+        s: set(values) for s, values in found["student"]["metrics"].items()
+    }
+    for split, values in found["constant"].items():
+        gold = [line["gold"] for line in predictions(records[task], split)]
+        if "accuracy" in values:
+            assert values["accuracy"] == pytest.approx(max(map(gold.count, gold)) / len(gold))
+        else:
+            assert set(values.values()) == {0.0}
+
+
 @pytest.mark.parametrize("task", ["rte", "sst2", "stsb"])
 def test_student_loads_and_gives_the_recorded_logits(lab: Lab, records: dict[str, Path], task: str):
     spec = get_task(task)

@@ -151,7 +151,19 @@ def load_custom(spec: TaskSpec, base: Path, seed: int = 0) -> Loaded:
         name = spec.files[TRAIN]
         splits[TRAIN], splits[DEV] = _carve_dev(spec, splits[TRAIN], base / name, seed)
         notes.append(f"dev: {len(splits[DEV])} examples carved out of {name} (seed {seed}), for there is no dev file")
+    notes += _repeated(splits)
     return Loaded({split: splits[split] for split in spec.splits}, tuple(notes))
+
+
+def _repeated(splits: dict[str, Examples]) -> list[str]:
+    """A sentence for each split of which texts stand in train word for word: figures on them flatter a model."""
+    train, said = splits[TRAIN], []
+    seen = set(zip(train.text, train.text_pair or train.text, strict=True))
+    for name, examples in splits.items():
+        if name != TRAIN:
+            known = sum(both in seen for both in zip(examples.text, examples.text_pair or examples.text, strict=True))
+            said += [f"{name}: {known} of {len(examples)} texts are in train too"] if known else []
+    return said
 
 
 def _read_sheet(path: Path) -> _Sheet:

@@ -5,13 +5,14 @@ Importing this module costs nothing but the standard library, so that ``--list o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kdlab.data.tasks import DEV, TASKS, Metric, TaskSpec
 from kdlab.errors import KdlabError, nearest
 
 ALL = "all"
+NO_ALIASES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ class Merge:
         return ", ".join(parts)
 
 
-def merge_labels(out: OODSpec, task: str, labels: Sequence[str]) -> Merge:
+def merge_labels(out: OODSpec, task: str, labels: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES) -> Merge:
     """Brings a model's labels to a set's, by name.
 
     A model answers with the label of its largest logit, and that label is then merged: McCoy et al. 2019 take the
@@ -195,38 +196,44 @@ def merge_labels(out: OODSpec, task: str, labels: Sequence[str]) -> Merge:
         out: The set.
         task: What the model was trained on, for messages.
         labels: The model's labels in the order of its outputs; empty for a model that scores.
+        aliases: Other spellings of labels, each to the label: one of them may be the set's.
 
     Raises:
         KdlabError: A label has no counterpart in the set, or the set has one that no answer becomes.
     """
     own = out.task.labels
-    to = [out.meaning.get(name.strip().lower().replace("-", "_").replace(" ", "_")) for name in labels]
+    to = [_meaning(out, name, aliases) for name in labels]
     if None in to or set(to) != set(own):
         has = f"has the labels {', '.join(labels)}" if labels else "gives a score"
         raise KdlabError(
             f"{out.name} can't be answered by a model of {task}, which {has}, for its labels are {', '.join(own)}: "
-            f"take {' or '.join(fitting(labels)) or 'a model of ' + ' or '.join(out.trained_on)}."
+            f"take {' or '.join(fitting(labels, aliases)) or 'a model of ' + ' or '.join(out.trained_on)}."
         )
     return Merge(out, tuple(labels), tuple(own.index(str(name)) for name in to))
 
 
-def fitting(labels: Sequence[str]) -> list[str]:
+def fitting(labels: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES) -> list[str]:
     """Names of the sets that a model of these labels can answer."""
-    found = []
-    for out in OOD.values():
-        to = {out.meaning.get(name.strip().lower().replace("-", "_").replace(" ", "_")) for name in labels}
-        if to == set(out.task.labels):
-            found.append(out.name)
-    return found
+    return [o.name for o in OOD.values() if {_meaning(o, name, aliases) for name in labels} == set(o.task.labels)]
 
 
-def choose_sets(names: Sequence[str], task: str, labels: Sequence[str]) -> tuple[list[Merge], list[str]]:
+def _meaning(out: OODSpec, label: str, aliases: Mapping[str, str]) -> str | None:
+    """The set's label that a model's becomes, by its name or another spelling of it; None where there is none."""
+    spellings = [label, *(other for other, name in aliases.items() if name == label)]
+    plain = [name.strip().lower().replace("-", "_").replace(" ", "_") for name in spellings]
+    return next((out.meaning[name] for name in plain if name in out.meaning), None)
+
+
+def choose_sets(
+    names: Sequence[str], task: str, labels: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES
+) -> tuple[list[Merge], list[str]]:
     """The sets that were asked for and fit, and what is to be said of the others.
 
     Args:
         names: Names of sets; ``paws`` stands for both of its sets and ``all`` for every set that fits.
         task: What the model was trained on.
         labels: Its labels in the order of its outputs.
+        aliases: Other spellings of them.
 
     Returns:
         The sets with their merged labels, each once, and a sentence for each named one that is left out because its
@@ -244,7 +251,7 @@ def choose_sets(names: Sequence[str], task: str, labels: Sequence[str]) -> tuple
     found, said, refused = [], [], []
     for name, named in wanted.items():
         try:
-            found.append(merge_labels(OOD[name], task, labels))
+            found.append(merge_labels(OOD[name], task, labels, aliases))
         except KdlabError as e:
             refused.append(e)
             said += [f"{e} It is left out."] if named else []

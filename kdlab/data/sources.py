@@ -99,7 +99,7 @@ class TaskData:
 
 def find_task(name: str) -> tuple[TaskSpec, Path | None]:
     """A GLUE task by name, or a user's own by its YAML file, with the folder its files lie in."""
-    if name.endswith((".yaml", ".yml")):
+    if name.lower().endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
         return load_task(path), path.parent
     return get_task(name), None

@@ -27,7 +27,7 @@ _SCORES = {"accuracy": accuracy_interval, "f1": f1_interval}
 
 
 def ood_figures(
-    foreign: ForeignSet, student: Prediction, teacher: Prediction | None, max_length: int, cut: int
+    foreign: ForeignSet, student: Prediction, teacher: Prediction | None, max_length: int, cut: int, on_embedded: bool
 ) -> dict[str, Any]:
     """What ``ood.json`` says of one set.
 
@@ -37,6 +37,7 @@ def ood_figures(
         teacher: The same of the teacher, or None where it is not there.
         max_length: Longest input in tokens.
         cut: How many texts were longer.
+        on_embedded: Whether the model learned from the embedded corpus.
     """
     merge, source = foreign.merge, foreign.source
     labels = foreign.out.task.labels
@@ -44,6 +45,7 @@ def ood_figures(
         "kdlab": __version__,
         "source": {**asdict(source), "embedded": source.embedded, "sha256": source_digest(source)},
         "fingerprint": foreign.fingerprint,
+        "trained_on_embedded": on_embedded,
         "examples": len(foreign.examples),
         "max_length": max_length,
         "cut": cut,
@@ -146,12 +148,13 @@ def _lines(foreign: ForeignSet, student: Prediction, teacher: Prediction | None)
     return "".join(text)
 
 
-def show_ood(entries: Mapping[str, dict[str, Any]], reporter: Reporter) -> None:
+def show_ood(entries: Mapping[str, dict[str, Any]], reporter: Reporter, on_embedded: bool) -> None:
     """The table of a run's figures out of domain, and what must be known to read it.
 
     Args:
         entries: From ``ood_figures``, by set.
         reporter: Where it is shown.
+        on_embedded: Whether the model learned from the embedded corpus.
     """
     body = []
     for name, entry in entries.items():
@@ -159,6 +162,10 @@ def show_ood(entries: Mapping[str, dict[str, Any]], reporter: Reporter) -> None:
             body.append([name, part, metric, f"{ours['n']:,}", _shown(ours), "–" if theirs is None else _shown(theirs)])
     reporter.table(["set", "part", "metric", "n", "student", "teacher"], body)
     reporter.say("[low, high] is the 95 % interval (Wilson). A model answers with the label of its largest logit.")
+    if on_embedded:
+        reporter.say(
+            "EMBEDDED CORPUS: the model learned kdlab's own grammar, which its figures on other text only echo."
+        )
     for name, entry in entries.items():
         notes = [f"{entry['merged']} (by name)"] if entry["merged"] else []
         if entry["cut"]:

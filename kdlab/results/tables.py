@@ -30,6 +30,8 @@ def show_record(metrics: dict[str, Any], reporter: Reporter) -> None:
             for split, name in columns
         ]
         body.append(["retained", *shown, "", ""])
+    if "constant" in metrics:  # older records have none
+        body.append(["constant", *(f"{metrics['constant'][split][name]:.4f}" for split, name in columns), "", ""])
     reporter.table(header, body)
     reporter.say(_stamp(metrics))
 

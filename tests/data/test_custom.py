@@ -67,7 +67,7 @@ def test_csv_with_quotes_and_line_breaks(tmp_path):
     assert loaded.splits["dev"] == loaded.splits["train"]
     assert loaded.splits["test"].labels is None
     assert list(loaded.splits) == ["train", "dev", "test"]
-    assert loaded.notes == ()
+    assert loaded.notes == tuple(f"{split}: 3 of 3 texts are in train too" for split in ("dev", "test"))
 
 
 def test_csv_with_windows_line_ends_and_blank_lines(tmp_path):
@@ -129,6 +129,17 @@ def test_dev_is_carved_where_there_is_no_file(tmp_path):
     assert "(seed 1)" in other.notes[0]
 
 
+def test_texts_that_stand_in_train_too_are_counted(tmp_path):
+    train = "text,label\n" + "".join(f"t{i},{'yes way' if i % 2 else 'no way'}\n" for i in range(40))
+    text = (SHORT % "csv").replace("train.csv}", "train.csv, dev: dev.csv}")
+    spec = task(tmp_path, text, {"train.csv": train, "dev.csv": "text,label\nt3,yes way\nt4,no way\nnew,no way\n"})
+    assert load_custom(spec, tmp_path).notes == ("dev: 2 of 3 texts are in train too",)
+    pairs = "text,text_pair,label\n" + "".join(f"a,b{i},{('no way', 'yes way')[i % 2]}\n" for i in range(40))
+    (tmp_path / "pairs").mkdir()
+    spec = task(tmp_path / "pairs", SHORT % "csv" + "columns: {text_pair: text_pair}\n", {"train.csv": pairs})
+    assert len(load_custom(spec, tmp_path / "pairs").notes) == 1  # one text of two is not the pair
+
+
 def test_carving_keeps_every_label_on_both_sides(tmp_path):
     rows = "text,label\n" + "a,no way\n" * 30 + "b,yes way\n" * 2
     loaded = load_custom(task(tmp_path, SHORT % "csv", {"train.csv": rows}), tmp_path)
@@ -142,7 +153,9 @@ def test_carving_keeps_every_label_on_both_sides(tmp_path):
 def test_a_label_without_examples_is_noted(tmp_path):
     rows = "text,label\nx,a\ny,b\n"
     text = "name: t\nfiles: {train: a.csv, dev: b.csv}\nlabels: [a, b, c]\n"
-    loaded = load_custom(task(tmp_path, text, {"a.csv": rows, "b.csv": rows}), tmp_path)
+    loaded = load_custom(
+        task(tmp_path, text, {"a.csv": rows, "b.csv": rows.replace("x,a", "v,a").replace("y,b", "w,b")}), tmp_path
+    )
     assert loaded.notes == ("a.csv: no example has the label c", "b.csv: no example has the label c")
 
 

@@ -106,6 +106,15 @@ def test_labels_without_a_counterpart_are_refused_with_both_sets(name, labels):
     assert labels or "gives a score" in said
 
 
+def test_another_spelling_of_a_label_may_be_the_sets():
+    aliases = {"entailment": "e", "neutral": "n", "contradiction": "c", "ja": "e"}
+    assert merge_labels(OOD["hans"], "mine", ("e", "n", "c"), aliases).to == (0, 1, 1)
+    assert "hans" in fitting(("e", "n", "c"), aliases)
+    assert fitting(("e", "n", "c")) == []
+    found, _ = choose_sets(["all"], "mine", ("e", "n", "c"), aliases)
+    assert [merge.out.name for merge in found] == ["hans", "scitail"]
+
+
 def test_what_was_merged_is_said():
     assert merged("hans").words == "neutral and contradiction are non-entailment"
     assert merged("imdb").words == ""
