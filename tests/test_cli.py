@@ -1,5 +1,6 @@
 """The command: its words, its plan, the layers of its configuration, and what seeds, caches and finished runs do."""
 
+import io
 import statistics
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from cli_fixtures import Lab, Outcome, metrics, open_lab, predictions, write_che
 from safetensors.torch import load_file, save_file
 
 import kdlab
+import kdlab.cli
 import kdlab.execute
 import kdlab.run
 import kdlab.teacher
@@ -422,3 +424,11 @@ def test_ax_is_predicted_by_a_model_of_mnli(lab: Lab, tmp_path: Path):
     assert set(metrics(folder)["student"]["metrics"]) == {"dev"}
     assert [path.name for path in (folder / "glue").iterdir()] == ["AX.tsv"]
     assert len((folder / "glue" / "AX.tsv").read_text().splitlines()) == 7
+
+
+def test_a_terminal_without_our_signs_gets_question_marks(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", plain)
+    assert kdlab.cli.main([str(word) for word in lab.words(tmp_path, "--dry-run")]) == 0
+    plain.flush()
+    assert b"hardware    1 ? CPU" in plain.buffer.getvalue()
