@@ -101,7 +101,7 @@ def _scores(plan: Plan, predictions: dict[str, Prediction]) -> dict[str, dict[st
 
 
 def _constant(plan: Plan) -> dict[str, dict[str, float]]:
-    """What one answer to everything reaches, the most frequent label: figures below it say that nothing was learned."""
+    """What one answer to everything reaches, the most frequent label: near it nothing was learned."""
     spec, splits = plan.task.spec, plan.task.splits
     return {
         split: {m: trivial(torch.tensor(splits[split].labels), m, spec.regression) for m in spec.metrics}

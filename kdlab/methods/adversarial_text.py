@@ -64,6 +64,11 @@ class AdversarialTextConfig(MethodConfig):
     show_every: int = 100
     show: int = 3
 
+    @property
+    def generated_weight(self) -> float:
+        """Weight of everything on generated text in the student's loss."""
+        return self.adv_weight
+
     def check(self, section: str) -> None:
         """Raises ``KdlabError`` for a value out of range, named with the method's section."""
         for name, what in (("n_g", "generator"), ("n_s", "student")):
@@ -80,7 +85,7 @@ class AdversarialTextConfig(MethodConfig):
         if self.show_every < 0:
             raise KdlabError(f"{section}.show_every is {self.show_every}: a number of student steps, or 0 for never.")
         check_weights(section, self, ("ce_weight", "kd_weight", "adv_weight"))
-        if not (self.adv_weight or getattr(self, "crd_weight", 0)):
+        if not self.generated_weight:
             raise KdlabError(f"{section}: generated text has no weight in the student's loss; that is what kd is for.")
 
 

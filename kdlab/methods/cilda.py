@@ -40,6 +40,11 @@ class CILDAConfig(AdversarialTextConfig):
     width: int = 128
 
     @property
+    def generated_weight(self) -> float:
+        """Weight of everything on generated text in the student's loss."""
+        return self.adv_weight + self.crd_weight
+
+    @property
     def contrasts(self) -> bool:
         """Whether there is a contrastive term anywhere."""
         return self.crd_weight > 0
