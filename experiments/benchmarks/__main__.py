@@ -80,7 +80,9 @@ def compare(what: str, bound: str, first: Callable[[], float], second: Callable[
         pairs.append((a, b))
     ratios = [a / b for a, b in pairs]
     medians = [statistics.median(side) for side in zip(*pairs, strict=True)]
-    return Row(what, bound, statistics.median(ratios), min(ratios), max(ratios), *medians)
+    row = Row(what, bound, statistics.median(ratios), min(ratios), max(ratios), *medians)
+    print(f"{what}, {bound}: {_spread(row)}", file=sys.stderr, flush=True)
+    return row
 
 
 def check_losses(folder: Path, cases: Sequence[str]) -> dict[str, float]:
