@@ -255,7 +255,7 @@ def main() -> int:
     quiet_libraries()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        differences = check_losses(folder, arguments.only or (*AGAINST, CYCLE))
+        differences = check_losses(folder, arguments.only or (*AGAINST, CYCLE, f"{CYCLE}, two cycles"))
         rows = measure(arguments.rounds, arguments.steps, arguments.precision == "bf16", folder, arguments.only)
         startup, whole = ({}, 0.0) if arguments.only else (measure_startup(folder), measure_whole(folder))
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, precision {arguments.precision}, load", end=" ")

@@ -182,7 +182,8 @@ def run_reference(case: str, steps: int, bf16: bool, skip: int = 3, batching: st
     loader = DataLoader(split, batch_sampler=sampler, collate_fn=collate)
     if case in reference_text.CASES:
         models = teacher.model, student.model, masked_lm(student)
-        game = reference_text.Loop(*models, batches=steps, rate=RATE, seed=SEED, bf16=bf16)
+        turns = CASES[case][1]["n_g"], CASES[case][1]["n_s"]
+        game = reference_text.Loop(*models, turns, batches=steps, rate=RATE, seed=SEED, bf16=bf16)
         found = game.run(loader, clock)
         return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in found])
     found = reference.train(student.model, own(), loader, steps, RATE, bf16, clock)

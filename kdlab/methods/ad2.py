@@ -210,9 +210,10 @@ class AD2(DistillModule):
         start = self._start(batch) if c.attacks else None
         leaf = start.requires_grad_() if start is not None and c.shares_clean_pass else None
         drawn = random_state(batch.input_ids.device)
-        # a compiled pass would draw other dropout: with a δ of 0 it is of the same kind as those that follow
-        still = None if start is None else torch.zeros_like(start)
-        clean = self._student_pass(batch, still if leaf is None else leaf)
+        if start is None or leaf is not None:
+            clean = self._student_pass(batch, leaf)
+        else:  # a compiled pass would draw other dropout: with a δ of 0 it is of the same kind as those that follow
+            clean = self._student_pass(batch, torch.zeros_like(start))
         terms = {"ce": supervised(clean.logits, batch.gold(), self.task.regression)}
         total = terms["ce"]
         if target is not None:
