@@ -1,9 +1,9 @@
 """``python -m experiments.cilda_attack``: does the generator attack?
 
 For each seed a student is distilled with ``kd`` and then frozen, and a generator is trained against it by max steps
-alone. On the dev split, with the same masks and the same noise, the table shows the mean KL(T ‖ S) at t = 1 on clean
-text, on words drawn at random, on those of the untrained generator and on those of the trained one. It attacks where
-the last is 1.2 times the two before it or more. Words ``key=value`` go to the runs.
+alone. On the dev split, with the same masks and the same numbers drawn, the table shows the mean KL(T ‖ S) at t = 1 on
+clean text, on words drawn at random, on those of the untrained generator and on those of the trained one. It attacks
+where the last is 1.2 times the two before it or more. Words ``key=value`` go to the runs.
 
 Measured with ``data.limit_train=1000 training.epochs=2`` on the embedded RTE, 300 steps, one thread of a CPU:
 
@@ -39,7 +39,7 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
     """Divergences of one seed, by the name of what is read.
 
     Args:
-        seed: Of the student, of masks and noise, and of the order of batches.
+        seed: Of the student, of masks and words, and of the order of batches.
         method: ``cilda`` or ``mate_kd``.
         steps: Max steps of the generator.
         words: Settings of the runs.
@@ -95,22 +95,22 @@ def endless(data: Any) -> Iterator[Any]:
 
 @torch.no_grad()
 def divergence(module: Any, data: Any, fill: str, seed: int) -> float:
-    """Mean KL(T ‖ S) over the dev split; the same masks and noise for every way to fill them in.
+    """Mean KL(T ‖ S) over the dev split; the same masks and numbers for every way to fill them in.
 
     Args:
         module: With teacher, student and generator in eval mode.
         data: The task's data.
         fill: In ``COLUMNS``: what stands at masked positions.
-        seed: Draws masks, noise and random words.
+        seed: Draws masks and words.
     """
     from kdlab.losses.soft_targets import soft_cross_entropy
     from kdlab.methods import adversarial_text
 
     split = next(name for name in data.examples if name.startswith("dev"))
     total, count, device = 0.0, 0, next(module.student.parameters()).device
-    held = adversarial_text.choose
+    held = adversarial_text.sample_words
     if fill == "random":
-        adversarial_text.choose = at_random  # type: ignore[assignment]
+        adversarial_text.sample_words = at_random  # type: ignore[assignment]
     try:
         for number, batch in enumerate(data.eval_dataloader(split)):
             here = batch.to(device)
@@ -120,14 +120,14 @@ def divergence(module: Any, data: Any, fill: str, seed: int) -> float:
             total += float(soft_cross_entropy(ours, theirs)) * len(batch)
             count += len(batch)
     finally:
-        adversarial_text.choose = held
+        adversarial_text.sample_words = held
     return total / count
 
 
-def at_random(logits: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """Any word that the generator may write, each as likely, by the same noise."""
-    allowed = logits > torch.finfo(torch.float32).min / 4
-    return noise.masked_fill(~allowed, float("-inf")).argmax(-1)
+def at_random(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """Any word that the generator may write, each as likely, by the same numbers."""
+    allowed = (logits > torch.finfo(torch.float32).min / 4).any(0).nonzero()[:, 0]  # (words,)
+    return allowed[(uniform * len(allowed)).long()]
 
 
 def main() -> int:

@@ -2,8 +2,8 @@
 
 It differs from kdlab's in three things, and in nothing else: the teacher's clean logits are computed in every student
 step, generated text enters student steps as one-hot rows times embeddings, and the graph through generator and teacher
-is kept in student steps. Masked positions, Gumbel noise, fused AdamW, sdpa and length buckets are the same on both
-sides, and the vocabulary-sized softmax stands at masked positions alone on both.
+is kept in student steps. Masked positions, words, fused AdamW, sdpa and length buckets are the same on both sides, and
+the vocabulary-sized softmax stands at masked positions alone on both.
 """
 
 from __future__ import annotations
@@ -29,8 +29,15 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def draws(batch: Any, words: int, step: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The masked positions and the noise that kdlab draws in a batch of the first epoch."""
+def draws(batch: Any, step: int, seed: int, words: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """The masked positions and the uniform numbers that kdlab draws in a batch of the first epoch.
+
+    Args:
+        batch: On the CPU.
+        step: Which batch of the epoch it is, and of the player's.
+        seed: Of the run.
+        words: Numbers a position, for words with a gradient; None is one.
+    """
     from kdlab.methods.base import _number
 
     draw = torch.Generator().manual_seed(_number(f"{seed}/train/{step}/{step}"))
@@ -40,8 +47,14 @@ def draws(batch: Any, words: int, step: int, seed: int) -> tuple[torch.Tensor, t
     lowest = torch.where(may, chance, 2.0).argmin(1)
     rows = torch.arange(len(lowest))
     masked[rows, lowest] |= may[rows, lowest]
-    exponential = torch.empty(int(masked.sum()), words).exponential_(generator=draw)
-    return masked, -exponential.clamp_min(1.1754943508222875e-38).log()
+    count = int(masked.sum())
+    return masked, torch.rand((count,) if words is None else (count, words), generator=draw)
+
+
+def by_sums(soft: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """The first words whose summed probability exceeds their numbers, as ids ``(M,)``."""
+    summed = soft.detach().cumsum(-1)
+    return torch.searchsorted(summed, uniform[:, None] * summed[:, -1:], right=True)[:, 0]
 
 
 class Loop:
@@ -54,7 +67,7 @@ class Loop:
         turns: Batches of the generator and of the student in a cycle.
         batches: Of the whole training.
         rate: Peak learning rate of both.
-        seed: Of masks and noise.
+        seed: Of masks and words.
         bf16: Whether forward runs under autocast.
     """
 
@@ -103,7 +116,7 @@ class Loop:
 
     def loss_of(self, player: str, batch: Any, step: int) -> torch.Tensor:
         """``-KL(T ‖ S)(x')``, or ``⅓ CE + ⅓ KL(x) + ⅓ KL(x')``."""
-        rows, masked = self.one_hot(batch, step)
+        rows, masked = self.one_hot(player, batch, step)
         ours, theirs = (self.read(model, batch, rows, masked) for model in (self.student, self.teacher))
         if player == "generator":
             return -soft(ours, theirs)
@@ -112,15 +125,19 @@ class Loop:
         clean = self.student(batch.input_ids, batch.attention_mask, batch.token_type_ids).logits
         return (F.cross_entropy(clean.float(), batch.labels) + soft(clean, target) + soft(ours, theirs)) / 3
 
-    def one_hot(self, batch: Any, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Straight-through Gumbel rows ``(M, V)``, and where they stand."""
-        masked, noise = draws(batch, self.generator.config.vocab_size, step, self.seed)
+    def one_hot(self, player: str, batch: Any, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Straight-through rows ``(M, V)``, and where they stand: Gumbel's in max steps, drawn by sums in min steps."""
+        attacks = player == "generator"
+        masked, drawn = draws(batch, step, self.seed, self.generator.config.vocab_size if attacks else None)
         ids = batch.input_ids.masked_fill(masked, MASK)
         states = self.generator.bert(ids, batch.attention_mask, batch.token_type_ids)[0]
         logits = self.generator.cls(states[masked]).float()
         logits = logits.index_fill(1, torch.tensor(SPECIAL), torch.finfo(torch.float32).min / 2)
-        mixed = (logits + noise).softmax(-1)
-        hard = F.one_hot((logits + noise).argmax(-1), mixed.shape[-1]).to(mixed.dtype)
+        if attacks:
+            logits = logits - (-drawn.clamp_min(1.1754943508222875e-38).log()).log()
+        mixed = logits.softmax(-1)
+        words = logits.argmax(-1) if attacks else by_sums(mixed, drawn)
+        hard = F.one_hot(words, mixed.shape[-1]).to(mixed.dtype)
         return hard + (mixed - mixed.detach()), masked
 
     def read(self, model: Any, batch: Any, rows: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
@@ -153,7 +170,7 @@ def time_forwards(teacher: Any, generator: Any, loader: Iterable[Any], seed: int
         teacher: A classifier.
         generator: A masked LM of the same vocabulary.
         loader: Batches.
-        seed: Of masks and noise.
+        seed: Of masks and words.
         bf16: Whether forward runs under autocast.
         skip: Batches that are not timed.
 
@@ -162,12 +179,12 @@ def time_forwards(teacher: Any, generator: Any, loader: Iterable[Any], seed: int
     """
     took = []
     for step, batch in enumerate(loader):
-        masked, noise = draws(batch, generator.config.vocab_size, step, seed)
+        masked, drawn = draws(batch, step, seed)
         start = time.perf_counter()
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
             ids = batch.input_ids.masked_fill(masked, MASK)
             states = generator.bert(ids, batch.attention_mask, batch.token_type_ids)[0]
-            words = (generator.cls(states[masked]).float() + noise).argmax(-1)
+            words = by_sums(generator.cls(states[masked]).float().softmax(-1), drawn)
             made = batch.input_ids.masked_scatter(masked, words)
             teacher(made, batch.attention_mask, batch.token_type_ids)
         took.append(time.perf_counter() - start)

@@ -22,7 +22,7 @@ from kdlab.methods.matching import check_weights
 from kdlab.methods.players import STUDENT, Cycle
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM, readable
-from kdlab.ops.gumbel import choose, draw_mask, fill_embeddings, fill_ids, gumbel_noise, straight_through
+from kdlab.ops.gumbel import draw_mask, draw_uniform, fill_embeddings, fill_ids, sample_words, straight_through
 from kdlab.types import Batch, EncoderOutput, GeneratorWish, LossTerms, Need, Taps
 
 GENERATOR = "generator"
@@ -157,9 +157,9 @@ class AdversarialText(DistillModule):
 
     def attack(self, batch: Batch) -> LossTerms:
         """``-(α1·KL(T(x') ‖ S(x')) + …)`` on text whose words carry the generator's gradient (CILDA, Eq. 1)."""
-        masked, noise = self._masked(batch)
+        masked, drawn = self._draw(batch, self.generator.vocabulary)
         logits = self.generator(batch.input_ids, batch.attention_mask, batch.token_type_ids, masked)  # (M, V)
-        one_hot = straight_through(logits, noise, self.config.gumbel_temperature)
+        one_hot = straight_through(logits, drawn, self.config.gumbel_temperature)
         theirs = self._read_filled(self.frozen_teacher, batch, masked, one_hot, self.teacher_taps)
         ours = self._read_filled(self.student, batch, masked, one_hot, self.student_taps)
         divergence = soft_cross_entropy(ours.logits, theirs.logits, 1.0, True, self.task.regression)
@@ -187,9 +187,9 @@ class AdversarialText(DistillModule):
     @torch.no_grad()
     def augment(self, batch: Batch) -> Batch:
         """The batch with other words at masked positions, without a graph."""
-        masked, noise = self._masked(batch)
+        masked, drawn = self._draw(batch)
         logits = self.generator(batch.input_ids, batch.attention_mask, batch.token_type_ids, masked)  # (M, V)
-        made = replace(batch, input_ids=fill_ids(batch.input_ids, masked, choose(logits, noise)))
+        made = replace(batch, input_ids=fill_ids(batch.input_ids, masked, sample_words(logits, drawn)))
         every, texts = self.config.show_every, self.generator.tokenizer
         if self.training and texts is not None and every and (self.student_step + 1) % every == 0:
             self.show(_pairs(texts, batch, made, self.config.show))
@@ -224,17 +224,17 @@ class AdversarialText(DistillModule):
     def _soft(self, ours: Tensor, theirs: Tensor) -> Tensor:
         return soft_cross_entropy(ours, theirs, self.config.temperature, True, self.task.regression)
 
-    def _masked(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Masked positions ``(B, T)`` and the noise of each, ``(M, V)``; drawn for the batch that processes share."""
+    def _draw(self, batch: Batch, *words: int) -> tuple[Tensor, Tensor]:
+        """Masked positions ``(B, T)`` and uniform numbers ``(M, *words)``; drawn for the batch that processes share."""
         whole = batch.whole or batch
         ids, device = whole.input_ids, whole.input_ids.device
         masked = draw_mask(ids, whole.attention_mask, self.generator.special, self.config.p, self.common)
-        noise = gumbel_noise(int(masked.sum()), self.generator.vocabulary, device, self.common)
+        drawn = draw_uniform(int(masked.sum()), *words, device=device, generator=self.common)
         if batch.rows is None:
-            return masked, noise
+            return masked, drawn
         mine = torch.zeros(len(whole), dtype=torch.bool, device=device)
         mine[batch.rows] = True
-        return masked[batch.rows], noise[mine[masked.nonzero()[:, 0]]]
+        return masked[batch.rows], drawn[mine[masked.nonzero()[:, 0]]]
 
     @staticmethod
     def _read_filled(

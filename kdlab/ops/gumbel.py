@@ -34,38 +34,50 @@ def draw_mask(
     return may & ((drawn < p) | first)
 
 
-def gumbel_noise(rows: int, words: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
-    """Standard Gumbel noise ``-log E``, E exponential, ``(M, V)`` float32.
+def draw_uniform(*shape: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
+    """Numbers in [0, 1), each as likely, float32.
 
     Args:
-        rows: M.
-        words: V.
-        device: Where it is drawn: a vocabulary's worth a token is too much to carry over.
+        shape: ``(M,)`` for words without a gradient, ``(M, V)`` for words with one.
+        device: Where they are drawn: a vocabulary's worth a token is too much to carry over.
         generator: On the CPU; processes that share a batch must draw the same.
     """
-    drawn = torch.empty(rows, words, device=device).exponential_(generator=on_device(generator, device))
-    return -drawn.clamp_min(torch.finfo(torch.float32).tiny).log()
+    return torch.rand(shape, device=device, generator=on_device(generator, device))
 
 
-def straight_through(logits: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
-    """One-hot rows whose gradient is the softmax's: ``hard + soft - detach(soft)``.
+def straight_through(logits: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
+    """One-hot rows whose gradient is the Gumbel-softmax's: ``hard + soft - detach(soft)``.
 
     Args:
         logits: ``(M, V)``.
-        noise: ``(M, V)`` from ``gumbel_noise``; zeros take the likeliest word.
-        temperature: Gumbel's τ > 0; it shapes the gradient, never the choice.
+        uniform: ``(M, V)`` in [0, 1), one number a word.
+        temperature: Gumbel's τ > 0; it shapes the gradient, never the choice, which is a sample of ``softmax(logits)``.
 
     Returns:
         ``(M, V)`` float32, exactly one-hot.
     """
-    soft = F.softmax((logits.float() + noise) / temperature, dim=-1)
-    hard = F.one_hot(choose(logits, noise), soft.shape[-1]).to(soft.dtype)
+    gumbel = -(-uniform.clamp_min(torch.finfo(torch.float32).tiny).log()).log()
+    drawn = logits.float() + gumbel
+    soft = F.softmax(drawn / temperature, dim=-1)
+    hard = F.one_hot(drawn.argmax(-1), soft.shape[-1]).to(soft.dtype)
     return hard + (soft - soft.detach())  # the bracket is exactly 0
 
 
-def choose(logits: Tensor, noise: Tensor) -> Tensor:
-    """The words that ``straight_through`` takes, as ids ``(M,)``: a sample of ``softmax(logits)``."""
-    return (logits.float() + noise).argmax(-1)
+def sample_words(logits: Tensor, uniform: Tensor) -> Tensor:
+    """A sample of ``softmax(logits)`` where no gradient is wanted: one number a row, not one a word.
+
+    Args:
+        logits: ``(M, V)``.
+        uniform: ``(M,)`` in [0, 1): the first word at which the words' summed probability exceeds it is taken.
+
+    Returns:
+        Ids ``(M,)``; never a word of probability 0.
+    """
+    summed = F.softmax(logits.float(), dim=-1).cumsum(-1)
+    whole = summed[:, -1:]  # 1, but for rounding
+    reached = torch.minimum(uniform[:, None] * whole, torch.nextafter(whole, torch.zeros_like(whole)))
+    words = torch.searchsorted(summed, reached, right=True).squeeze(-1)
+    return words.clamp_max(logits.shape[-1] - 1)  # rows of NaN exceed nothing; who checks the loss finds them
 
 
 def fill_ids(ids: Tensor, masked: Tensor, words: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def test_only_masked_positions_change(monkeypatch):
 @pytest.mark.parametrize("family", ["roberta", "distilbert"])
 def test_other_families_read_the_same_text_as_vectors_and_as_ids(monkeypatch, name, family):
     """A max step's one-hot rows and a min step's ids are one input, padding and segments included."""
-    fixed_draws(monkeypatch)
+    fixed_draws(monkeypatch, alike=True)
     kind = load_method(name)
     teacher = tiny_encoder(family, layers=3, hidden=24, seed=1)
     module = kind(kind.Config(), tiny_encoder(family), teacher, tiny_method("kd").task)
@@ -68,7 +68,7 @@ def test_other_families_read_the_same_text_as_vectors_and_as_ids(monkeypatch, na
 
 @BOTH
 def test_regression_terms_are_squared_errors(monkeypatch, name):
-    fixed_draws(monkeypatch)
+    fixed_draws(monkeypatch, alike=True)
     module, batch = tiny_method(name, task=SCORES), tiny_batch(task=SCORES, logits=True)
     module.begin_phase(module.phases()[0], TrainingConfig(), 1, 0)
     terms, made = module.compute_loss(batch).terms, module.augment(batch)
@@ -341,21 +341,24 @@ def test_draws_are_the_steps_own():
 
 
 def test_the_max_step_raises_what_it_maximises(cache, tmp_path):
-    """With the student held, a few steps of the generator on one batch raise the divergence on the same draws."""
+    """With the student held, a few steps of the generator raise its mean over eight draws on one batch."""
     torch.manual_seed(0)
     module, batch = text_method("cilda"), tiny_batch()
-    optimizer = torch.optim.AdamW(module.generator.parameters(), lr=5e-3)
+    optimizer = torch.optim.AdamW(module.generator.parameters(), lr=1e-2)
 
     def reached():
-        module.common = torch.Generator().manual_seed(1)
-        return module.attack(batch).total
+        losses = []
+        for draw in range(8):  # a single one is as rough as its words
+            module.common = torch.Generator().manual_seed(draw)
+            losses.append(module.attack(batch).total)
+        return torch.stack(losses).mean()
 
     before = float(reached().detach())
     for _ in range(30):
         optimizer.zero_grad()
         reached().backward()
         optimizer.step()
-    assert float(reached().detach()) < before
+    assert float(reached().detach()) < before - 0.02
 
 
 def test_one_hot_rows_reach_both_networks(monkeypatch):

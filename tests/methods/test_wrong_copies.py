@@ -69,7 +69,7 @@ from kdlab.models.generator import MaskedLM
 from kdlab.models.layer_maps import parse_layer_map
 from kdlab.ops.ascent import ascend, random_start
 from kdlab.ops.attention import attention_scores
-from kdlab.ops.gumbel import choose, draw_mask, fill_embeddings, straight_through
+from kdlab.ops.gumbel import draw_mask, fill_embeddings, straight_through
 from kdlab.ops.mixup import MixPlan, mix_embeddings, mix_mask
 
 
@@ -217,8 +217,8 @@ def at_temperature_one(logits, noise, _t):
     return straight_through(logits, noise, 1.0)
 
 
-def without_noise(logits, noise):
-    return choose(logits, torch.zeros_like(noise))
+def likeliest(logits, _uniform):
+    return logits.argmax(-1)
 
 
 def words_shifted(ids, masked, words):
@@ -367,7 +367,7 @@ WRONG = {
     "cilda: last layer alone": (CILDA, "_cls_of_all", last_layer, check_min_step),
     "cilda: mean of tokens": (CILDA, "_cls_of_all", all_tokens, check_min_step),
     "cilda: clean text in min steps": (AdversarialText, "augment", clean_text, check_min_step),
-    "cilda: likeliest words": (TEXT, "choose", without_noise, check_min_step),
+    "cilda: likeliest words": (TEXT, "sample_words", likeliest, check_min_step),
     "cilda: words at other positions": (TEXT, "fill_ids", words_shifted, check_min_step),
     "cilda: the generator reads the original": (MaskedLM, "forward", on_the_original, check_min_step),
     "cilda: mixtures of words": (TEXT, "fill_embeddings", mixtures, check_max_step),

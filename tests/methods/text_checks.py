@@ -20,13 +20,23 @@ LENGTHS = (9, 4, 7, 5, 9, 6)
 MASKED = torch.zeros(6, 9, dtype=torch.bool)
 for _row, _columns in enumerate(([1, 4, 8], [0], [2, 3], [4], [0, 7], [5])):
     MASKED[_row, _columns] = True
-NOISE = torch.rand(int(MASKED.sum()), 60, generator=torch.Generator().manual_seed(3)).log().neg().log().neg()
+UNIFORM = torch.rand(int(MASKED.sum()), 60, generator=torch.Generator().manual_seed(3))
+NOISE = UNIFORM.log().neg().log().neg()
 
 
-def fixed_draws(patch):
-    """The same positions and the same noise in every step."""
+def fixed_draws(patch, alike=False):
+    """The same positions and the same numbers in every step: one a word in max steps, one a position in min steps.
+
+    Where ``alike``, min steps take the words that max steps take.
+    """
     patch.setattr(kdlab.methods.adversarial_text, "draw_mask", lambda *_: MASKED)
-    patch.setattr(kdlab.methods.adversarial_text, "gumbel_noise", lambda *_: NOISE)
+    patch.setattr(
+        kdlab.methods.adversarial_text,
+        "draw_uniform",
+        lambda *shape, **_: UNIFORM[:, 0] if len(shape) == 1 else UNIFORM,
+    )
+    if alike:
+        patch.setattr(kdlab.methods.adversarial_text, "sample_words", lambda logits, _: (logits + NOISE).argmax(-1))
 
 
 def text_method(name, **settings):
@@ -45,11 +55,16 @@ def by_hand_logits(module, batch):
     return torch.cat([torch.full_like(logits[:, :5], -1e30), logits[:, 5:]], 1)
 
 
-def by_hand_text(module, batch):
-    """Ids with the generator's words at masked positions."""
-    words = (by_hand_logits(module, batch).detach() + NOISE).argmax(1)
+def by_hand_text(module, batch, attacks=False):
+    """Ids with the generator's words at masked positions: Gumbel's in max steps, by summed probability in min steps."""
+    logits = by_hand_logits(module, batch).detach()
+    if attacks:
+        words = (logits + NOISE).argmax(1).tolist()
+    else:
+        rows = zip(logits.double().softmax(1), UNIFORM[:, 0], strict=True)
+        words = [next(k for k in range(60) if row[: k + 1].sum() > u) for row, u in rows]
     made = batch.input_ids.clone()
-    made[MASKED] = words
+    made[MASKED] = torch.tensor(words)
     return made
 
 
@@ -125,7 +140,8 @@ def check_max_step(patch, name="cilda"):
     fixed_draws(patch)
     batch, module = tiny_batch(LENGTHS, logits=True), text_method(name, gumbel_temperature=0.7, temperature=3.0)
     losses = module.attack(batch)
-    made, soft = by_hand_text(module, batch), ((by_hand_logits(module, batch) + NOISE) / 0.7).softmax(1)
+    made = by_hand_text(module, batch, attacks=True)
+    soft = ((by_hand_logits(module, batch) + NOISE) / 0.7).softmax(1)
     words = {}
     for who in ("teacher", "student"):
         encoder = getattr(module, who)
@@ -158,8 +174,8 @@ def check_only_masked_positions_change(patch):
     batch.input_ids[:, 0] = 2  # [CLS]; the fourth example has nothing else
     for row, length in enumerate((9, 4, 7, 1, 9, 6)):
         batch.input_ids[row, length - 1] = 3 if length > 1 else 2
-    seen, right = [], kdlab.methods.adversarial_text.choose
-    patch.setattr(kdlab.methods.adversarial_text, "choose", lambda *a: seen.append(right(*a)) or seen[-1])
+    seen, right = [], kdlab.methods.adversarial_text.sample_words
+    patch.setattr(kdlab.methods.adversarial_text, "sample_words", lambda *a: seen.append(right(*a)) or seen[-1])
     moved = torch.zeros_like(batch.input_ids)
     for seed in range(20):
         module.common = torch.Generator().manual_seed(seed)

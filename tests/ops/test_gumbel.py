@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdlab.ops.gumbel import choose, draw_mask, fill_embeddings, fill_ids, gumbel_noise, straight_through
+from kdlab.ops.gumbel import draw_mask, draw_uniform, fill_embeddings, fill_ids, sample_words, straight_through
 
 SPECIAL = torch.tensor([0, 2, 3])
 CPU = torch.device("cpu")
@@ -13,6 +13,10 @@ CPU = torch.device("cpu")
 
 def drawn(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def uniform(*shape: int, seed: int = 0) -> torch.Tensor:
+    return draw_uniform(*shape, device=CPU, generator=drawn(seed))
 
 
 def test_special_tokens_and_padding_are_never_masked():
@@ -39,11 +43,12 @@ def test_an_example_of_special_tokens_has_no_masked_one():
 
 def test_rows_are_one_hot_to_the_bit_and_their_gradient_is_the_softmaxs():
     logits = torch.randn(5, 7, generator=drawn(0), dtype=torch.float32).requires_grad_()
-    noise, weights, t = gumbel_noise(5, 7, CPU, drawn(1)), torch.randn(5, 7, generator=drawn(2)), 0.5
-    rows = straight_through(logits, noise, t)
+    u, weights, t = uniform(5, 7, seed=1), torch.randn(5, 7, generator=drawn(2)), 0.5
+    noise = -torch.log(-torch.log(u))
+    rows = straight_through(logits, u, t)
     assert torch.equal(rows.sum(1), torch.ones(5))
     assert set(rows.detach().flatten().tolist()) == {0.0, 1.0}
-    assert torch.equal(rows.argmax(1), choose(logits, noise))
+    assert torch.equal(rows.argmax(1), (logits + noise).argmax(1))
     (gradient,) = torch.autograd.grad((rows * weights).sum(), logits)
     soft = ((logits + noise) / t).softmax(1)
     (wanted,) = torch.autograd.grad((soft * weights).sum(), logits)
@@ -51,20 +56,48 @@ def test_rows_are_one_hot_to_the_bit_and_their_gradient_is_the_softmaxs():
     assert gradient.abs().max() > 0
 
 
-def test_words_are_drawn_from_the_softmax_whatever_the_temperature():
+@pytest.mark.parametrize("t", [0.2, 1.0, 1e9])
+def test_words_are_drawn_from_the_softmax_whatever_the_temperature(t):
     logits = torch.tensor([0.6, 0.3, 0.1]).log().expand(20000, 3)
-    noise = gumbel_noise(20000, 3, CPU, drawn(0))
-    parts = torch.bincount(choose(logits, noise), minlength=3) / 20000
+    parts = torch.bincount(straight_through(logits, uniform(20000, 3), t).argmax(1), minlength=3) / 20000
     torch.testing.assert_close(parts, torch.tensor([0.6, 0.3, 0.1]), atol=0.015, rtol=0)
-    hot = straight_through(logits, noise, 5.0).argmax(1)
-    assert torch.equal(hot, choose(logits, noise))
 
 
-def test_noise_is_finite_and_of_its_own_seed():
-    a, b = (gumbel_noise(1000, 50, CPU, drawn(3)) for _ in range(2))
+def test_without_a_gradient_words_are_drawn_from_the_same_softmax():
+    never = torch.finfo(torch.float32).min / 2
+    logits = torch.tensor([0.6, 1.0, 0.3, 0.1, 1.0]).log() + torch.tensor([0, never, 0, 0, never])
+    parts = torch.bincount(sample_words(logits.expand(20000, 5), uniform(20000)), minlength=5) / 20000
+    torch.testing.assert_close(parts, torch.tensor([0.6, 0.0, 0.3, 0.1, 0.0]), atol=0.015, rtol=0)
+    assert parts[[1, 4]].tolist() == [0.0, 0.0]
+
+
+def test_the_word_is_the_first_whose_summed_probability_exceeds_the_number():
+    logits = torch.tensor([0.25, 0.0, 0.5, 0.25, 0.0]).log().expand(7, 5)
+    last = 1 - 2**-24  # the largest number that can be drawn
+    words = sample_words(logits, torch.tensor([0.0, 0.24, 0.25, 0.74, 0.76, last, 1.0]))
+    assert words.tolist() == [0, 0, 2, 2, 3, 3, 3]
+
+
+def test_a_vocabulary_of_many_words_is_drawn_to_its_end():
+    """Sums of 30,522 small numbers are rounded; words at the end keep their part."""
+    logits = torch.randn(30522, generator=drawn(0))
+    words = sample_words(logits.expand(2000, -1), uniform(2000))
+    tenths = logits.softmax(0)[:30520].view(10, -1).sum(1)
+    parts = torch.histc(words.float(), 10, 0, 30520) / 2000
+    torch.testing.assert_close(parts, tenths, atol=0.03, rtol=0)
+
+
+def test_logits_of_nan_give_words_that_exist():
+    words = sample_words(torch.full((3, 5), float("nan")), uniform(3))
+    assert ((words >= 0) & (words < 5)).all()
+
+
+def test_numbers_are_of_their_own_seed_and_their_gumbel_is_finite():
+    a, b = (uniform(1000, 50, seed=3) for _ in range(2))
     assert torch.equal(a, b)
-    assert a.isfinite().all()
-    assert float(a.mean()) == pytest.approx(0.5772, abs=0.03)  # Euler's constant
+    assert 0 <= float(a.min()) < float(a.max()) < 1
+    ends = torch.tensor([[0.0, 0.5, 1 - 2**-24]]).expand(2, 3)
+    assert straight_through(torch.zeros(2, 3), ends).tolist() == [[0.0, 0.0, 1.0]] * 2
 
 
 def test_filling_in_changes_masked_positions_alone():
@@ -95,8 +128,9 @@ def test_under_autocast_the_words_are_rows_of_the_table_all_the_same():
 def test_nothing_masked_changes_nothing():
     ids, table = torch.arange(6).view(2, 3), torch.randn(6, 4, generator=drawn(0))
     none = torch.zeros(2, 3, dtype=torch.bool)
-    rows = straight_through(torch.zeros(0, 6, requires_grad=True), gumbel_noise(0, 6, CPU))
+    rows = straight_through(torch.zeros(0, 6, requires_grad=True), uniform(0, 6))
     words = fill_embeddings(table[ids], none, rows, table)
     assert torch.equal(words, table[ids])
+    assert sample_words(torch.zeros(0, 6), uniform(0)).tolist() == []
     assert torch.equal(fill_ids(ids, none, torch.zeros(0, dtype=torch.long)), ids)
     words.sum().backward()  # an empty graph, but a graph
