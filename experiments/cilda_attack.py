@@ -76,7 +76,9 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
     module.generator.train()
     for step, batch in enumerate(itertools.islice(endless(data), steps)):
         module.common = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        module.loss_of("generator", batch.to(plan.hardware.device)).total.backward()
+        with torch.autocast(plan.hardware.device.type, torch.bfloat16, enabled="bf16" in plan.hardware.precision):
+            loss = module.loss_of("generator", batch.to(plan.hardware.device)).total
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(module.generator.parameters(), training.clip or 1e9)
         optimizer.step()
         optimizer.zero_grad()
