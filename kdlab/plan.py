@@ -146,14 +146,14 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     """
     hub = Hub()
     method = load_method(str(overrides.get("method", RunConfig.method)))
-    checked = resolve(method, (), overrides)  # types and ranges are checked before anything slow
+    paper = ("paper",) if overrides.get("profile") == "paper" else ()  # may name the pair
+    checked = resolve(method, paper, overrides)  # types and ranges are checked before anything slow
     first = checked.run
     hardware = resolve_hardware(first.accelerator, first.devices, first.precision, first.compile)
     spec, base = find_task(first.task)
     source = choose_source(spec, base, first.profile, first.data.dir, hub)
     backbone, substituted = choose_backbone(first, bool(method.needs_of(checked.method)), source.embedded, hub)
-    presets = {"paper": first.profile == "paper", EMBEDDED: backbone == EMBEDDED}
-    settings = resolve(method, tuple(name for name, applies in presets.items() if applies), overrides)
+    settings = resolve(method, (*paper, EMBEDDED) if backbone == EMBEDDED else paper, overrides)
     run = settings.run
     _check_shares(run, hardware)
     task = load_data(spec, source, hub, run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)

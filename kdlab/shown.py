@@ -26,7 +26,7 @@ class ShownText(Callback):
         folder: Of the run; its file is ``augmented.jsonl``.
         module: Calls ``show`` in a student step.
         loggers: Of which W&B and TensorBoard get the text too.
-        reporter: Says the first pair.
+        reporter: Says the pairs.
     """
 
     def __init__(self, folder: Path, module: DistillModule, loggers: Sequence[Logger], reporter: Reporter) -> None:
@@ -51,8 +51,8 @@ class ShownText(Callback):
         rows: list[list[Any]] = [[phase, step, *pair] for pair in pairs]
         with self.file.open("a", encoding="utf-8") as f:
             f.writelines(json.dumps(dict(zip(_COLUMNS, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
-        original, made = pairs[0]
-        self.reporter.say(f"  step {step}: {original} → {made}")
+        for original, made in pairs:
+            self.reporter.say(f"  step {step}: {original} → {made}")
         for logger in self.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_text("augmented", columns=_COLUMNS, data=rows, step=step)

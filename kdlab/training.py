@@ -193,6 +193,7 @@ def _fit_phase(
     module.after_step = keep.after_step
     shown = ShownText(folder, module, loggers, reporter)
     module.show = shown.show
+    module.warn = reporter.warn
     trainer = Trainer(
         accelerator=hardware.accelerator,
         devices=local_world_size(),

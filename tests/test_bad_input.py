@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from cli_fixtures import WORDS, Lab, metrics, open_lab, write_checkpoint, write_rte
 
 TASK = "name: mine\nfiles: {train: mine.csv}\ncolumns: {text: said, label: mood}\nlabels: [glad, sad]\n"
@@ -438,6 +439,16 @@ def test_paper_profile_without_a_hub(lab: Lab, silent_hub: dict, tmp_path: Path,
     assert time.perf_counter() - started < 4  # one question of 2 s, and no client's own retries
     missing = "bert-base-uncased" if given == ("--data-dir",) else "nyu-mll/glue/rte"
     assert f"--profile paper needs {missing} from the hub, which is not in its cache and can't be reached" in sentence
+
+
+@pytest.mark.parametrize("method", ["annealing_kd", "mate_kd", "cilda"])
+def test_the_papers_pair_is_asked_for_under_its_profile(lab: Lab, tmp_path: Path, method: str):
+    words = ["run", "--method", method, "--profile", "paper", "--data-dir", lab.data, "--out", tmp_path / "out"]
+    assert "'roberta-large' is neither a folder nor in the hub's cache" in lab.run(*words).sentence
+    words += ["--teacher", lab.teacher, "--student", "layers:0,1", "data.max_length=48", "--print-config"]
+    words += [f"{method}.n_g=1"] if method != "annealing_kd" else []
+    given = yaml.safe_load(lab.run(*words).out)
+    assert (given["teacher"]["source"], given["student"]["source"]) == (str(lab.teacher), "layers:0,1")
 
 
 def test_error_at_a_later_seed_keeps_the_seeds_before(lab: Lab, tmp_path: Path):

@@ -53,7 +53,7 @@ def draws(batch: Any, step: int, seed: int, words: int | None = None) -> tuple[t
 
 def by_sums(soft: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     """The first words whose summed probability exceeds their numbers, as ids ``(M,)``."""
-    summed = soft.detach().cumsum(-1)
+    summed = soft.detach().cumsum(-1, dtype=torch.float64)
     return torch.searchsorted(summed, uniform[:, None] * summed[:, -1:], right=True)[:, 0]
 
 

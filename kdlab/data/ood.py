@@ -56,7 +56,7 @@ _OTHER = dict.fromkeys(("not_paraphrase", "not_duplicate", "not_equivalent"), "n
 def _follows(other: str) -> dict[str, str]:
     """Entailment stays; whatever else an NLI model says becomes the set's other label."""
     names = ("not_entailment", "non_entailment", "neutral", "contradiction")
-    return {"entailment": "entailment", **dict.fromkeys(names, other)}
+    return {**dict.fromkeys(("entailment", "entails"), "entailment"), **dict.fromkeys(names, other)}
 
 
 def _paws(name: str, description: str, files: tuple[str, ...], hub: tuple[str, str] | None) -> TaskSpec:
@@ -150,7 +150,7 @@ _SETS = (
             hub=("stanfordnlp/imdb", "plain_text"),
             description="whole film reviews (Maas et al. 2011), cut to the model's length; for SST-2",
         ),
-        {"negative": "negative", "positive": "positive"},
+        {"negative": "negative", "neg": "negative", "positive": "positive", "pos": "positive"},
         ("sst2",),
     ),
 )
@@ -205,9 +205,14 @@ def merge_labels(out: OODSpec, task: str, labels: Sequence[str], aliases: Mappin
     to = [_meaning(out, name, aliases) for name in labels]
     if None in to or set(to) != set(own):
         has = f"has the labels {', '.join(labels)}" if labels else "gives a score"
+        others = (
+            ""
+            if task in TASKS or not labels
+            else " Other names of the same labels can stand in its task file, as aliases."
+        )
         raise KdlabError(
             f"{out.name} can't be answered by a model of {task}, which {has}, for its labels are {', '.join(own)}: "
-            f"take {' or '.join(fitting(labels, aliases)) or 'a model of ' + ' or '.join(out.trained_on)}."
+            f"take {' or '.join(fitting(labels, aliases)) or 'a model of ' + ' or '.join(out.trained_on)}.{others}"
         )
     return Merge(out, tuple(labels), tuple(own.index(str(name)) for name in to))
 

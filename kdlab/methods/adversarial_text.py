@@ -46,7 +46,7 @@ class AdversarialTextConfig(MethodConfig):
         ce_weight: Weight of the gold label's loss.
         kd_weight: Weight of the soft loss on clean text.
         adv_weight: Weight of the soft loss on generated text.
-        show_every: Student steps between two looks at generated text; 0 shows none.
+        show_every: Student steps between two looks at generated text, the first of them at step 1; 0 shows none.
         show: Texts a look.
     """
 
@@ -101,6 +101,7 @@ class AdversarialText(DistillModule):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.MODEL})
     config: AdversarialTextConfig
     generator: MaskedLM
+    _warned = False
 
     # --- the game ----------------------------------------------------------------------------------------------------
 
@@ -157,19 +158,20 @@ class AdversarialText(DistillModule):
 
     def attack(self, batch: Batch) -> LossTerms:
         """``-(α1·KL(T(x') ‖ S(x')) + …)`` on text whose words carry the generator's gradient (CILDA, Eq. 1)."""
-        masked, drawn = self._draw(batch, self.generator.vocabulary)
+        masked, drawn, any_masked = self._draw(batch, self.generator.vocabulary)
         logits = self.generator(batch.input_ids, batch.attention_mask, batch.token_type_ids, masked)  # (M, V)
         one_hot = straight_through(logits, drawn, self.config.gumbel_temperature)
         theirs = self._read_filled(self.frozen_teacher, batch, masked, one_hot, self.teacher_taps)
         ours = self._read_filled(self.student, batch, masked, one_hot, self.student_taps)
         divergence = soft_cross_entropy(ours.logits, theirs.logits, 1.0, True, self.task.regression)
         reached, terms = self.reward(batch, ours, theirs, divergence)
-        return LossTerms(-reached, {f"{GENERATOR}_kd": divergence, **terms})
+        # without a word to choose there is nothing to learn, and momentum alone must not move the generator
+        return LossTerms(-reached if any_masked else -reached.detach(), {f"{GENERATOR}_kd": divergence, **terms})
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         """The student's losses on clean text and on generated text, which is plain ids here."""
         c = self.config
-        made = self.augment(batch)
+        made, soundness = self._write(batch)
         clean = self.student.classify(batch)  # (B, C)
         with torch.no_grad():
             theirs = self.frozen_teacher.read(made, self.teacher_taps)
@@ -181,19 +183,13 @@ class AdversarialText(DistillModule):
         }
         total = c.ce_weight * terms["ce"] + c.kd_weight * terms["kd"] + c.adv_weight * terms["adv"]
         more, further = self.penalty(batch, ours, theirs)
-        changed = ((made.input_ids != batch.input_ids).sum(1) / batch.attention_mask.sum(1)).mean()
+        changed = ((made.input_ids != batch.input_ids).sum(1) / batch.attention_mask.sum(1)).mean() + soundness
         return LossTerms(total if more is None else total + more, {**terms, **further, "changed": changed})
 
     @torch.no_grad()
     def augment(self, batch: Batch) -> Batch:
         """The batch with other words at masked positions, without a graph."""
-        masked, drawn = self._draw(batch)
-        logits = self.generator(batch.input_ids, batch.attention_mask, batch.token_type_ids, masked)  # (M, V)
-        made = replace(batch, input_ids=fill_ids(batch.input_ids, masked, sample_words(logits, drawn)))
-        every, texts = self.config.show_every, self.generator.tokenizer
-        if self.training and texts is not None and every and (self.student_step + 1) % every == 0:
-            self.show(_pairs(texts, batch, made, self.config.show))
-        return made
+        return self._write(batch)[0]
 
     # --- what a subclass adds ----------------------------------------------------------------------------------------
 
@@ -221,20 +217,39 @@ class AdversarialText(DistillModule):
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
+    @torch.no_grad()
+    def _write(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """What ``augment`` returns, and 0, or NaN where the generator's logits are no numbers: words never show it."""
+        masked, drawn, any_masked = self._draw(batch)
+        logits = self.generator(batch.input_ids, batch.attention_mask, batch.token_type_ids, masked)  # (M, V)
+        made = replace(batch, input_ids=fill_ids(batch.input_ids, masked, sample_words(logits, drawn)))
+        every, texts, step = self.config.show_every, self.generator.tokenizer, self.student_step + 1
+        if self.training and texts is not None and any_masked and every and (step == 1 or step % every == 0):
+            self.show(_pairs(texts, batch, made, self.config.show))
+        return made, 0 * logits.amax() if len(logits) else logits.new_zeros(())
+
     def _soft(self, ours: Tensor, theirs: Tensor) -> Tensor:
         return soft_cross_entropy(ours, theirs, self.config.temperature, True, self.task.regression)
 
-    def _draw(self, batch: Batch, *words: int) -> tuple[Tensor, Tensor]:
-        """Masked positions ``(B, T)`` and uniform numbers ``(M, *words)``; drawn for the batch that processes share."""
+    def _draw(self, batch: Batch, *words: int) -> tuple[Tensor, Tensor, bool]:
+        """Masked positions ``(B, T)``, uniform numbers ``(M, *words)``, and whether any process has a masked position.
+
+        Both are drawn for the batch that processes share.
+        """
         whole = batch.whole or batch
         ids, device = whole.input_ids, whole.input_ids.device
         masked = draw_mask(ids, whole.attention_mask, self.generator.special, self.config.p, self.common)
-        drawn = draw_uniform(int(masked.sum()), *words, device=device, generator=self.common)
-        if batch.rows is None:
-            return masked, drawn
-        mine = torch.zeros(len(whole), dtype=torch.bool, device=device)
-        mine[batch.rows] = True
-        return masked[batch.rows], drawn[mine[masked.nonzero()[:, 0]]]
+        counts = masked.sum(1).tolist()
+        if not any(counts) and not self._warned:
+            self._warned = True
+            self.warn(
+                f"A batch has no token to mask, for all of its tokens are special or unknown to the vocabulary: its "
+                f"text stays as it is, and the generator learns nothing from it. Where the data is in another script, "
+                f"take a teacher, a student and {self.name}.generator that know it."
+            )
+        rows = None if batch.rows is None else set(batch.rows.tolist())
+        drawn = draw_uniform(counts, *words, rows=rows, device=device, generator=self.common)
+        return masked if batch.rows is None else masked[batch.rows], drawn, any(counts)
 
     @staticmethod
     def _read_filled(

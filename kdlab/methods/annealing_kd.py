@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import logit_mse, supervised
 from kdlab.methods.base import DistillModule, MethodConfig, Phase
+from kdlab.methods.settings import ROBERTA_PAIR
 from kdlab.types import Batch, LossTerms, Need
 
 ANNEALING = "annealing"
@@ -49,7 +50,10 @@ class AnnealingKD(DistillModule):
     name: ClassVar[str] = "annealing_kd"
     Config: ClassVar[type[MethodConfig]] = AnnealingKDConfig
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS})
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"*": {"training.epochs": 4, "training.learning_rate": 2e-5}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "*": {"training.epochs": 4, "training.learning_rate": 2e-5},
+        "paper": ROBERTA_PAIR,
+    }
     config: AnnealingKDConfig
 
     @classmethod

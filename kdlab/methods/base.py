@@ -74,6 +74,7 @@ class DistillModule(Players):
         self.last_terms: dict[str, float] = {}
         self.after_step: Callable[[Trainer], None] = lambda trainer: None  # set by training.py: time for a checkpoint?
         self.show: Callable[[list[tuple[str, str]]], None] = lambda pairs: None  # set by training.py: to be read
+        self.warn: Callable[[str], None] = lambda text: None  # set by training.py: a sentence to the user
         self.window = TermWindow()
         self._examples = torch.empty(0, dtype=torch.long)
         self._share = 1.0  # what this process's mean counts in the mean over the processes
@@ -176,7 +177,8 @@ class DistillModule(Players):
         with only(player, self.held):
             losses = self.loss_of(player, batch)
             self.record_terms({"loss" if player == STUDENT else f"{player}_loss": losses.total, **losses.terms})
-            self.optimize(player, losses.total * self._share)
+            if losses.total.requires_grad:  # a player may have nothing to learn from a batch
+                self.optimize(player, losses.total * self._share)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Counts student steps and writes the window's means to the loggers."""

@@ -15,6 +15,7 @@ from kdlab.losses.contrastive import info_nce, info_nce_bounds
 from kdlab.methods.adversarial_text import GENERATOR, AdversarialText, AdversarialTextConfig
 from kdlab.methods.base import MethodConfig, Phase, TrainingConfig
 from kdlab.methods.matching import check_weights
+from kdlab.methods.settings import ROBERTA_PAIR
 from kdlab.models.encoder import TextEncoder
 from kdlab.types import Batch, EncoderOutput, Taps
 
@@ -79,7 +80,7 @@ class CILDA(AdversarialText):
     name: ClassVar[str] = "cilda"
     Config: ClassVar[type[MethodConfig]] = CILDAConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"training.learning_rate": 2e-5},
+        "paper": {"training.learning_rate": 2e-5, **ROBERTA_PAIR},
         "embedded": {
             "cilda.generator_learning_rate": 1e-3
         },  # a generator this small attacks only so; experiments/cilda_attack.py

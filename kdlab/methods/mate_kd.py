@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from kdlab.methods.adversarial_text import AdversarialText, AdversarialTextConfig
 from kdlab.methods.base import MethodConfig
+from kdlab.methods.settings import ROBERTA_PAIR
 
 
 @dataclass
@@ -35,7 +36,7 @@ class MateKD(AdversarialText):
     name: ClassVar[str] = "mate_kd"
     Config: ClassVar[type[MethodConfig]] = MateKDConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"training.learning_rate": 2e-5},
+        "paper": {"training.learning_rate": 2e-5, **ROBERTA_PAIR},
         "embedded": {
             "mate_kd.generator_learning_rate": 1e-3
         },  # a generator this small attacks only so; experiments/cilda_attack.py

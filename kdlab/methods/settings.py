@@ -44,6 +44,9 @@ class TrainingConfig:
     checkpoint_every: float = 30.0
 
 
+ROBERTA_PAIR = {"teacher.source": "roberta-large", "student.source": "distilroberta-base"}
+"""Teacher and student of CILDA's table 1, in which MATE-KD and Annealing-KD stand as well."""
+
 NO_MATTER = ("eval_batch_size", "log_every", "checkpoint_every")
 """Settings of a training that change nothing of what it makes, and so stand in no fingerprint."""
 

@@ -5,6 +5,8 @@ Everything of the vocabulary's size exists at masked positions only: M of them i
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,15 +36,33 @@ def draw_mask(
     return may & ((drawn < p) | first)
 
 
-def draw_uniform(*shape: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
-    """Numbers in [0, 1), each as likely, float32.
+def draw_uniform(
+    counts: Sequence[int],
+    *shape: int,
+    rows: Collection[int] | None = None,
+    device: torch.device,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Numbers in [0, 1), each as likely, for every masked position of a batch; example by example.
 
     Args:
-        shape: ``(M,)`` for words without a gradient, ``(M, V)`` for words with one.
+        counts: Masked positions of each example of the batch that processes share.
+        shape: Numbers a position: none for words without a gradient, V for words with one.
+        rows: Examples whose numbers are kept; the others' are drawn all the same, one example at a time, so that no
+            process holds more than its own. None keeps all.
         device: Where they are drawn: a vocabulary's worth a token is too much to carry over.
         generator: On the CPU; processes that share a batch must draw the same.
+
+    Returns:
+        ``(M, *shape)`` float32, M the positions kept, in the order of examples.
     """
-    return torch.rand(shape, device=device, generator=on_device(generator, device))
+    source = on_device(generator, device)
+    kept = [torch.empty(0, *shape, device=device)]
+    for row, count in enumerate(counts):
+        drawn = torch.rand(count, *shape, device=device, generator=source)
+        if rows is None or row in rows:
+            kept.append(drawn)
+    return torch.cat(kept)
 
 
 def straight_through(logits: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
@@ -73,11 +93,10 @@ def sample_words(logits: Tensor, uniform: Tensor) -> Tensor:
     Returns:
         Ids ``(M,)``; never a word of probability 0.
     """
-    summed = F.softmax(logits.float(), dim=-1).cumsum(-1)
-    whole = summed[:, -1:]  # 1, but for rounding
-    reached = torch.minimum(uniform[:, None] * whole, torch.nextafter(whole, torch.zeros_like(whole)))
-    words = torch.searchsorted(summed, reached, right=True).squeeze(-1)
-    return words.clamp_max(logits.shape[-1] - 1)  # rows of NaN exceed nothing; who checks the loss finds them
+    # in 64 bits a sum's rounding is far finer than the numbers drawn, so that it moves no word
+    summed = F.softmax(logits.float(), dim=-1).cumsum(-1, dtype=torch.float64)
+    words = torch.searchsorted(summed, uniform[:, None] * summed[:, -1:], right=True).squeeze(-1)
+    return words.clamp_max(logits.shape[-1] - 1)  # rows of NaN exceed nothing
 
 
 def fill_ids(ids: Tensor, masked: Tensor, words: Tensor) -> Tensor:

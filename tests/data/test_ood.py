@@ -115,6 +115,25 @@ def test_another_spelling_of_a_label_may_be_the_sets():
     assert [merge.out.name for merge in found] == ["hans", "scitail"]
 
 
+@pytest.mark.parametrize(
+    ("name", "labels", "to"),
+    [
+        ("imdb", ("pos", "neg"), (1, 0)),
+        ("hans", ("neutral", "entails"), (1, 0)),
+        ("scitail", ("entails", "neutral"), (0, 1)),
+    ],
+)
+def test_a_set_knows_its_own_spellings_in_a_models_labels(name, labels, to):
+    assert merge_labels(OOD[name], "mine", labels).to == to
+
+
+def test_a_task_of_ones_own_is_told_of_aliases():
+    with pytest.raises(KdlabError, match=r"can stand in its task file, as aliases\.$"):
+        merge_labels(OOD["imdb"], "mine", ("0", "1"))
+    with pytest.raises(KdlabError, match=r"take paws_wiki or paws_qqp\.$"):
+        merge_labels(OOD["imdb"], "mrpc", TASKS["mrpc"].labels)
+
+
 def test_what_was_merged_is_said():
     assert merged("hans").words == "neutral and contradiction are non-entailment"
     assert merged("imdb").words == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 
 import pytest
@@ -20,12 +21,14 @@ from text_checks import (
 )
 
 import kdlab.methods.adversarial_text
+from kdlab.console import Reporter
 from kdlab.errors import KdlabError
 from kdlab.methods import load_method
 from kdlab.methods.annealing_kd import AnnealingKDConfig
 from kdlab.methods.base import TrainingConfig
 from kdlab.methods.cilda import CILDA, CILDAConfig
 from kdlab.methods.mate_kd import MateKDConfig
+from kdlab.methods.players import Cycle
 from kdlab.models.generator import MaskedLM
 
 BOTH = pytest.mark.parametrize("name", ["mate_kd", "cilda"])
@@ -197,7 +200,7 @@ def test_generated_text_can_be_read(cache, tmp_path):
     module = tiny_method("mate_kd", n_g=1, n_s=7, show_every=2, show=2)
     train(module, tiny_data(cache, train=64), tmp_path, epochs=1)
     lines = [json.loads(line) for line in (tmp_path / "augmented.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [2, 2, 4, 4, 6, 6]
+    assert [line["step"] for line in lines] == [1, 1, 2, 2, 4, 4, 6, 6]
     for line in lines:
         before, after = line["original"].split(), line["generated"].split()
         assert len(before) == len(after)
@@ -238,8 +241,36 @@ def test_a_batch_without_a_token_to_mask_is_no_crash(name, cache):
     assert losses.total.isfinite()
     assert losses.terms["changed"] == 0
     torch.testing.assert_close(losses.terms["adv"], module.attack(batch).terms["generator_kd"], atol=1e-6, rtol=1e-4)
-    module.attack(batch).total.backward()
-    assert not any(p.grad is not None and p.grad.any() for p in module.generator.parameters())
+    assert not module.attack(batch).total.requires_grad
+
+
+def test_a_generator_without_a_token_to_mask_stays_as_it_is(cache, tmp_path, monkeypatch):
+    """Not even momentum moves it; the student learns on, and one sentence says so."""
+    right, calls = kdlab.methods.adversarial_text.draw_mask, itertools.count()
+    monkeypatch.setattr(kdlab.methods.adversarial_text, "draw_mask", lambda *a: right(*a) & (next(calls) == 0))
+    module, seen, said = tiny_method("mate_kd", n_g=2, n_s=2), [], []
+    monkeypatch.setattr(Reporter, "warn", lambda self, text: said.append(text))
+    take = type(module).optimize
+
+    def optimize(self, player, loss):
+        take(self, player, loss)
+        seen.append((player, [p.detach().clone() for p in module.generator.parameters()]))
+
+    monkeypatch.setattr(type(module), "optimize", optimize)
+    train(module, tiny_data(cache, train=64), tmp_path, epochs=1)
+    assert [player for player, _ in seen] == ["generator", "student", "student", "student", "student"]
+    assert all(torch.equal(a, b) for a, b in zip(seen[0][1], module.generator.parameters(), strict=True))
+    assert [text[:28] for text in said] == ["A batch has no token to mask"]
+    assert (tmp_path / "augmented.jsonl").exists() is False
+
+
+def test_a_generator_of_nan_is_found_in_the_students_steps(cache, tmp_path):
+    module = tiny_method("mate_kd", n_g=1, n_s=3)
+    for p in module.generator.parameters():
+        p.data.fill_(float("nan"))
+    module.cycle_of = lambda *_: Cycle((("student", 3), ("generator", 1)))
+    with pytest.raises(KdlabError, match=r"The loss term 'changed' of mate_kd became nan in step 1"):
+        train(module, tiny_data(cache), tmp_path)
 
 
 def test_a_last_batch_of_one_has_no_negatives(cache, tmp_path):

@@ -288,7 +288,7 @@ def on_the_original(generator, ids, mask, types, masked, right=MaskedLM.forward)
 
 def clean_text(module, batch):
     """The student sees no generated text."""
-    return batch
+    return batch, torch.zeros(())
 
 
 FINETUNE, KD, MIXKD = kdlab.methods.finetune, kdlab.methods.kd, kdlab.methods.mixkd
@@ -366,7 +366,7 @@ WRONG = {
     "cilda: no cosine": (CILDA, "info_nce", dot_products, check_min_step),
     "cilda: last layer alone": (CILDA, "_cls_of_all", last_layer, check_min_step),
     "cilda: mean of tokens": (CILDA, "_cls_of_all", all_tokens, check_min_step),
-    "cilda: clean text in min steps": (AdversarialText, "augment", clean_text, check_min_step),
+    "cilda: clean text in min steps": (AdversarialText, "_write", clean_text, check_min_step),
     "cilda: likeliest words": (TEXT, "sample_words", likeliest, check_min_step),
     "cilda: words at other positions": (TEXT, "fill_ids", words_shifted, check_min_step),
     "cilda: the generator reads the original": (MaskedLM, "forward", on_the_original, check_min_step),

@@ -33,7 +33,7 @@ def fixed_draws(patch, alike=False):
     patch.setattr(
         kdlab.methods.adversarial_text,
         "draw_uniform",
-        lambda *shape, **_: UNIFORM[:, 0] if len(shape) == 1 else UNIFORM,
+        lambda counts, *words, **_: UNIFORM if words else UNIFORM[:, 0],
     )
     if alike:
         patch.setattr(kdlab.methods.adversarial_text, "sample_words", lambda logits, _: (logits + NOISE).argmax(-1))

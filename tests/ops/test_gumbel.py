@@ -16,7 +16,7 @@ def drawn(seed: int) -> torch.Generator:
 
 
 def uniform(*shape: int, seed: int = 0) -> torch.Tensor:
-    return draw_uniform(*shape, device=CPU, generator=drawn(seed))
+    return draw_uniform([shape[0]], *shape[1:], device=CPU, generator=drawn(seed))
 
 
 def test_special_tokens_and_padding_are_never_masked():
@@ -74,8 +74,8 @@ def test_without_a_gradient_words_are_drawn_from_the_same_softmax():
 def test_the_word_is_the_first_whose_summed_probability_exceeds_the_number():
     logits = torch.tensor([0.25, 0.0, 0.5, 0.25, 0.0]).log().expand(7, 5)
     last = 1 - 2**-24  # the largest number that can be drawn
-    words = sample_words(logits, torch.tensor([0.0, 0.24, 0.25, 0.74, 0.76, last, 1.0]))
-    assert words.tolist() == [0, 0, 2, 2, 3, 3, 3]
+    words = sample_words(logits[:6], torch.tensor([0.0, 0.24, 0.25, 0.74, 0.76, last]))
+    assert words.tolist() == [0, 0, 2, 2, 3, 3]
 
 
 def test_a_vocabulary_of_many_words_is_drawn_to_its_end():
@@ -90,6 +90,16 @@ def test_a_vocabulary_of_many_words_is_drawn_to_its_end():
 def test_logits_of_nan_give_words_that_exist():
     words = sample_words(torch.full((3, 5), float("nan")), uniform(3))
     assert ((words >= 0) & (words < 5)).all()
+
+
+@pytest.mark.parametrize("shape", [(), (50,)])
+def test_each_example_has_its_own_numbers_whoever_keeps_them(shape):
+    counts, ends = [3, 0, 5, 1], [0, 3, 3, 8, 9]
+    whole = draw_uniform(counts, *shape, device=CPU, generator=drawn(4))
+    assert whole.shape == (9, *shape)
+    for rows in ({0, 2}, {1, 3}, {1}):
+        kept = draw_uniform(counts, *shape, rows=rows, device=CPU, generator=drawn(4))
+        assert torch.equal(kept, torch.cat([whole[ends[row] : ends[row + 1]] for row in sorted(rows)]))
 
 
 def test_numbers_are_of_their_own_seed_and_their_gumbel_is_finite():
