@@ -9,7 +9,15 @@ import pytest
 from cli_fixtures import WORDS, Lab, metrics, open_lab, read_wandb, write_checkpoint
 from helpers import brief_words
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from tokenizers import ByteLevelBPETokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    RobertaConfig,
+    RobertaForMaskedLM,
+    RobertaTokenizerFast,
+)
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +146,40 @@ def test_wandb_gets_the_text_as_a_table(lab: Lab, tmp_path: Path):
     tables = [line for line in history if line.get("augmented._type") == "table-file"]
     assert [line["trainer/global_step"] for line in tables] == [1, 2]
     assert all(line["augmented.ncols"] == 4 and line["augmented.nrows"] == 3 for line in tables)
+
+
+@pytest.fixture(scope="module")
+def robertas(lab: Lab, tmp_path_factory) -> dict[str, Path]:
+    """Masked LMs of CILDA's family, with its byte-level words: a teacher of 3 layers and a student of 2."""
+    texts = [line for file in lab.data.rglob("*.tsv") for line in file.read_text(encoding="utf-8").splitlines()]
+    bpe = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    bpe.train_from_iterator(texts, vocab_size=400, special_tokens=special, show_progress=False)
+    folders = {}
+    for name, layers in (("teacher", 3), ("student", 2)):
+        folder = tmp_path_factory.mktemp("roberta") / name
+        config = RobertaConfig(
+            vocab_size=bpe.get_vocab_size(), hidden_size=16, num_hidden_layers=layers, num_attention_heads=2,
+            intermediate_size=32, max_position_embeddings=66, type_vocab_size=1, pad_token_id=1,
+        )  # fmt: skip
+        RobertaForMaskedLM(config).save_pretrained(folder)
+        bpe.save_model(str(folder))
+        RobertaTokenizerFast.from_pretrained(folder, model_max_length=64).save_pretrained(folder)
+        folders[name] = folder
+    return folders
+
+
+def test_the_papers_family_goes_the_whole_way(lab: Lab, robertas: dict[str, Path], tmp_path: Path):
+    """RoBERTa as teacher and student: positions behind the padding, no segments, words of bytes."""
+    pair = ["--teacher", robertas["teacher"], "--student", robertas["student"], "data.max_length=64"]
+    done = lab.run(*lab.words(tmp_path, *brief_words("cilda"), *pair, method="cilda"))
+    assert done.code == 0, done.err
+    assert "SUBSTITUTED" not in done.out
+    (record,) = tmp_path.glob("cilda*")
+    found = metrics(record)
+    assert found["generator"]["source"] == str(robertas["student"])
+    lines = [json.loads(line) for line in (record / "augmented.jsonl").read_text().splitlines()]
+    assert any("*" in line["generated"] for line in lines)
+    assert not any("<" in line["original"] + line["generated"] for line in lines)
+    weights = load_file(record / "student" / "model.safetensors")
+    assert all(name.startswith(("roberta.", "classifier.")) for name in weights)
