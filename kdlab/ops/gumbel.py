@@ -6,6 +6,7 @@ Everything of the vocabulary's size exists at masked positions only: M of them i
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +67,7 @@ def draw_uniform(
 
 
 def straight_through(logits: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
-    """One-hot rows whose gradient is the Gumbel-softmax's: ``hard + soft - detach(soft)``.
+    """One-hot rows whose gradient is the Gumbel-softmax's, as ``hard + soft - detach(soft)`` has it.
 
     Args:
         logits: ``(M, V)``.
@@ -76,11 +77,10 @@ def straight_through(logits: Tensor, uniform: Tensor, temperature: float = 1.0) 
     Returns:
         ``(M, V)`` float32, exactly one-hot.
     """
-    gumbel = -(-uniform.clamp_min(torch.finfo(torch.float32).tiny).log()).log()
+    gumbel = uniform.clamp_min(torch.finfo(torch.float32).tiny).log_().neg_().log_().neg_()  # of M × V, so in place
     drawn = logits.float() + gumbel
-    soft = F.softmax(drawn / temperature, dim=-1)
-    hard = F.one_hot(drawn.argmax(-1), soft.shape[-1]).to(soft.dtype)
-    return hard + (soft - soft.detach())  # the bracket is exactly 0
+    rows: Tensor = _OneHot.apply(F.softmax(drawn / temperature, dim=-1), drawn.argmax(-1))  # type: ignore[no-untyped-call]
+    return rows
 
 
 def sample_words(logits: Tensor, uniform: Tensor) -> Tensor:
@@ -120,12 +120,43 @@ def fill_embeddings(embeddings: Tensor, masked: Tensor, one_hot: Tensor, table: 
         embeddings: A network's own look-up of the original words, ``(B, T, D)``.
         masked: ``(B, T)`` bool, M of them.
         one_hot: ``(M, V)``.
-        table: The same network's word embeddings, ``(V, D)``.
+        table: The same network's word embeddings, ``(V, D)``; it takes no gradient.
 
     Returns:
         ``(B, T, D)``.
     """
-    made = (one_hot @ table).to(embeddings.dtype)  # (M, D)
-    # autocast rounds the product; what a network reads are rows of its table all the same
-    made = made + (table[one_hot.argmax(-1)] - made).detach()
-    return embeddings.masked_scatter(masked.unsqueeze(-1), made)
+    made: Tensor = _Rows.apply(one_hot, table)  # type: ignore[no-untyped-call]
+    return embeddings.masked_scatter(masked.unsqueeze(-1), made.to(embeddings.dtype))
+
+
+class _OneHot(torch.autograd.Function):
+    """Rows with a 1 at the words, exactly; their gradient goes to the soft rows as it is."""
+
+    @staticmethod
+    def forward(ctx: Any, soft: Tensor, words: Tensor) -> Tensor:
+        """``(M, V)`` and ``(M,)`` to ``(M, V)``."""
+        return torch.zeros_like(soft).scatter_(1, words.unsqueeze(1), 1.0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """``(M, V)`` to itself."""
+        return gradients[0], None
+
+
+class _Rows(torch.autograd.Function):
+    """``one_hot @ table``: a look-up on the way forward, exact under autocast too; on the way back the product."""
+
+    @staticmethod
+    def forward(ctx: Any, one_hot: Tensor, table: Tensor) -> Tensor:
+        """``(M, V)`` and ``(V, D)`` to ``(M, D)``."""
+        ctx.save_for_backward(table)
+        kind = table.device.type
+        ctx.arithmetic = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else table.dtype
+        return table[one_hot.argmax(-1)]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """``(M, D)`` to ``(M, V)``; the table takes none."""
+        (table,) = ctx.saved_tensors
+        product = gradients[0].to(ctx.arithmetic) @ table.to(ctx.arithmetic).T
+        return product.to(torch.float32), None
