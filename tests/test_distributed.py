@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from cli_fixtures import Lab, open_lab
+from helpers import tiny_method
 
 from kdlab import distributed
 from kdlab.data import batching
+from kdlab.methods import base
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +60,21 @@ def test_a_shell_inside_an_allocation_is_one_process(lab: Lab, monkeypatch):
 def test_no_process_is_left_without_examples(lab: Lab):
     done = lab.run(*lab.words(lab.root / "few", "--devices", 2, "training.accumulate=16", "--dry-run"))
     assert "training.batch_size=16 with accumulate=16 leaves fewer examples than the 2 devices" in done.sentence
+
+
+def test_each_process_goes_on_with_its_own_terms(monkeypatch):
+    def window(value):
+        module = tiny_method("kd")
+        module.record_terms({"loss": torch.tensor(value)})
+        return module.window.state_dict()
+
+    monkeypatch.setattr(base, "gather", lambda mine: [mine, window(3.0)])
+    module, checkpoint = tiny_method("kd"), {"state_dict": {}}
+    module.record_terms({"loss": torch.tensor(1.0)})
+    module.on_save_checkpoint(checkpoint)
+    for processes, number, means in ((2, 0, {"loss": 1.0}), (2, 1, {"loss": 3.0}), (1, 0, {})):
+        monkeypatch.setattr(base, "world_size", lambda n=processes: n)
+        monkeypatch.setattr(base, "rank", lambda n=number: n)
+        resumed = tiny_method("kd")
+        resumed.on_load_checkpoint(checkpoint)
+        assert resumed.window.means() == means

@@ -255,7 +255,7 @@ class DistillModule(Players):
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith("teacher.")}
         checkpoint["kdlab"] = {
-            "window": self.window.state_dict(),
+            "windows": gather(self.window.state_dict()),  # every process's own terms
             "last_terms": self.last_terms,
             "student_step": self.student_step,
             "batches_seen": self.batches_seen,
@@ -265,7 +265,9 @@ class DistillModule(Players):
         """Puts the teacher that was given back in, so that loading stays strict."""
         checkpoint["state_dict"] = self._with_teacher(checkpoint["state_dict"])
         kept = checkpoint["kdlab"]
-        self.window.load_state_dict(kept["window"])
+        self.window.clear()
+        if len(kept["windows"]) == world_size():  # another number of processes begins the line anew
+            self.window.load_state_dict(kept["windows"][rank()])
         self.last_terms, self.student_step = kept["last_terms"], kept["student_step"]
         self.batches_seen = kept["batches_seen"]
 
