@@ -410,13 +410,13 @@ def test_regression(lab: Lab, tmp_path: Path):
     assert line["student"] == line["student_logits"][0]
 
 
-def test_mnli_has_two_dev_and_two_test_splits(lab: Lab, tmp_path: Path):
+def test_mnli_has_two_dev_splits_and_answers_all_three_test_files(lab: Lab, tmp_path: Path):
     (folder,) = lab.train(tmp_path, task="mnli")
     found = metrics(folder)
     assert set(found["student"]["metrics"]) == set(found["teacher"]["metrics"]) == {"dev", "dev_mm"}
-    sizes = {split: len(predictions(folder, split)) for split in ("dev", "dev_mm", "test", "test_mm")}
-    assert sizes == {"dev": 15, "dev_mm": 18, "test": 7, "test_mm": 8}
-    assert sorted(path.name for path in (folder / "glue").iterdir()) == ["MNLI-m.tsv", "MNLI-mm.tsv"]
+    sizes = {split: len(predictions(folder, split)) for split in ("dev", "dev_mm", "test", "test_mm", "test_ax")}
+    assert sizes == {"dev": 15, "dev_mm": 18, "test": 7, "test_mm": 8, "test_ax": 6}
+    assert sorted(path.name for path in (folder / "glue").iterdir()) == ["AX.tsv", "MNLI-m.tsv", "MNLI-mm.tsv"]
 
 
 def test_ax_is_predicted_by_a_model_of_mnli(lab: Lab, tmp_path: Path):

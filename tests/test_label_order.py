@@ -85,6 +85,7 @@ def test_server_files_of_mnli_and_ax(lab: Lab, runs: dict[str, Path], tmp_path: 
     files = {
         runs["mnli"] / "glue" / "MNLI-m.tsv": 7,
         runs["mnli"] / "glue" / "MNLI-mm.tsv": 8,
+        runs["mnli"] / "glue" / "AX.tsv": 6,
         ax / "glue" / "AX.tsv": 6,
     }
     for file, size in files.items():

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kdlab.data.examples import Collector, Examples, Loaded, clip
-from kdlab.data.tasks import TASKS, TaskSpec
+from kdlab.data.tasks import TASKS, TEST, TaskSpec
 from kdlab.errors import KdlabError
 
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -40,7 +40,7 @@ def load_hub(spec: TaskSpec, offline: bool) -> Loaded:
         offline: True to read the cache on disk and never ask the network; turns offline mode on for the whole process.
 
     Returns:
-        Every split of the task.
+        Every split of the task, and further test splits of other tasks where they can be had.
 
     Raises:
         KdlabError: ``datasets`` cannot find or read the dataset, or it is not what the task expects.
@@ -61,6 +61,15 @@ def load_hub(spec: TaskSpec, offline: bool) -> Loaded:
                 f"{_cache()} and load it again."
             )
         splits[split], found = convert(opened[hub][hub_split], spec, split, source)
+        notes.extend(found)
+    for split, name in spec.further.items():
+        owner = TASKS[name]
+        hub = _hub(owner, TEST)
+        if offline and not _prepared(hub, {owner.splits[TEST]}):
+            notes.append(f"{hub[0]} ({hub[1]}) is not in the hub's cache, so no {spec.submission[split]} is written")
+            continue
+        source = f"{hub[0]} ({hub[1]}), split {owner.splits[TEST]}"
+        splits[split], found = convert(_open(hub, offline)[owner.splits[TEST]], owner, TEST, source)
         notes.extend(found)
     return Loaded(splits, tuple(notes))
 

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from kdlab.data.examples import Collector, Examples, Loaded, check_width, find_columns, listed, read_lines, split_tabs
-from kdlab.data.tasks import DEV, TASKS, TRAIN, TaskSpec
+from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 
 _MSR_TRAIN = "msr_paraphrase_train.txt"
@@ -34,7 +34,7 @@ def load_glue(spec: TaskSpec, root: Path) -> Loaded:
         root: The folder that holds ``RTE/``, ``SST-2/`` and so on, or the task's own folder.
 
     Returns:
-        The splits whose files are there; a test split may be missing.
+        The splits whose files are there; a test split may be missing, and further ones of other tasks too.
 
     Raises:
         KdlabError: A missing folder, train or dev file or column, or a broken row; the message names file and line.
@@ -56,6 +56,12 @@ def load_glue(spec: TaskSpec, root: Path) -> Loaded:
             raise KdlabError(
                 f"{folders[0]} holds no {names}, the {split} split of task {spec.name}: put the file there."
             )
+    for split, name in spec.further.items():
+        owner = TASKS[name]
+        path = _find(_folders(owner, root), _file_names(owner, TEST))
+        if path is not None:
+            splits[split], found = _read_split(owner, TEST, path, None, None)
+            notes.extend(found)
     return Loaded(splits, tuple(notes))
 
 

@@ -39,6 +39,7 @@ class TaskSpec:
         submission: Test split to the file name the GLUE server expects.
         submission_names: True where the server wants label names, False where it wants numbers.
         train_task: Task whose training and dev data this one borrows (AX is a test set for MNLI models).
+        further: Further test split to the task whose test set it is, where that is there (a model of MNLI answers AX).
         skip_malformed: True where the published file has broken rows that everyone skips (QQP).
         description: One line for ``--list tasks``.
     """
@@ -62,6 +63,7 @@ class TaskSpec:
     submission: dict[str, str] = field(default_factory=dict)
     submission_names: bool = False
     train_task: str | None = None
+    further: dict[str, str] = field(default_factory=dict)
     skip_malformed: bool = False
     description: str = ""
 
@@ -196,7 +198,8 @@ TASKS: dict[str, TaskSpec] = {
             "splits": _MNLI_SPLITS,
             "files": _MNLI_FILES,
             "glue_columns": ("sentence1", "sentence2", "gold_label"),
-            "submission": {TEST: "MNLI-m.tsv", "test_mm": "MNLI-mm.tsv"},
+            "submission": {TEST: "MNLI-m.tsv", "test_mm": "MNLI-mm.tsv", "test_ax": "AX.tsv"},
+            "further": {"test_ax": "ax"},
         },
     ),
     "qnli": _glue("qnli", "QNLI", "does the sentence answer the question?", "question", _BINARY_NLI, "sentence"),

@@ -60,14 +60,15 @@ prepare("ax", names, {"test": [-1, -1, -1]})
 """
 
 READ = """
-import json, sys
+import json, os, shutil, sys
+from pathlib import Path
 from kdlab.data.hub import hub_cached, load_hub
 from kdlab.data.tasks import get_task
 from kdlab.errors import KdlabError
 cached = {name: hub_cached(get_task(name)) for name in ("rte", "stsb", "mnli", "ax", "qqp")}
 early = [m for m in ("datasets", "huggingface_hub", "pyarrow") if m in sys.modules]
 splits = {}
-for name in ("rte", "stsb", "ax"):
+for name in ("rte", "stsb", "ax", "mnli"):
     splits[name] = {k: [e.ids, e.text, e.labels] for k, e in load_hub(get_task(name), offline=True).splits.items()}
 late = {name: hub_cached(get_task(name)) for name in cached}
 try:
@@ -75,7 +76,11 @@ try:
     error = ""
 except KdlabError as caught:
     error = str(caught)
-print(json.dumps({"cached": cached, "early": early, "late": late, "splits": splits, "error": error}))
+shutil.rmtree(Path(os.environ["HF_HOME"], "datasets", "nyu-mll___glue", "ax"))
+alone = load_hub(get_task("mnli"), offline=True)
+without = [hub_cached(get_task("mnli")), list(alone.splits), alone.notes]
+found = {"cached": cached, "early": early, "late": late, "splits": splits, "error": error, "without": without}
+print(json.dumps(found))
 """
 
 
@@ -119,6 +124,13 @@ def test_ax_takes_train_and_dev_from_mnli(read):
     assert ax["train"][2] == [2, 1, 0]
     assert ax["dev"][1] == ["validation_matched 0", "validation_matched 1"]
     assert ax["test"][1] == ["test 0", "test 1", "test 2"]
+
+
+def test_mnli_takes_the_text_of_ax_along_where_it_is_there(read):
+    assert list(read["splits"]["mnli"]) == ["train", "dev", "dev_mm", "test", "test_mm", "test_ax"]
+    assert read["splits"]["mnli"]["test_ax"] == [[5, 6, 7], ["test 0", "test 1", "test 2"], None]
+    note = "nyu-mll/glue (ax) is not in the hub's cache, so no AX.tsv is written"
+    assert read["without"] == [True, ["train", "dev", "dev_mm", "test", "test_mm"], [note]]
 
 
 def test_what_is_not_cached_is_one_quick_sentence(read):

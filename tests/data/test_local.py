@@ -193,6 +193,8 @@ def test_ax_borrows_train_and_dev_from_mnli(tmp_path, place):
         assert loaded.splits["train"].labels == (2, 0, 1)
         assert loaded.splits["test"].text == ("x", "z")
         assert loaded.splits["test"].labels is None
+    further = load_glue(get_task("mnli"), tmp_path).splits["test_ax"]
+    assert (further.text, further.labels) == (("x", "z"), None)
 
 
 def test_ax_needs_its_own_file(tmp_path):
