@@ -64,7 +64,7 @@ class MaskedLM(nn.Module):
         ids = input_ids.masked_fill(masked, self.mask_id)
         states = getattr(self.model, self.family.backbone)(input_ids=ids, **inputs, return_dict=True)[0]  # (B, T, D)
         logits: Tensor = self._head(states[masked]).float()  # (M, V)
-        return logits.index_fill(1, self.special, torch.finfo(torch.float32).min / 2)
+        return logits.index_fill_(1, self.special, torch.finfo(torch.float32).min / 2)
 
     def _head(self, states: Tensor) -> Tensor:
         """The masked-LM head on chosen states, ``(M, D)`` to ``(M, V)``."""

@@ -93,10 +93,22 @@ def sample_words(logits: Tensor, uniform: Tensor) -> Tensor:
     Returns:
         Ids ``(M,)``; never a word of probability 0.
     """
-    # in 64 bits a sum's rounding is far finer than the numbers drawn, so that it moves no word
-    summed = F.softmax(logits.float(), dim=-1).cumsum(-1, dtype=torch.float64)
-    words = torch.searchsorted(summed, uniform[:, None] * summed[:, -1:], right=True).squeeze(-1)
-    return words.clamp_max(logits.shape[-1] - 1)  # rows of NaN exceed nothing
+    soft = F.softmax(logits.float(), dim=-1)
+    # which block of words, then which word of it: nothing of the vocabulary's size is made besides; and in 64 bits a
+    # sum's rounding is far finer than the numbers drawn, so that it moves no word
+    exact, vocabulary = torch.float64, soft.shape[-1]
+    width = int(vocabulary**0.5)
+    count = vocabulary // width
+    blocks = soft[:, : count * width].view(len(soft), count, width).sum(-1, dtype=exact)
+    rest = soft[:, count * width :].sum(-1, keepdim=True, dtype=exact)
+    summed = torch.cat([blocks, rest], 1).cumsum(1)  # (M, blocks)
+    reached = uniform[:, None] * summed[:, -1:]
+    block = torch.searchsorted(summed, reached, right=True).clamp_max(count)  # rows of NaN exceed nothing
+    at = block * width + torch.arange(width, device=soft.device)  # (M, words of a block)
+    part = soft.gather(1, at.clamp_max(vocabulary - 1)).masked_fill(at >= vocabulary, 0.0).cumsum(1, dtype=exact)
+    left = reached - F.pad(summed, (1, 0)).gather(1, block)
+    words = block * width + torch.searchsorted(part, left, right=True)
+    return words.squeeze(1).clamp_max(vocabulary - 1)
 
 
 def fill_ids(ids: Tensor, masked: Tensor, words: Tensor) -> Tensor:

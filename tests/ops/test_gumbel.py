@@ -87,6 +87,14 @@ def test_a_vocabulary_of_many_words_is_drawn_to_its_end():
     torch.testing.assert_close(parts, tenths, atol=0.03, rtol=0)
 
 
+@pytest.mark.parametrize("vocabulary", [1, 2, 3, 16, 17, 60, 1000])
+def test_blocks_of_words_change_no_word(vocabulary):
+    logits, u = 3 * torch.randn(500, vocabulary, generator=drawn(1)), uniform(500, seed=2)
+    summed = logits.double().softmax(1).cumsum(1)
+    wanted = torch.tensor([[u_i < s for s in row].index(True) for u_i, row in zip(u, summed.tolist(), strict=True)])
+    assert (sample_words(logits, u) != wanted).sum() <= 1  # a number on the border of two words
+
+
 def test_logits_of_nan_give_words_that_exist():
     words = sample_words(torch.full((3, 5), float("nan")), uniform(3))
     assert ((words >= 0) & (words < 5)).all()
