@@ -262,6 +262,11 @@ def _check(run: RunConfig) -> None:
     _at_least("data.workers", run.data.workers, 0)
     if not 0 < run.data.holdout < 0.9:
         raise KdlabError(f"data.holdout={run.data.holdout}: it is the fraction of train held out, between 0 and 0.9.")
+    if run.evaluation.ood_dir is not None and not run.evaluation.ood:
+        raise KdlabError(
+            f"--ood-dir {run.evaluation.ood_dir}: evaluation.ood names no set to read there; add "
+            "evaluation.ood=[hans], say (--list ood has the others), or leave --ood-dir out."
+        )
     if run.data.max_length is not None:
         _at_least("data.max_length", run.data.max_length, 8)
     for section, t in (("teacher", run.teacher), ("training", run.training)):

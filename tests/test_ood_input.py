@@ -37,6 +37,12 @@ def test_an_unknown_set_lists_the_nearest(lab: Lab, runs: dict[str, Path]):
     assert not (runs["rte"].parent / "never").exists()
 
 
+def test_a_folder_of_sets_without_a_set_is_refused(lab: Lab, tmp_path: Path, sets: Path):
+    said = lab.run(*lab.words(tmp_path / "out", "--ood-dir", sets)).sentence
+    assert f"--ood-dir {sets}: evaluation.ood names no set" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_labels_that_can_not_be_merged_are_refused(lab: Lab, runs: dict[str, Path], sets: Path):
     said = lab.run("evaluate", runs["sst2"], "--on", "hans", "--ood-dir", sets).sentence
     assert "labels negative, positive, for its labels are entailment, non-entailment: take imdb" in said
