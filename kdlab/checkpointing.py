@@ -109,8 +109,8 @@ class Checkpoints(Checkpoint):
             self._save(trainer, self.last, weights_only=False)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keeps the weights where the metric is the best so far; of equal epochs the first."""
-        if trainer.sanity_checking:
+        """Keeps the weights where the metric is the best so far; of equal epochs the first in which it was trained."""
+        if trainer.sanity_checking or not pl_module.student_step:  # all of an epoch may be another player's
             return
         value = float(trainer.callback_metrics[self.monitor])
         if value > self.best_value or self.best_epoch < 0:

@@ -43,7 +43,8 @@ class AnnealingKD(DistillModule):
     """Phase 1: ``MSE(z_S, Φ(T)·z_T)``, ``Φ(T) = 1-(T-1)/τ`` for T = τ … 1 (section 3); phase 2: CE alone.
 
     Each phase has its own optimiser and schedule. The second starts from the first one's last weights, the only ones
-    that have seen the teacher's logits at full size. T falls with the epochs; ``phi`` is logged. For regression the
+    that have seen the teacher's logits at full size. T falls in τ equal stretches of the phase's steps, which are
+    ``epochs_each`` epochs each where ``training.max_steps`` doesn't shorten it; ``phi`` is logged. For regression the
     logits are scores, annealed alike.
     """
 
@@ -64,10 +65,10 @@ class AnnealingKD(DistillModule):
 
     @property
     def phi(self) -> float:
-        """Φ of this epoch."""
-        c = self.config
-        temperature = max(c.tau - self.current_epoch // c.epochs_each, 1)
-        return 1 - (temperature - 1) / c.tau
+        """Φ of this step."""
+        tau = self.config.tau
+        temperature = max(tau - self.student_step * tau // self.total_steps, 1)
+        return 1 - (temperature - 1) / tau
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         """The phase's objective on the clean batch."""

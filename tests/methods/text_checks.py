@@ -13,7 +13,6 @@ from helpers import tiny_batch, tiny_method
 from objective_checks import _close, by_hand_ce, by_hand_kl
 
 import kdlab.methods.adversarial_text
-from kdlab.methods.annealing_kd import AnnealingKD
 from kdlab.methods.base import TrainingConfig
 
 LENGTHS = (9, 4, 7, 5, 9, 6)
@@ -88,19 +87,20 @@ def by_hand_crd(module, ours, theirs, t=2.0):
     return total / len(features[0])
 
 
-def check_annealing_kd(patch):
-    """Phase 1 is the squared error to Φ·z_T, Φ = 1/7, 1/7, 2/7, …, 1 over the epochs; phase 2 the gold label."""
+def check_annealing_kd():
+    """Phase 1 is the squared error to Φ·z_T, Φ = 1/7, 2/7, …, 1 over equal stretches; phase 2 the gold label."""
     batch, module = tiny_batch(logits=True), tiny_method("annealing_kd", tau=7, epochs_each=2)
     first, second = module.phases()
     assert first.epochs == 14
     assert not first.choose
-    module.begin_phase(first, TrainingConfig(), 1, 0)
     logits = module.student.classify(batch)
-    for epoch in range(14):
-        patch.setattr(AnnealingKD, "current_epoch", epoch)
-        losses, phi = module.compute_loss(batch), (epoch // 2 + 1) / 7
-        _close(losses.total, (logits - phi * batch.teacher_logits).square().mean())
-        _close(losses.terms["phi"], phi)
+    for a_stretch in (6, 1):  # two epochs of three steps; a phase that ``max_steps`` cut to one step a temperature
+        module.begin_phase(first, TrainingConfig(), 7 * a_stretch, 0)
+        for step in range(7 * a_stretch):
+            module.student_step = step
+            losses, phi = module.compute_loss(batch), (step // a_stretch + 1) / 7
+            _close(losses.total, (logits - phi * batch.teacher_logits).square().mean())
+            _close(losses.terms["phi"], phi)
     module.begin_phase(second, TrainingConfig(), 1, 0)
     losses = module.compute_loss(batch)
     _close(losses.total, by_hand_ce(logits, batch.labels))
