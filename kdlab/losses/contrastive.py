@@ -43,5 +43,12 @@ def info_nce_bounds(candidates: int, temperature: float = 2.0) -> tuple[float, f
 
     At τ = 2 and 32 candidates they are 2.52 and 4.45; chance is log 32 = 3.47.
     """
-    negatives = candidates - 1
-    return math.log1p(negatives * math.exp(-2 / temperature)), math.log1p(negatives * math.exp(2 / temperature))
+    if candidates == 1:
+        return 0.0, 0.0
+    low, high = (math.log(candidates - 1) + sign * 2 / temperature for sign in (-1, 1))
+    return _softplus(low), _softplus(high)
+
+
+def _softplus(x: float) -> float:
+    """log(1 + e^x), of any x."""
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))

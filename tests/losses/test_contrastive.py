@@ -50,6 +50,16 @@ def test_parts_of_a_batch_add_up_to_the_whole():
     torch.testing.assert_close(sum(losses), info_nce(teacher, student))
 
 
+@pytest.mark.parametrize("temperature", [2.0, 0.5, 0.002])  # e^(2/0.002) is no float
+def test_bounds_are_those_of_features_alike_and_opposite(temperature: float):
+    one = torch.eye(1, 4)
+    low, high = info_nce_bounds(3, temperature)
+    for sign, bound in ((1, low), (-1, high)):
+        anchors, candidates = one, torch.cat([sign * one, -sign * one, -sign * one])
+        assert float(info_nce(anchors, candidates, torch.tensor([0]), temperature)) == pytest.approx(bound, rel=1e-5)
+    assert info_nce_bounds(1, temperature) == (0.0, 0.0)
+
+
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="differ in width"):
         info_nce(torch.ones(2, 3), torch.ones(2, 4))

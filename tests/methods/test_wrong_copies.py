@@ -11,7 +11,7 @@
 | start with noise at padding | check_delta_at_padding | test_ad2_perturbs_no_padding |
 | dropout drawn anew | check_same_dropout | test_all_passes_of_a_step_draw_the_same_dropout |
 | annealing upside down or not at all | check_annealing_kd | test_annealing_kd_is_its_formula |
-| signs, weights, special tokens, clean text, softmax for one-hot in min steps | check_min_step | test_a_min_step_… |
+| signs, weights, clean text, likeliest words, other positions in min steps | check_min_step | test_a_min_step_… |
 | sign turned, gradient cut, other temperature, softmax for one-hot in max steps | check_max_step | test_a_max_step_… |
 | student as the anchor, no cosine, t left out, last layer alone | check_min_step | test_a_min_step_is_its_formula |
 | special tokens or padding masked, examples without a mask | check_only_masked_… | test_only_masked_positions_change |
@@ -200,7 +200,7 @@ def full_size(module):
 
 def shrinking(module):
     """Φ from the lowest temperature to the highest."""
-    return 1 - (module.current_epoch // 2) / 7
+    return 1 - (module.student_step * 7 // module.total_steps) / 7
 
 
 def mixtures(embeddings, masked, one_hot, table):
@@ -242,6 +242,15 @@ def without_t(teacher, student, rows, _t):
 def dot_products(teacher, student, _rows, t):
     """InfoNCE without its normalisation."""
     return torch.nn.functional.cross_entropy(teacher @ student.T / t, torch.arange(len(teacher)))
+
+
+_penalty = kdlab.methods.cilda.CILDA.penalty
+
+
+def at_the_soft_loss_weight(module, batch, ours, theirs):
+    """The contrastive loss weighted as the soft one on generated text."""
+    weighted, terms = _penalty(module, batch, ours, theirs)
+    return 2 * weighted, terms
 
 
 def last_layer(out):
@@ -361,6 +370,7 @@ WRONG = {
     "cilda: the generator helps": (TEXT, "soft_cross_entropy", negated(soft_cross_entropy), check_max_step),
     "cilda: the generator brings layers together": (CILDA, "info_nce", negated(info_nce), check_max_step),
     "cilda: sign of the contrast": (CILDA, "info_nce", negated(info_nce), check_min_step),
+    "cilda: the contrast's weight": (kdlab.methods.cilda.CILDA, "penalty", at_the_soft_loss_weight, check_min_step),
     "cilda: student as the anchor": (CILDA, "info_nce", student_as_anchor, check_min_step),
     "cilda: τ2 left out": (CILDA, "info_nce", without_t, check_min_step),
     "cilda: no cosine": (CILDA, "info_nce", dot_products, check_min_step),
