@@ -101,11 +101,13 @@ def test_a_killed_run_ends_as_one_that_was_not(lab: Lab, whole, point: str, coun
 
 
 def test_a_run_killed_in_a_max_step_ends_as_one_that_was_not(lab: Lab):
-    """The generator's batches are 1, 4, 7 and 10 of the student's training, behind 8 of the teacher's."""
-    words, method = (*AT_ONCE, *brief_words("cilda")), "cilda"
+    """The generator's batches are 1-3, 6-8 and 11-12 of the student's training, behind 8 of the teacher's."""
+    words, method = (*AT_ONCE, *brief_words("cilda"), "cilda.n_g=3"), "cilda"
     assert launch(lab, "text-whole", "never", 0, *words, method=method).returncode == 0
-    for count in (12, 2):  # in the second cycle, and in the fourth step from there
+    for count in (8 + 2, 6, 2):  # at batch 2, from there at 7, and from there at 8
         assert launch(lab, "text", "step", count, *words, method=method).returncode == -9
+        (last,) = lab.root.glob("out-text/*/checkpoints/*-last.ckpt")
+        assert load_checkpoint(last)["kdlab"]["batches_seen"] % 5 in (1, 2)  # amid the generator's three
     done = launch(lab, "text", "never", 0, *words, method=method)
     assert done.returncode == 0, done.stderr
     check_equal(outcome(lab, "text"), outcome(lab, "text-whole"))
