@@ -268,7 +268,9 @@ def _teacher(run: FinishedRun, cache: Cache) -> tuple[TextEncoder | None, str]:
 
 
 def _aliases(run: FinishedRun) -> dict[str, str]:
-    """Other spellings of the task's labels, where its file still is."""
+    """Other spellings of the task's labels; a record that doesn't say them yet has them in its task's file."""
+    if "aliases" in run.metrics:
+        return dict(run.metrics["aliases"])
     try:
         return find_task(str(run.config["task"]))[0].aliases
     except KdlabError:

@@ -42,6 +42,7 @@ def figures(
         "kdlab": __version__,
         "method": plan.method.name,
         "task": plan.task.spec.name,
+        "aliases": plan.task.spec.aliases,
         "profile": plan.config.profile,
         "seed": seed,
         "teacher_seed": plan.config.teacher.seed,

@@ -172,7 +172,10 @@ def answer(spec: TaskSpec, logits: Tensor) -> str | float:
 
 def unwritable(path: Path, error: OSError) -> KdlabError:
     """The sentence for a folder that can't be written."""
-    return KdlabError(f"The output folder {path} can't be written ({error.strerror}): choose another with --out.")
+    return KdlabError(
+        f"The output folder {path} can't be written ({error.strerror}): choose another with --out, or, to evaluate "
+        "what is in it, copy it to where you may write."
+    )
 
 
 def check_writable(out: Path) -> None:
