@@ -76,7 +76,6 @@ def plan_generator(
     task: TaskData,
     max_length: int,
     seed: int,
-    cache: Cache,
 ) -> GeneratorPlan:
     """Chooses the generator's checkpoint.
 
@@ -88,7 +87,6 @@ def plan_generator(
         task: On whose text a head would be trained.
         max_length: Longest input in tokens.
         seed: The teacher's own, so that student seeds share a generator.
-        cache: Looked into, not written.
 
     Raises:
         KdlabError: Its vocabulary is not the teacher's, or it has too few positions or no mask token.

@@ -92,7 +92,9 @@ class Plan:
         """Fingerprint of everything that the record of a seed depends on; of None, what all its seeds share."""
         plain = {k: v for k, v in copy.deepcopy(self.settings.plain).items() if k not in _NOT_IDENTITY}
         plain["data"] = {k: v for k, v in plain["data"].items() if k not in ("dir", "workers")}
-        plain["training"] = {k: v for k, v in plain["training"].items() if k not in NO_MATTER}
+        own = self.method.name
+        for section, left_out in (("training", NO_MATTER), (own, self.method.Config.no_matter)):
+            plain[section] = {k: v for k, v in plain[section].items() if k not in left_out}
         plain.pop("teacher")  # its fingerprint says it all
         plain.pop("evaluation")  # it changes nothing of the student
         # a file may be named in several ways; what is in it has fingerprints
@@ -183,7 +185,7 @@ def make_plan(overrides: Mapping[str, Any]) -> Plan:
     if wish is not None:
         asked = None if wish.source is None else _open(wish.source, hub)
         near = [c for c in (donor, base_checkpoint) if c is not None]
-        generator = plan_generator(wish, asked, near, task, max_length, run.teacher.seed, cache)
+        generator = plan_generator(wish, asked, near, task, max_length, run.teacher.seed)
         substituted += generator.substituted
     plan = Plan(
         settings=settings,

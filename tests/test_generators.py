@@ -36,7 +36,8 @@ def masked_lm(lab: Lab, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("method", ["cilda", "mate_kd"])
 def test_a_backbone_without_a_head_gets_one_and_the_run_says_so(lab: Lab, tmp_path: Path, method: str):
-    done = lab.run(*lab.words(tmp_path, *brief_words(method), method=method))
+    env = {"KDLAB_CACHE": str(tmp_path / "cache")}
+    done = lab.run(*lab.words(tmp_path, *brief_words(method), method=method), env=env)
     assert done.code == 0, done.err
     sentence = "comes without a masked-LM head, so the generator's is trained on the task's own text for 3 steps of 32"
     assert f"SUBSTITUTED: {lab.teacher} {sentence}" in done.out
@@ -50,9 +51,24 @@ def test_a_backbone_without_a_head_gets_one_and_the_run_says_so(lab: Lab, tmp_pa
     lines = [json.loads(line) for line in (record.parent / "augmented.jsonl").read_text().splitlines()]
     assert {line["step"] for line in lines} == set(range(1, found["training"]["steps"] + 1))
     assert f"  step 1: {lines[0]['original']} → {lines[0]['generated']}" in done.out
-    again = lab.run(*lab.words(tmp_path / "again", *brief_words(method), "seed=1", method=method))
-    assert "Training a masked-LM head" not in again.out  # it is kept
-    assert "Training a masked-LM head" in done.out or method == "mate_kd"  # the two share one
+    assert "Training a masked-LM head" in done.out
+    for number, other in enumerate((method, "cilda", "mate_kd")):  # it is kept, and the two share one
+        words = lab.words(tmp_path / f"again{number}", *brief_words(other), "seed=1", "--dry-run", method=other)
+        assert (
+            lab.run(*words, env=env)
+            .field("generator")
+            .endswith(f"fingerprint {found['generator']['fingerprint'][:12]}")
+        )
+    again = lab.run(*lab.words(tmp_path / "again", *brief_words(method), "seed=1", method=method), env=env)
+    assert "Training a masked-LM head" not in again.out
+
+
+def test_how_much_text_is_shown_makes_no_other_run(lab: Lab, tmp_path: Path):
+    words = (*brief_words("cilda"), "--dry-run")
+    plans = [lab.run(*lab.words(tmp_path, *words, *more, method="cilda")) for more in ((), ("cilda.show=1",))]
+    assert plans[0].field("records") == plans[1].field("records")
+    other = lab.run(*lab.words(tmp_path, *words, "cilda.p=0.2", method="cilda"))
+    assert other.field("records") != plans[0].field("records")
 
 
 def test_a_generator_with_a_head_stands_in_for_nothing(lab: Lab, masked_lm: Path, tmp_path: Path):

@@ -63,6 +63,7 @@ class AdversarialTextConfig(MethodConfig):
     adv_weight: float = 1 / 3
     show_every: int = 100
     show: int = 3
+    no_matter: ClassVar[tuple[str, ...]] = ("show_every", "show")
 
     @property
     def generated_weight(self) -> float:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass
 class MethodConfig:
-    """Settings of a method; subclass it beside the method, one typed field a setting."""
+    """Settings of a method; subclass it beside the method, one typed field a setting.
+
+    Attributes:
+        no_matter: Those that change nothing of the student, and so stand in no fingerprint.
+    """
+
+    no_matter: ClassVar[tuple[str, ...]] = ()
 
     def validate(self) -> None:
         """Raises ``KdlabError`` for values that make no sense; the base has none."""
@@ -19,7 +26,7 @@ class TrainingConfig:
 
     Attributes:
         epochs: Passes over the training data.
-        max_steps: Stop after so many steps; -1 trains all epochs.
+        max_steps: Stop each phase after so many steps; -1 trains all epochs.
         batch_size: Examples an optimiser step, over all devices.
         eval_batch_size: Examples a batch of evaluation.
         learning_rate: Peak learning rate.

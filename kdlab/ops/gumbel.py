@@ -117,12 +117,12 @@ def fill_ids(ids: Tensor, masked: Tensor, words: Tensor) -> Tensor:
     Args:
         ids: ``(B, T)``.
         masked: ``(B, T)`` bool, M of them.
-        words: ``(M,)``, in the order of rows, then of positions; or one id for all.
+        words: ``(M,)``, in the order of rows, then of positions.
 
     Returns:
         ``(B, T)``.
     """
-    return ids.masked_scatter(masked, words) if words.ndim else torch.where(masked, words, ids)
+    return ids.masked_scatter(masked, words)
 
 
 def fill_embeddings(embeddings: Tensor, masked: Tensor, one_hot: Tensor, table: Tensor) -> Tensor:
