@@ -25,7 +25,10 @@ from kdlab.errors import KdlabError, nearest
 from kdlab.metrics import divergence
 
 MEASURES = {"kl": "mean KL(teacher ‖ student), nats", "mse": "mean squared difference of logits"}
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
+COLOURS = (
+    *("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb"),
+    *("#882255", "#999933", "#332288", "#ddaa99", "#117733", "#000000"),
+)
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 820, 380, 70, 30, 60
 
 

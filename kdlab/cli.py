@@ -86,7 +86,7 @@ def _parsers() -> tuple[_Parser, _Parser]:
     )
     cache = verbs.add_parser(
         "cache",
-        help="what is kept between runs: teachers, tokenised data, clean logits",
+        help="what is kept between runs: teachers, generators, tokenised data, clean logits",
         description="What is kept between runs, below $KDLAB_CACHE (default: ~/.cache/kdlab).",
         allow_abbrev=False,
     )
