@@ -2,8 +2,9 @@
 
 It differs from kdlab's in three things, and in nothing else: the teacher's clean logits are computed in every student
 step, generated text enters student steps as one-hot rows times embeddings, and the graph through generator and teacher
-is kept in student steps. Masked positions, words, fused AdamW, sdpa and length buckets are the same on both sides, and
-the vocabulary-sized softmax stands at masked positions alone on both.
+is kept in student steps. Masked positions, fused AdamW, sdpa and length buckets are the same on both sides; words are
+drawn, and in max steps handed on, by kdlab's own functions, and the vocabulary-sized softmax stands at masked
+positions alone on both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from experiments.benchmarks.reference_hidden import soft
+from kdlab.ops.gumbel import fill_embeddings, first_beyond, sample_words, straight_through
 
 SPECIAL = (0, 100, 101, 102, 103)
 MASK, PROBABILITY = 103, 0.3
@@ -49,12 +51,6 @@ def draws(batch: Any, step: int, seed: int, words: int | None = None) -> tuple[t
     masked[rows, lowest] |= may[rows, lowest]
     count = int(masked.sum())
     return masked, torch.rand((count,) if words is None else (count, words), generator=draw)
-
-
-def by_sums(soft: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """The first words whose summed probability exceeds their numbers, as ids ``(M,)``."""
-    summed = soft.detach().cumsum(-1, dtype=torch.float64)
-    return torch.searchsorted(summed, uniform[:, None] * summed[:, -1:], right=True)[:, 0]
 
 
 class Loop:
@@ -117,7 +113,8 @@ class Loop:
     def loss_of(self, player: str, batch: Any, step: int) -> torch.Tensor:
         """``-KL(T ‖ S)(x')``, or ``⅓ CE + ⅓ KL(x) + ⅓ KL(x')``."""
         rows, masked = self.one_hot(player, batch, step)
-        ours, theirs = (self.read(model, batch, rows, masked) for model in (self.student, self.teacher))
+        fill = fill_embeddings if player == "generator" else by_product
+        ours, theirs = (self.read(model, batch, rows, masked, fill) for model in (self.student, self.teacher))
         if player == "generator":
             return -soft(ours, theirs)
         with torch.no_grad():
@@ -134,18 +131,29 @@ class Loop:
         logits = self.generator.cls(states[masked]).float()
         logits = logits.index_fill(1, torch.tensor(SPECIAL), torch.finfo(torch.float32).min / 2)
         if attacks:
-            logits = logits - (-drawn.clamp_min(1.1754943508222875e-38).log()).log()
+            return straight_through(logits, drawn), masked
         mixed = logits.softmax(-1)
-        words = logits.argmax(-1) if attacks else by_sums(mixed, drawn)
-        hard = F.one_hot(words, mixed.shape[-1]).to(mixed.dtype)
+        words = first_beyond(mixed.detach(), drawn)
+        hard = torch.zeros_like(mixed).scatter_(1, words[:, None], 1.0)
         return hard + (mixed - mixed.detach()), masked
 
-    def read(self, model: Any, batch: Any, rows: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
-        """Logits on rows times the model's own embeddings; all tokens are of segment 0 here."""
+    def read(
+        self,
+        model: Any,
+        batch: Any,
+        rows: torch.Tensor,
+        masked: torch.Tensor,
+        fill: Callable[..., torch.Tensor],
+    ) -> torch.Tensor:
+        """Logits on words that rows choose of the model's own embeddings; all tokens are of segment 0 here."""
         table = model.bert.embeddings.word_embeddings
-        words = table(batch.input_ids)
-        words = words.masked_scatter(masked[..., None], (rows @ table.weight).to(words.dtype))
+        words = fill(table(batch.input_ids), masked, rows, table.weight)
         return model(inputs_embeds=words, attention_mask=batch.attention_mask).logits  # type: ignore[no-any-return]
+
+
+def by_product(embeddings: torch.Tensor, masked: torch.Tensor, rows: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+    """Embeddings with rows times the table at masked positions."""
+    return embeddings.masked_scatter(masked[..., None], (rows @ table).to(embeddings.dtype))
 
 
 def optimizer_of(model: Any, steps: int, rate: float) -> tuple[Any, Any, list[Any]]:
@@ -184,7 +192,7 @@ def time_forwards(teacher: Any, generator: Any, loader: Iterable[Any], seed: int
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
             ids = batch.input_ids.masked_fill(masked, MASK)
             states = generator.bert(ids, batch.attention_mask, batch.token_type_ids)[0]
-            words = by_sums(generator.cls(states[masked]).float().softmax(-1), drawn)
+            words = sample_words(generator.cls(states[masked]), drawn)
             made = batch.input_ids.masked_scatter(masked, words)
             teacher(made, batch.attention_mask, batch.token_type_ids)
         took.append(time.perf_counter() - start)

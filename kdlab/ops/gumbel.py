@@ -93,7 +93,11 @@ def sample_words(logits: Tensor, uniform: Tensor) -> Tensor:
     Returns:
         Ids ``(M,)``; never a word of probability 0.
     """
-    soft = F.softmax(logits.float(), dim=-1)
+    return first_beyond(F.softmax(logits.float(), dim=-1), uniform)
+
+
+def first_beyond(soft: Tensor, uniform: Tensor) -> Tensor:
+    """The first word at which a row's summed probability exceeds its number: ``(M, V)`` and ``(M,)`` to ``(M,)``."""
     # which block of words, then which word of it: nothing of the vocabulary's size is made besides; and in 64 bits a
     # sum's rounding is far finer than the numbers drawn, so that it moves no word
     exact, vocabulary = torch.float64, soft.shape[-1]
