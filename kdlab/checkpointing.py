@@ -62,6 +62,7 @@ class Checkpoints(Checkpoint):
         self.check = check
         self.best_epoch = -1
         self.best_value = float("-inf")
+        self.best_moved = False
         self._before = 0.0
         self._started = self._saved_at = time.monotonic()
 
@@ -81,6 +82,7 @@ class Checkpoints(Checkpoint):
         return {
             "best_epoch": self.best_epoch,
             "best_value": self.best_value,
+            "best_moved": self.best_moved,
             "history_rows": rows,
             "seconds": self.seconds(),
         }
@@ -92,7 +94,7 @@ class Checkpoints(Checkpoint):
     def take_up(self, state_dict: dict[str, Any]) -> None:
         """Knows again what an earlier process knew; the history is left alone."""
         self.best_epoch = int(state_dict["best_epoch"])
-        self.best_value = float(state_dict["best_value"])
+        self.best_value, self.best_moved = float(state_dict["best_value"]), bool(state_dict.get("best_moved", True))
         self._before, self._started = float(state_dict["seconds"]), time.monotonic()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -109,12 +111,15 @@ class Checkpoints(Checkpoint):
             self._save(trainer, self.last, weights_only=False)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keeps the weights where the metric is the best so far; of equal epochs the first in which it was trained."""
-        if trainer.sanity_checking or not pl_module.student_step:  # all of an epoch may be another player's
+        """Keeps the weights where the metric is the best so far, of equal epochs the first.
+
+        Another player may have all of the first epochs; any epoch in which the student moved is better than those.
+        """
+        if trainer.sanity_checking:
             return
-        value = float(trainer.callback_metrics[self.monitor])
-        if value > self.best_value or self.best_epoch < 0:
-            self.best_epoch, self.best_value = trainer.current_epoch, value
+        value, moved = float(trainer.callback_metrics[self.monitor]), bool(pl_module.student_step)
+        if self.best_epoch < 0 or (moved, value) > (self.best_moved, self.best_value):
+            self.best_epoch, self.best_value, self.best_moved = trainer.current_epoch, value, moved
             self._save(trainer, self.best, weights_only=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
