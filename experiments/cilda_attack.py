@@ -56,7 +56,6 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
         steps: Max steps of the generator.
         words: Settings of the runs.
     """
-    from kdlab.console import Reporter
     from kdlab.errors import KdlabError
     from kdlab.execute import Stage
     from kdlab.generator import obtain_generator
@@ -65,6 +64,7 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
     from kdlab.models.checkpoint import Checkpoint, load_encoder
     from kdlab.plan import make_plan
     from kdlab.run import run
+    from kdlab.system.console import Reporter
 
     plan = make_plan({**words, "method": method, "seed": seed})
     if plan.task.spec.regression:

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import torch
 
-from kdlab.cache import write_atomic
 from kdlab.errors import KdlabError, nearest
 from kdlab.metrics import divergence
+from kdlab.system.files import write_atomic
 
 MEASURES = {"kl": "mean KL(teacher ‖ student), nats", "mse": "mean squared difference of logits"}
 COLOURS = (

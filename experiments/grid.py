@@ -115,7 +115,7 @@ def main() -> int:
     from kdlab.errors import KdlabError
     from kdlab.plan import make_plan
     from kdlab.run import run
-    from kdlab.training import quiet_libraries
+    from kdlab.system.quiet import quiet_libraries
 
     parser = argparse.ArgumentParser(prog="python -m experiments.grid", description=__doc__)
     parser.add_argument("file", type=Path)

@@ -13,10 +13,10 @@ from lightning import LightningModule, Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
-from kdlab.cache import writing
-from kdlab.distributed import share, world_size
 from kdlab.errors import KdlabError
 from kdlab.history import CSVHistory
+from kdlab.system.distributed import share, world_size
+from kdlab.system.files import writing
 
 _ASK_EVERY = 10
 

@@ -96,7 +96,7 @@ def _parsers() -> tuple[_Parser, _Parser]:
 
 def _cache(action: str) -> int:
     """``kdlab cache ls|verify|clear``; 1 where an entry is damaged."""
-    from kdlab.cache import Cache
+    from kdlab.system.cache import Cache
 
     cache = Cache()
     if action == "clear":

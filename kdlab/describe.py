@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kdlab.console import Reporter
 from kdlab.data.tasks import TaskSpec
 from kdlab.plan import Plan
+from kdlab.system.console import Reporter
 
 
 def show_plan(plan: Plan, reporter: Reporter) -> None:

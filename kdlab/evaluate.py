@@ -11,22 +11,22 @@ import numpy as np
 import torch
 import yaml
 
-from kdlab.cache import Cache
-from kdlab.console import Reporter
 from kdlab.data.batching import EncodedSplit, encode
 from kdlab.data.foreign import ForeignSet, count_cut, find_set, read_sets, source_digest
 from kdlab.data.ood import Merge, choose_sets
 from kdlab.data.sources import Hub, find_task
-from kdlab.distributed import rank, wait
 from kdlab.errors import KdlabError
-from kdlab.hardware import Hardware, resolve_hardware
 from kdlab.inference import Prediction, predict
 from kdlab.models.checkpoint import Checkpoint, cached_on_disk, head_order, load_encoder, resolve_checkpoint
 from kdlab.models.encoder import TextEncoder
 from kdlab.results.ood import ood_figures, read_ood, record_ood, show_ood
 from kdlab.results.record import METRICS, RunFolder
+from kdlab.system.cache import Cache
+from kdlab.system.console import Reporter
+from kdlab.system.distributed import rank, wait
+from kdlab.system.hardware import Hardware, resolve_hardware
+from kdlab.system.quiet import quiet_libraries
 from kdlab.teacher import AS_IS, key_as_is, split_logits
-from kdlab.training import quiet_libraries
 
 _CONFIG = "config.yaml"
 

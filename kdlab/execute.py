@@ -8,11 +8,8 @@ from typing import Any
 
 import torch
 
-from kdlab.cache import write_atomic, write_folder
-from kdlab.console import Reporter
 from kdlab.data.foreign import source_digest
 from kdlab.data.glue import GLUEDataModule
-from kdlab.distributed import rank, share, wait
 from kdlab.evaluate import Ask, evaluate_run, is_recorded, open_run
 from kdlab.figures import figures
 from kdlab.generator import obtain_generator
@@ -28,6 +25,9 @@ from kdlab.results.card import model_card
 from kdlab.results.ood import OOD_FILE, ood_figures, record_ood, show_ood
 from kdlab.results.record import METRICS, RunFolder, environment
 from kdlab.results.tables import show_record
+from kdlab.system.console import Reporter
+from kdlab.system.distributed import rank, share, wait
+from kdlab.system.files import write_atomic, write_folder
 from kdlab.teacher import clean_logits, obtain_teacher
 from kdlab.training import fit
 from kdlab.types import Need

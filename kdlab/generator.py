@@ -12,20 +12,21 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from kdlab.cache import Cache, fingerprint
-from kdlab.console import Reporter
 from kdlab.data.batching import BucketSampler, EncodedSplit
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.sources import TaskData
 from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
-from kdlab.hardware import Hardware
 from kdlab.methods.players import adamw, rise_and_fall
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import usable_positions
 from kdlab.models.generator import MaskedLM, check_mask_token, has_mlm_head, load_masked_lm
 from kdlab.models.vocabulary import check_one_vocabulary
 from kdlab.ops.gumbel import draw_mask
+from kdlab.system.cache import Cache
+from kdlab.system.console import Reporter
+from kdlab.system.files import fingerprint
+from kdlab.system.hardware import Hardware
 from kdlab.types import Batch, GeneratorWish
 
 _FORMAT = 1  # raised when heads are made in another way

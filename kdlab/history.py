@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from kdlab.cache import write_atomic, writing
+from kdlab.system.files import write_atomic, writing
 
 
 class CSVHistory(Logger):

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from kdlab.data.batching import EncodedSplit
 from kdlab.data.glue import eval_loader
-from kdlab.distributed import gather
 from kdlab.models.encoder import TextEncoder
+from kdlab.system.distributed import gather
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from kdlab.console import Reporter
-from kdlab.distributed import rank
 from kdlab.errors import KdlabError
 from kdlab.history import history_of
+from kdlab.system.console import Reporter
+from kdlab.system.distributed import rank
 
 
 def make_loggers(

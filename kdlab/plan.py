@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from kdlab.backbone import choose_backbone
-from kdlab.cache import Cache, fingerprint
 from kdlab.config import Resolved, RunConfig, resolve
 from kdlab.data.foreign import ForeignSet, read_sets
 from kdlab.data.ood import choose_sets
@@ -17,7 +16,6 @@ from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_dat
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.generator import GeneratorPlan, plan_generator
-from kdlab.hardware import Hardware, resolve_hardware
 from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
 from kdlab.methods.settings import NO_MATTER
@@ -33,6 +31,9 @@ from kdlab.models.encoder import usable_positions
 from kdlab.models.student import StudentSpec, parse_student
 from kdlab.models.vocabulary import check_one_vocabulary
 from kdlab.student_plan import StudentPlan, count_weights, plan_student
+from kdlab.system.cache import Cache
+from kdlab.system.files import fingerprint
+from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.teacher import TeacherPlan, plan_teacher
 from kdlab.training import count_steps
 

@@ -8,8 +8,8 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kdlab.console import Reporter, duration
 from kdlab.methods.base import DistillModule
+from kdlab.system.console import Reporter, duration
 
 
 class TrainingProgress(Callback):

@@ -33,14 +33,14 @@ def run(
     """
     from pathlib import Path
 
-    from kdlab import distributed
-    from kdlab.console import Reporter
     from kdlab.describe import show_plan
     from kdlab.execute import Stage, run_seed
     from kdlab.plan import make_plan
     from kdlab.results.record import check_writable
     from kdlab.results.tables import show_seeds
-    from kdlab.training import quiet_libraries
+    from kdlab.system import distributed
+    from kdlab.system.console import Reporter
+    from kdlab.system.quiet import quiet_libraries
 
     quiet_libraries()
     plan = make_plan(overrides)
@@ -66,9 +66,9 @@ def run(
 
 def _on_several(plan: Plan, words: Sequence[str]) -> list[dict[str, Any]]:
     """The same command in one process a device; this one only waits and reads the records."""
-    from kdlab import distributed
     from kdlab.errors import KdlabError
     from kdlab.results.record import RunFolder
+    from kdlab.system import distributed
 
     code = distributed.relaunch(words, plan.hardware.devices)
     if code == 130:

@@ -10,10 +10,10 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from kdlab.cache import write_atomic
-from kdlab.console import Reporter
-from kdlab.distributed import rank
 from kdlab.methods.base import DistillModule
+from kdlab.system.console import Reporter
+from kdlab.system.distributed import rank
+from kdlab.system.files import write_atomic
 
 FILE = "augmented.jsonl"
 _COLUMNS = ["phase", "step", "original", "generated"]

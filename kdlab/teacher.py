@@ -10,20 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from kdlab.cache import Cache, fingerprint, write_atomic, writing
-from kdlab.console import Reporter
 from kdlab.data.batching import EncodedSplit
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
-from kdlab.distributed import rank
 from kdlab.errors import KdlabError
-from kdlab.hardware import Hardware
 from kdlab.history import history_of
 from kdlab.inference import predict
 from kdlab.methods.finetune import FineTune
 from kdlab.methods.settings import NO_MATTER, MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder
+from kdlab.system.cache import Cache
+from kdlab.system.console import Reporter
+from kdlab.system.distributed import rank
+from kdlab.system.files import fingerprint, write_atomic, writing
+from kdlab.system.hardware import Hardware
 from kdlab.training import fit
 
 AS_IS = "used as it is"

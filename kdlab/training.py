@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import random
-import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,20 +16,20 @@ from lightning import Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
-from kdlab.cache import write_atomic
 from kdlab.checkpointing import Checkpoints, StraightToDisk, load_checkpoint
-from kdlab.console import Reporter
 from kdlab.data.batching import count_batches
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TRAIN
-from kdlab.distributed import local_world_size, rank, wait, world_size
 from kdlab.errors import KdlabError
-from kdlab.hardware import Hardware
 from kdlab.history import CSVHistory
 from kdlab.methods.base import DistillModule, TrainingConfig
 from kdlab.methods.players import STUDENT, Cycle
 from kdlab.progress import TrainingProgress
 from kdlab.shown import ShownText
+from kdlab.system.console import Reporter
+from kdlab.system.distributed import local_world_size, rank, wait, world_size
+from kdlab.system.files import write_atomic
+from kdlab.system.hardware import Hardware
 
 EVERY_BATCH = Cycle()
 
@@ -53,18 +51,6 @@ class Fitted:
     epoch: int
     steps: int
     seconds: float
-
-
-def quiet_libraries() -> None:
-    """Keeps the libraries' own chatter off the terminal; their errors still come through."""
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric", "torch.utils.flop_counter"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\..*")
-    warnings.filterwarnings("ignore", module=r"torch\.optim\.lr_scheduler")
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
 
 
 def seed_all(seed: int) -> None:

@@ -33,7 +33,7 @@ def _one_quiet_thread():
     """Tiny models are fastest on one thread, and then their sums are the same everywhere."""
     import torch
 
-    from kdlab.training import quiet_libraries
+    from kdlab.system.quiet import quiet_libraries
 
     torch.set_num_threads(1)
     quiet_libraries()
@@ -42,7 +42,7 @@ def _one_quiet_thread():
 @pytest.fixture
 def cache(tmp_path):
     """A cache of the test's own that remembers what it said."""
-    from kdlab.cache import Cache
+    from kdlab.system.cache import Cache
 
     said: list[str] = []
     made = Cache(tmp_path / "cache", said.append)

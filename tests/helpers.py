@@ -16,17 +16,17 @@ from transformers import (
     RobertaConfig,
 )
 
-from kdlab.console import Reporter
 from kdlab.data.examples import Examples
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TaskSpec
-from kdlab.hardware import Hardware
 from kdlab.history import history_of
 from kdlab.methods import load_method
 from kdlab.methods.base import TrainingConfig
 from kdlab.models.checkpoint import labelled_config
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM
+from kdlab.system.console import Reporter
+from kdlab.system.hardware import Hardware
 from kdlab.training import fit
 from kdlab.types import Batch, Need
 

@@ -16,9 +16,10 @@ from lightning import Trainer
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
-from kdlab import cache, checkpointing, history, inference
+from kdlab import checkpointing, history, inference
 from kdlab.methods import base
 from kdlab.results import record
+from kdlab.system import cache
 
 HOW = os.environ.get("KILL_WITH", "SIGKILL")
 

@@ -12,9 +12,9 @@ import torch
 from cli_fixtures import Lab, metrics, predictions, write_checkpoint, write_rte
 from helpers import PAIRS, SCORES, brief_words, tiny_batch, tiny_data, tiny_encoder, tiny_method, train
 
-from kdlab.hardware import Hardware
 from kdlab.methods import METHODS, load_method
 from kdlab.methods.base import DistillModule, MethodConfig, TrainingConfig
+from kdlab.system.hardware import Hardware
 from kdlab.types import Need
 
 pytestmark = pytest.mark.parametrize("name", METHODS)

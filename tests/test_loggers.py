@@ -7,8 +7,8 @@ import pytest
 from cli_fixtures import Lab, metrics, open_lab, read_wandb
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kdlab.console import Reporter
 from kdlab.loggers import _logged_in, finish_loggers, make_loggers
+from kdlab.system.console import Reporter
 
 TERMS = ("train/loss", "train/ce", "train/sm", "train/tmkd")
 

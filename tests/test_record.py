@@ -11,11 +11,11 @@ import yaml
 from cli_fixtures import Lab, metrics, open_lab, predictions
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from kdlab.console import Reporter
 from kdlab.data.tasks import get_task
 from kdlab.metrics import evaluate
 from kdlab.results import record
 from kdlab.results.record import METRICS, RunFolder
+from kdlab.system.console import Reporter
 
 TASKS = ("rte", "sst2", "stsb", "mnli")
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from helpers import CPU, PAIRS, save_checkpoint, tiny_batch, tiny_data, tiny_encoder
 
-from kdlab.console import Reporter
 from kdlab.errors import KdlabError
 from kdlab.methods.base import TrainingConfig
 from kdlab.models.checkpoint import Checkpoint
+from kdlab.system.console import Reporter
 from kdlab.teacher import clean_logits, obtain_teacher, plan_teacher
 
 TRAINING = TrainingConfig(epochs=1, batch_size=8, learning_rate=1e-3)
@@ -161,7 +161,7 @@ def test_clean_logits_are_computed_once_and_two_teachers_never_share(cache):
 
 
 def test_one_seed_makes_one_teacher_and_another_another(cache, checkpoint_folder, tmp_path):
-    from kdlab.cache import Cache
+    from kdlab.system.cache import Cache
 
     batch, answers = tiny_batch(), []
     for i, seed in enumerate((0, 0, 1)):

@@ -13,10 +13,10 @@ from helpers import tiny_batch, tiny_data, tiny_method, train
 import kdlab.training
 from kdlab.data.batching import BucketSampler
 from kdlab.errors import KdlabError
-from kdlab.hardware import Hardware, resolve_hardware
 from kdlab.methods import METHODS
 from kdlab.methods.base import TrainingConfig
 from kdlab.metrics import evaluate
+from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.training import count_steps, seed_all
 
 

@@ -252,7 +252,7 @@ def main() -> int:
 
     from experiments.benchmarks.startup import measure_startup, measure_whole
     from kdlab.results.record import environment
-    from kdlab.training import quiet_libraries
+    from kdlab.system.quiet import quiet_libraries
 
     quiet_libraries()
     with tempfile.TemporaryDirectory() as name:

@@ -14,12 +14,9 @@ from torch.utils.data import DataLoader
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
 
 from experiments.benchmarks import reference, reference_hidden, reference_text
-from kdlab.cache import Cache
-from kdlab.console import Reporter
 from kdlab.data.batching import BucketSampler, EncodedSplit
 from kdlab.data.glue import GLUEDataModule
 from kdlab.data.tasks import TASKS
-from kdlab.hardware import Hardware
 from kdlab.inference import predict
 from kdlab.methods import load_method
 from kdlab.methods.adversarial_text import AdversarialText
@@ -27,6 +24,9 @@ from kdlab.methods.settings import TrainingConfig
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM
 from kdlab.models.student import take_layers
+from kdlab.system.cache import Cache
+from kdlab.system.console import Reporter
+from kdlab.system.hardware import Hardware
 from kdlab.training import fit
 from kdlab.types import Need
 

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from kdlab.cache import Cache, fingerprint, writing
 from kdlab.data.examples import Examples
-from kdlab.distributed import rank, world_size
+from kdlab.system.cache import Cache
+from kdlab.system.distributed import rank, world_size
+from kdlab.system.files import fingerprint, writing
 from kdlab.types import Batch
 
 _FORMAT = 1  # raised when the layout of the arrays changes

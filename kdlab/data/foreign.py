@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kdlab.cache import file_digest
 from kdlab.data import embedded
 from kdlab.data.batching import EncodedSplit
 from kdlab.data.examples import Collector, Examples, clip
@@ -19,6 +18,7 @@ from kdlab.data.ood import Merge, OODSpec
 from kdlab.data.sources import Hub, Source
 from kdlab.data.tasks import DEV
 from kdlab.errors import KdlabError
+from kdlab.system.files import file_digest
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from kdlab.cache import Cache
 from kdlab.data.batching import BucketSampler, EncodedSplit, ResumableLoader, SortedSampler, encode
 from kdlab.data.examples import Examples
 from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.system.cache import Cache
 
 
 class GLUEDataModule(LightningDataModule):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from kdlab.cache import fingerprint
 from kdlab.data import embedded
 from kdlab.data.custom import load_custom, load_task
 from kdlab.data.examples import Examples, Loaded
@@ -15,6 +14,7 @@ from kdlab.data.local import load_glue
 from kdlab.data.subset import carve, limit
 from kdlab.data.tasks import TRAIN, TaskSpec, get_task
 from kdlab.errors import KdlabError
+from kdlab.system.files import fingerprint
 
 HOLDOUT = "holdout"
 _HOLDOUT_AT_MOST = 2000

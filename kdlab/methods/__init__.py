@@ -60,7 +60,7 @@ def load_method(name: str) -> type[DistillModule]:
 
 def about_method(name: str) -> list[str]:
     """A method's name, and for a user's own file its content's fingerprint."""
-    from kdlab.cache import file_digest
+    from kdlab.system.files import file_digest
 
     if ".py:" not in name:
         return [name]
@@ -69,7 +69,7 @@ def about_method(name: str) -> list[str]:
 
 
 def _from_file(file: Path, attribute: str) -> object:
-    from kdlab.cache import fingerprint
+    from kdlab.system.files import fingerprint
 
     if not file.is_file():
         raise KdlabError(f"There is no file {file}: give --method path/to/file.py:Class.")

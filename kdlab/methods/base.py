@@ -15,7 +15,6 @@ from lightning import Trainer
 from torch import Tensor
 
 from kdlab.data.tasks import TaskSpec
-from kdlab.distributed import gather, rank, world_size
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import supervised
 from kdlab.methods.players import STUDENT, Players, only
@@ -23,6 +22,7 @@ from kdlab.methods.settings import MethodConfig, Phase, TrainingConfig
 from kdlab.methods.window import TermWindow, mean_of
 from kdlab.metrics import evaluate
 from kdlab.models.encoder import TextEncoder, freeze
+from kdlab.system.distributed import gather, rank, world_size
 from kdlab.types import Batch, GeneratorWish, LossTerms, Need
 
 __all__ = ["DistillModule", "MethodConfig", "Phase", "TrainingConfig"]

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from kdlab.cache import folder_digest
 from kdlab.errors import KdlabError
 from kdlab.models.encoder import TextEncoder, get_family
+from kdlab.system.files import folder_digest
 
 EMBEDDED = "embedded"
 SCORE = "score"

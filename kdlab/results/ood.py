@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from kdlab import __version__
-from kdlab.cache import write_atomic
-from kdlab.console import Reporter
 from kdlab.data.foreign import ForeignSet, source_digest
 from kdlab.errors import KdlabError
 from kdlab.inference import Prediction
 from kdlab.metrics import accuracy_interval, divergence, f1_interval
 from kdlab.results.record import RunFolder, free_name, unwritable
+from kdlab.system.console import Reporter
+from kdlab.system.files import write_atomic
 
 OOD_FILE = "ood.json"
 _SCORES = {"accuracy": accuracy_interval, "f1": f1_interval}

@@ -35,11 +35,11 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from kdlab import __version__
-from kdlab.cache import write_atomic
 from kdlab.data.examples import Examples
 from kdlab.data.tasks import TaskSpec
-from kdlab.distributed import rank
 from kdlab.errors import KdlabError
+from kdlab.system.distributed import rank
+from kdlab.system.files import write_atomic
 
 METRICS = "metrics.json"
 _PACKAGES = ("torch", "lightning", "transformers", "datasets", "torchmetrics", "wandb", "omegaconf", "numpy")

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from kdlab.console import Reporter
+from kdlab.system.console import Reporter
 
 
 def show_record(metrics: dict[str, Any], reporter: Reporter) -> None:

@@ -21,7 +21,6 @@ from text_checks import (
 )
 
 import kdlab.methods.adversarial_text
-from kdlab.console import Reporter
 from kdlab.errors import KdlabError
 from kdlab.methods import load_method
 from kdlab.methods.annealing_kd import AnnealingKDConfig
@@ -30,6 +29,7 @@ from kdlab.methods.cilda import CILDA, CILDAConfig
 from kdlab.methods.mate_kd import MateKDConfig
 from kdlab.methods.players import Cycle
 from kdlab.models.generator import MaskedLM
+from kdlab.system.console import Reporter
 
 BOTH = pytest.mark.parametrize("name", ["mate_kd", "cilda"])
 

@@ -6,9 +6,9 @@ import torch
 from cli_fixtures import Lab, open_lab
 from helpers import tiny_method
 
-from kdlab import distributed
 from kdlab.data import batching
 from kdlab.methods import base
+from kdlab.system import distributed
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kdlab.cache import Cache, default_root, fingerprint, folder_digest, write_atomic
 from kdlab.errors import KdlabError
+from kdlab.system.cache import Cache, default_root
+from kdlab.system.files import fingerprint, folder_digest, write_atomic
 
 KEY = fingerprint("a key")
 

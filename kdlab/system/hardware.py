@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from kdlab.distributed import launched, processes
 from kdlab.errors import KdlabError, nearest
+from kdlab.system.distributed import launched, processes
 
 PRECISIONS = {
     "auto": "auto",

@@ -1,0 +1,1 @@
+"""What every part stands on: files, cache, processes, hardware, what a person sees."""
