@@ -60,7 +60,7 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
     from kdlab.execute import Stage
     from kdlab.generator import obtain_generator
     from kdlab.methods.base import TrainingConfig
-    from kdlab.methods.players import adamw, rise_and_fall
+    from kdlab.methods.shared.players import adamw, rise_and_fall
     from kdlab.models.checkpoint import Checkpoint, load_encoder
     from kdlab.plan import make_plan
     from kdlab.run import run

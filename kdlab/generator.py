@@ -17,7 +17,7 @@ from kdlab.data.glue import GLUEDataModule
 from kdlab.data.sources import TaskData
 from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
-from kdlab.methods.players import adamw, rise_and_fall
+from kdlab.methods.shared.players import adamw, rise_and_fall
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import usable_positions
 from kdlab.models.generator import MaskedLM, check_mask_token, has_mlm_head, load_masked_lm

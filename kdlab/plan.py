@@ -18,7 +18,7 @@ from kdlab.errors import KdlabError
 from kdlab.generator import GeneratorPlan, plan_generator
 from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
-from kdlab.methods.settings import NO_MATTER
+from kdlab.methods.shared.settings import NO_MATTER
 from kdlab.models.checkpoint import (
     EMBEDDED,
     Checkpoint,

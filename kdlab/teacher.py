@@ -17,7 +17,7 @@ from kdlab.errors import KdlabError
 from kdlab.history import history_of
 from kdlab.inference import predict
 from kdlab.methods.finetune import FineTune
-from kdlab.methods.settings import NO_MATTER, MethodConfig, TrainingConfig
+from kdlab.methods.shared.settings import NO_MATTER, MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.system.cache import Cache

@@ -23,7 +23,7 @@ from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
 from kdlab.history import CSVHistory
 from kdlab.methods.base import DistillModule, TrainingConfig
-from kdlab.methods.players import STUDENT, Cycle
+from kdlab.methods.shared.players import STUDENT, Cycle
 from kdlab.progress import TrainingProgress
 from kdlab.shown import ShownText
 from kdlab.system.console import Reporter

@@ -20,7 +20,7 @@ from kdlab.data.tasks import TASKS
 from kdlab.inference import predict
 from kdlab.methods import load_method
 from kdlab.methods.adversarial_text import AdversarialText
-from kdlab.methods.settings import TrainingConfig
+from kdlab.methods.shared.settings import TrainingConfig
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM
 from kdlab.models.student import take_layers

@@ -18,8 +18,8 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import soft_cross_entropy, supervised
 from kdlab.methods.base import DistillModule, MethodConfig
-from kdlab.methods.matching import check_weights
-from kdlab.methods.players import STUDENT, Cycle
+from kdlab.methods.shared.layer_match import check_weights
+from kdlab.methods.shared.players import STUDENT, Cycle
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM, readable
 from kdlab.ops.gumbel import draw_mask, draw_uniform, fill_embeddings, fill_ids, sample_words, straight_through

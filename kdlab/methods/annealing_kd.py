@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import logit_mse, supervised
 from kdlab.methods.base import DistillModule, MethodConfig, Phase
-from kdlab.methods.settings import ROBERTA_PAIR
+from kdlab.methods.shared.settings import ROBERTA_PAIR
 from kdlab.types import Batch, LossTerms, Need
 
 ANNEALING = "annealing"

@@ -13,8 +13,8 @@ from kdlab.errors import KdlabError
 from kdlab.losses.contrastive import info_nce, info_nce_bounds
 from kdlab.methods.adversarial_text import GENERATOR, AdversarialText, AdversarialTextConfig
 from kdlab.methods.base import MethodConfig, Phase, TrainingConfig
-from kdlab.methods.matching import check_weights
-from kdlab.methods.settings import ROBERTA_PAIR
+from kdlab.methods.shared.layer_match import check_weights
+from kdlab.methods.shared.settings import ROBERTA_PAIR
 from kdlab.models.encoder import TextEncoder
 from kdlab.system.distributed import gather_rows
 from kdlab.types import Batch, EncoderOutput, Taps

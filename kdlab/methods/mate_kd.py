@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from kdlab.methods.adversarial_text import AdversarialText, AdversarialTextConfig
 from kdlab.methods.base import MethodConfig
-from kdlab.methods.settings import ROBERTA_PAIR
+from kdlab.methods.shared.settings import ROBERTA_PAIR
 
 
 @dataclass

@@ -11,7 +11,7 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import soft_cross_entropy, supervised
 from kdlab.methods.base import DistillModule, MethodConfig, Phase, TrainingConfig
-from kdlab.methods.matching import LayerMatch, check_weights
+from kdlab.methods.shared.layer_match import LayerMatch, check_weights
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.layer_maps import WORDS, LayerMap, parse_layer_map
 from kdlab.types import Batch, LossTerms, Need

@@ -11,7 +11,7 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError, nearest
 from kdlab.losses.soft_targets import soft_cross_entropy
 from kdlab.methods.base import DistillModule, MethodConfig, Phase, TrainingConfig
-from kdlab.methods.matching import RELATIONS, LayerMatch, check_attention, check_weights
+from kdlab.methods.shared.layer_match import RELATIONS, LayerMatch, check_attention, check_weights
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.layer_maps import LayerMap, parse_layer_map
 from kdlab.types import Batch, LossTerms, Need

@@ -27,7 +27,7 @@ from kdlab.methods.annealing_kd import AnnealingKDConfig
 from kdlab.methods.base import TrainingConfig
 from kdlab.methods.cilda import CILDA, CILDAConfig
 from kdlab.methods.mate_kd import MateKDConfig
-from kdlab.methods.players import Cycle
+from kdlab.methods.shared.players import Cycle
 from kdlab.models.generator import MaskedLM
 from kdlab.system.console import Reporter
 

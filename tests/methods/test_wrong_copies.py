@@ -52,9 +52,9 @@ import kdlab.methods.annealing_kd
 import kdlab.methods.cilda
 import kdlab.methods.finetune
 import kdlab.methods.kd
-import kdlab.methods.matching
 import kdlab.methods.mixkd
 import kdlab.methods.pkd
+import kdlab.methods.shared.layer_match
 import kdlab.methods.tinybert_kd
 import kdlab.ops.ascent
 from kdlab.losses.attention import map_kl, map_mse
@@ -301,7 +301,12 @@ def clean_text(module, batch):
 
 
 FINETUNE, KD, MIXKD = kdlab.methods.finetune, kdlab.methods.kd, kdlab.methods.mixkd
-PKD, TINY, AD2, MATCH = kdlab.methods.pkd, kdlab.methods.tinybert_kd, kdlab.methods.ad2, kdlab.methods.matching
+PKD, TINY, AD2, MATCH = (
+    kdlab.methods.pkd,
+    kdlab.methods.tinybert_kd,
+    kdlab.methods.ad2,
+    kdlab.methods.shared.layer_match,
+)
 ASCENT = kdlab.ops.ascent
 TEXT, CILDA, ANNEALING = kdlab.methods.adversarial_text, kdlab.methods.cilda, kdlab.methods.annealing_kd
 WRONG = {

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from kdlab.data.tasks import TaskSpec
-from kdlab.methods.settings import Phase, TrainingConfig
+from kdlab.methods.shared.settings import Phase, TrainingConfig
 
 STUDENT = "student"
 

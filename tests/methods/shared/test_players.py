@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdlab.methods.players import Cycle, only, rise_and_fall
+from kdlab.methods.shared.players import Cycle, only, rise_and_fall
 
 TURNS = Cycle((("generator", 2), ("student", 3)))
 

@@ -1,0 +1,1 @@
+"""What methods share: players, settings, loss terms, matched layers."""
