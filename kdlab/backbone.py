@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kdlab.config import RunConfig
+from kdlab.config.schema import RunConfig
 from kdlab.data.sources import Hub
 from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import EMBEDDED, cached_on_disk

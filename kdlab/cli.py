@@ -115,7 +115,7 @@ def _cache(action: str) -> int:
 
 def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> dict[str, Any]:
     """Dotted settings: the YAML file's, over them the flags', over them the key=value words."""
-    from kdlab.settings_file import read_file
+    from kdlab.config.files import read_file
 
     settings = read_file(_expanded("--config", arguments.config)) if arguments.config else {}
     for key, _, _, _ in _SETTINGS.values():
@@ -157,7 +157,7 @@ def _parse_override(word: str) -> tuple[str, Any]:
         raise KdlabError(f"'{word}' is neither a flag nor key=value: see kdlab run --help.")
     import yaml
 
-    from kdlab.settings_file import YAML_ERRORS
+    from kdlab.config.files import YAML_ERRORS
 
     try:
         return key, yaml.safe_load(text) if text else ""

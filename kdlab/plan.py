@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kdlab.backbone import choose_backbone
-from kdlab.config import Resolved, RunConfig, resolve
+from kdlab.config.resolve import resolve
+from kdlab.config.schema import Resolved, RunConfig
 from kdlab.data.foreign import ForeignSet, read_sets
 from kdlab.data.ood import choose_sets
 from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
