@@ -172,7 +172,7 @@ def _list(what: str) -> None:
 
         lines = {name: text for name, (_, text) in METHODS.items()}
     elif what == "ood":
-        from kdlab.data.ood import OOD
+        from kdlab.data.ood.specs import OOD
 
         lines = {name: out.task.description for name, out in OOD.items()}
     else:

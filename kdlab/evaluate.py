@@ -11,9 +11,9 @@ import numpy as np
 import torch
 import yaml
 
-from kdlab.data.batching import EncodedSplit, encode
-from kdlab.data.foreign import ForeignSet, count_cut, find_set, read_sets, source_digest
-from kdlab.data.ood import Merge, choose_sets
+from kdlab.data.batches import EncodedSplit, encode
+from kdlab.data.ood.sets import ForeignSet, count_cut, find_set, read_sets, source_digest
+from kdlab.data.ood.specs import Merge, choose_sets
 from kdlab.data.sources import Hub, find_task
 from kdlab.errors import KdlabError
 from kdlab.inference import Prediction, predict

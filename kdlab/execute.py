@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from kdlab.data.foreign import source_digest
-from kdlab.data.glue import GLUEDataModule
+from kdlab.data.module import GLUEDataModule
+from kdlab.data.ood.sets import source_digest
 from kdlab.evaluate import Ask, evaluate_run, is_recorded, open_run
 from kdlab.figures import figures
 from kdlab.generator import obtain_generator

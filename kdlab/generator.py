@@ -12,8 +12,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from kdlab.data.batching import BucketSampler, EncodedSplit
-from kdlab.data.glue import GLUEDataModule
+from kdlab.data.batches import BucketSampler, EncodedSplit
+from kdlab.data.module import GLUEDataModule
 from kdlab.data.sources import TaskData
 from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kdlab.data.batching import EncodedSplit
-from kdlab.data.glue import eval_loader
+from kdlab.data.batches import EncodedSplit
+from kdlab.data.module import eval_loader
 from kdlab.models.encoder import TextEncoder
 from kdlab.system.distributed import gather
 

@@ -11,8 +11,8 @@ from typing import Any
 from kdlab.backbone import choose_backbone
 from kdlab.config.resolve import resolve
 from kdlab.config.schema import Resolved, RunConfig
-from kdlab.data.foreign import ForeignSet, read_sets
-from kdlab.data.ood import choose_sets
+from kdlab.data.ood.sets import ForeignSet, read_sets
+from kdlab.data.ood.specs import choose_sets
 from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kdlab.data.batching import EncodedSplit
-from kdlab.data.glue import GLUEDataModule
+from kdlab.data.batches import EncodedSplit
+from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.history import history_of

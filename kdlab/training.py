@@ -17,8 +17,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from kdlab.checkpointing import Checkpoints, StraightToDisk, load_checkpoint
-from kdlab.data.batching import count_batches
-from kdlab.data.glue import GLUEDataModule
+from kdlab.data.batches import count_batches
+from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
 from kdlab.history import CSVHistory

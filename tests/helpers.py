@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from kdlab.data.examples import Examples
-from kdlab.data.glue import GLUEDataModule
+from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TaskSpec
 from kdlab.history import history_of
 from kdlab.methods import load_method

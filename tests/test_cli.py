@@ -16,7 +16,7 @@ import kdlab.cli
 import kdlab.execute
 import kdlab.run
 import kdlab.teacher
-from kdlab.data.ood import OOD
+from kdlab.data.ood.specs import OOD
 from kdlab.data.tasks import TASKS
 from kdlab.methods import METHODS
 

@@ -7,7 +7,7 @@ import pytest
 from cli_fixtures import OFFLINE, Lab, metrics, open_lab, write_checkpoint
 
 import kdlab.data.sources as sources
-from kdlab.data.local import load_glue
+from kdlab.data.readers.glue_folder import load_glue
 from kdlab.models import checkpoint
 
 EMBEDDED = Path(checkpoint.__file__).parent / "embedded"

@@ -149,7 +149,7 @@ def test_server_file_of_scores(records: dict[str, Path]):
 
 
 def test_scores_outside_the_range_are_clipped(lab: Lab, tmp_path: Path):
-    from kdlab.data.local import load_glue
+    from kdlab.data.readers.glue_folder import load_glue
 
     spec = get_task("stsb")
     examples = load_glue(spec, lab.data).splits["test"].take([4, 2, 0])

@@ -11,7 +11,7 @@ import torch
 from helpers import tiny_batch, tiny_data, tiny_method, train
 
 import kdlab.training
-from kdlab.data.batching import BucketSampler
+from kdlab.data.batches import BucketSampler
 from kdlab.errors import KdlabError
 from kdlab.methods import METHODS
 from kdlab.methods.base import TrainingConfig
@@ -38,7 +38,7 @@ def test_steps_are_counted_as_they_are_made(examples, settings, steps):
 @pytest.mark.parametrize("processes", [1, 2, 3, 8])
 @pytest.mark.parametrize("examples", [1, 5, 32, 33, 34, 65, 71])
 def test_steps_are_counted_as_several_processes_make_them(monkeypatch, examples, processes):
-    monkeypatch.setattr("kdlab.data.batching.world_size", lambda: processes)
+    monkeypatch.setattr("kdlab.data.batches.world_size", lambda: processes)
     sampler = BucketSampler(np.arange(examples), 32, 0)
     made = list(sampler)
     assert sorted(i for batch in made for i in batch) == list(range(examples))

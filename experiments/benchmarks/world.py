@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
 
 from experiments.benchmarks import reference, reference_hidden, reference_text
-from kdlab.data.batching import BucketSampler, EncodedSplit
-from kdlab.data.glue import GLUEDataModule
+from kdlab.data.batches import BucketSampler, EncodedSplit
+from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TASKS
 from kdlab.inference import predict
 from kdlab.methods import load_method

@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from kdlab.data import embedded
-from kdlab.data.custom import load_custom, load_task
 from kdlab.data.examples import Examples, Loaded
-from kdlab.data.hub import go_offline, hub_cached, hub_reachable, load_hub
-from kdlab.data.local import load_glue
+from kdlab.data.readers.glue_folder import load_glue
+from kdlab.data.readers.hub import go_offline, hub_cached, hub_reachable, load_hub
+from kdlab.data.readers.task_file import load_custom, load_task
 from kdlab.data.subset import carve, limit
 from kdlab.data.tasks import TRAIN, TaskSpec, get_task
 from kdlab.errors import KdlabError

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from kdlab import __version__
-from kdlab.data.foreign import ForeignSet, source_digest
+from kdlab.data.ood.sets import ForeignSet, source_digest
 from kdlab.errors import KdlabError
 from kdlab.inference import Prediction
 from kdlab.metrics import accuracy_interval, divergence, f1_interval

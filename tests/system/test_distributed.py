@@ -6,7 +6,7 @@ import torch
 from cli_fixtures import Lab, open_lab
 from helpers import tiny_method
 
-from kdlab.data import batching
+from kdlab.data import batches as batching
 from kdlab.methods import base
 from kdlab.system import distributed
 

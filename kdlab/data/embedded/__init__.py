@@ -40,7 +40,7 @@ def challenge(name: str, seed: int = 0) -> tuple[Examples, tuple[str, ...] | Non
     """An out-of-domain set in this corpus's words, for models that were trained on it.
 
     Args:
-        name: A name in ``kdlab.data.ood.OOD``.
+        name: A name in ``kdlab.data.ood.specs.OOD``.
         seed: Seed of the corpus.
 
     Returns:

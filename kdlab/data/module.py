@@ -9,7 +9,7 @@ import numpy as np
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from kdlab.data.batching import BucketSampler, EncodedSplit, ResumableLoader, SortedSampler, encode
+from kdlab.data.batches import BucketSampler, EncodedSplit, ResumableLoader, SortedSampler, encode
 from kdlab.data.examples import Examples
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.system.cache import Cache

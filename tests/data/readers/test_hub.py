@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from kdlab.data import hub
-from kdlab.data.hub import convert, go_offline, hub_cached, hub_reachable, load_hub
-from kdlab.data.local import load_glue
+from kdlab.data.readers import hub
+from kdlab.data.readers.glue_folder import load_glue
+from kdlab.data.readers.hub import convert, go_offline, hub_cached, hub_reachable, load_hub
 from kdlab.data.tasks import get_task
 from kdlab.errors import KdlabError
 
@@ -62,7 +62,7 @@ prepare("ax", names, {"test": [-1, -1, -1]})
 READ = """
 import json, os, shutil, sys
 from pathlib import Path
-from kdlab.data.hub import hub_cached, load_hub
+from kdlab.data.readers.hub import hub_cached, load_hub
 from kdlab.data.tasks import get_task
 from kdlab.errors import KdlabError
 cached = {name: hub_cached(get_task(name)) for name in ("rte", "stsb", "mnli", "ax", "qqp")}
@@ -351,7 +351,7 @@ def test_a_server_that_never_answers_and_a_name_that_is_never_found_do_not_hold_
 
 def test_going_offline_reaches_libraries_that_are_imported_already():
     code = (
-        "from kdlab.data.hub import go_offline; import sys, os\n"
+        "from kdlab.data.readers.hub import go_offline; import sys, os\n"
         "assert 'datasets' not in sys.modules and 'huggingface_hub' not in sys.modules\n"
         "import datasets, huggingface_hub\n"
         "print(huggingface_hub.is_offline_mode(), datasets.config.HF_HUB_OFFLINE)\n"

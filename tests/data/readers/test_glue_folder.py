@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kdlab.data.local import load_glue
+from kdlab.data.readers.glue_folder import load_glue
 from kdlab.data.tasks import TASKS, get_task
 from kdlab.errors import KdlabError
 

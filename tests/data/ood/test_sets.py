@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kdlab.data import embedded
-from kdlab.data.foreign import ForeignSet, find_set, read_set, read_sets
-from kdlab.data.ood import OOD, TOGETHER, choose_sets, fitting, merge_labels
+from kdlab.data.ood.sets import ForeignSet, find_set, read_set, read_sets
+from kdlab.data.ood.specs import OOD, TOGETHER, choose_sets, fitting, merge_labels
 from kdlab.data.sources import Hub, Source
 from kdlab.data.tasks import DEV, TASKS
 from kdlab.errors import KdlabError
@@ -52,7 +52,7 @@ def fails(root: Path, name: str) -> str:
 
 
 def test_importing_the_table_loads_nothing_heavy():
-    code = "import sys, kdlab.data.ood; print([m for m in ('torch', 'datasets', 'yaml', 'numpy') if m in sys.modules])"
+    code = "import sys, kdlab.data.ood.specs; print([m for m in ('torch', 'datasets', 'yaml', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kdlab.data.custom import load_custom, load_task
+from kdlab.data.readers.task_file import load_custom, load_task
 from kdlab.errors import KdlabError
 
 YAML = """\

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from kdlab.data import embedded
-from kdlab.data.batching import EncodedSplit
+from kdlab.data.batches import EncodedSplit
 from kdlab.data.examples import Collector, Examples, clip
-from kdlab.data.hub import hub_cached, load_hub
-from kdlab.data.local import read_rows
-from kdlab.data.ood import Merge, OODSpec
+from kdlab.data.ood.specs import Merge, OODSpec
+from kdlab.data.readers.glue_folder import read_rows
+from kdlab.data.readers.hub import hub_cached, load_hub
 from kdlab.data.sources import Hub, Source
 from kdlab.data.tasks import DEV
 from kdlab.errors import KdlabError

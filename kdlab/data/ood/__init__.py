@@ -1,0 +1,1 @@
+"""Sets out of domain: what they are, and their examples."""

@@ -1,0 +1,1 @@
+"""Where examples are read from: GLUE folders, the hub, a user's own task file."""
