@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from kdlab.errors import KdlabError, nearest
-from kdlab.metrics import divergence
+from kdlab.evaluation.metrics import divergence
 from kdlab.system.files import write_atomic
 
 MEASURES = {"kl": "mean KL(teacher ‖ student), nats", "mse": "mean squared difference of logits"}

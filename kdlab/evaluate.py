@@ -16,7 +16,7 @@ from kdlab.data.ood.sets import ForeignSet, count_cut, find_set, read_sets, sour
 from kdlab.data.ood.specs import Merge, choose_sets
 from kdlab.data.sources import Hub, find_task
 from kdlab.errors import KdlabError
-from kdlab.inference import Prediction, predict
+from kdlab.evaluation.predict import Prediction, predict
 from kdlab.models.checkpoint import Checkpoint, cached_on_disk, head_order, load_encoder, resolve_checkpoint
 from kdlab.models.encoder import TextEncoder
 from kdlab.results.ood import ood_figures, read_ood, record_ood, show_ood

@@ -11,12 +11,12 @@ import torch
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.ood.sets import source_digest
 from kdlab.evaluate import Ask, evaluate_run, is_recorded, open_run
+from kdlab.evaluation.metrics import evaluate, trivial
+from kdlab.evaluation.predict import Prediction, predict
 from kdlab.figures import figures
 from kdlab.generator import obtain_generator
-from kdlab.inference import Prediction, predict
 from kdlab.loggers import finish_loggers, make_loggers
 from kdlab.methods.base import MethodConfig, TrainingConfig
-from kdlab.metrics import evaluate, trivial
 from kdlab.models.checkpoint import load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.student import take_layers

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from kdlab import __version__
-from kdlab.inference import Prediction
-from kdlab.metrics import divergence, evaluate, trivial
+from kdlab.evaluation.metrics import divergence, evaluate, trivial
+from kdlab.evaluation.predict import Prediction
 from kdlab.plan import Plan
 from kdlab.training import Fitted
 

@@ -14,8 +14,8 @@ from kdlab.data.batches import EncodedSplit
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
+from kdlab.evaluation.predict import predict
 from kdlab.history import history_of
-from kdlab.inference import predict
 from kdlab.methods.finetune import FineTune
 from kdlab.methods.shared.settings import NO_MATTER, MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder

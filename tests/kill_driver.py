@@ -16,7 +16,8 @@ from lightning import Trainer
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
-from kdlab import checkpointing, history, inference
+from kdlab import checkpointing, history
+from kdlab.evaluation import predict as inference
 from kdlab.methods import base
 from kdlab.results import record
 from kdlab.system import cache

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import kdlab.evaluate
 import kdlab.teacher
-from kdlab.metrics import divergence, evaluate, wilson
+from kdlab.evaluation.metrics import divergence, evaluate, wilson
 
 
 @pytest.fixture(scope="module")

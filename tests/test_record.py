@@ -12,7 +12,7 @@ from cli_fixtures import Lab, metrics, open_lab, predictions
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from kdlab.data.tasks import get_task
-from kdlab.metrics import evaluate
+from kdlab.evaluation.metrics import evaluate
 from kdlab.results import record
 from kdlab.results.record import METRICS, RunFolder
 from kdlab.system.console import Reporter

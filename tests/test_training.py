@@ -13,9 +13,9 @@ from helpers import tiny_batch, tiny_data, tiny_method, train
 import kdlab.training
 from kdlab.data.batches import BucketSampler
 from kdlab.errors import KdlabError
+from kdlab.evaluation.metrics import evaluate
 from kdlab.methods import METHODS
 from kdlab.methods.base import TrainingConfig
-from kdlab.metrics import evaluate
 from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.training import count_steps, seed_all
 

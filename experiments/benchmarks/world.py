@@ -17,7 +17,7 @@ from experiments.benchmarks import reference, reference_hidden, reference_text
 from kdlab.data.batches import BucketSampler, EncodedSplit
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TASKS
-from kdlab.inference import predict
+from kdlab.evaluation.predict import predict
 from kdlab.methods import load_method
 from kdlab.methods.adversarial_text import AdversarialText
 from kdlab.methods.shared.settings import TrainingConfig

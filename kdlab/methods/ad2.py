@@ -10,10 +10,10 @@ from torch import Tensor
 
 from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError, nearest
+from kdlab.evaluation.metrics import exact_kl
 from kdlab.losses.soft_targets import soft_cross_entropy, supervised
 from kdlab.methods.base import DistillModule, MethodConfig, Phase, TrainingConfig
 from kdlab.methods.shared.layer_match import RELATIONS, LayerMatch, check_attention, check_weights
-from kdlab.metrics import exact_kl
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.layer_maps import parse_layer_map
 from kdlab.ops.ascent import NORMS, Ball, ascend, climb, norm_of, random_like, random_start

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
+from kdlab.evaluation.metrics import evaluate
 from kdlab.losses.soft_targets import supervised
 from kdlab.methods.shared.players import STUDENT, Players, only
 from kdlab.methods.shared.settings import MethodConfig, Phase, TrainingConfig
 from kdlab.methods.shared.terms import TermWindow, mean_of
-from kdlab.metrics import evaluate
 from kdlab.models.encoder import TextEncoder, freeze
 from kdlab.system.distributed import gather, rank, world_size
 from kdlab.types import Batch, GeneratorWish, LossTerms, Need

@@ -16,8 +16,8 @@ from torch import Tensor
 from kdlab import __version__
 from kdlab.data.ood.sets import ForeignSet, source_digest
 from kdlab.errors import KdlabError
-from kdlab.inference import Prediction
-from kdlab.metrics import accuracy_interval, divergence, f1_interval
+from kdlab.evaluation.metrics import accuracy_interval, divergence, f1_interval
+from kdlab.evaluation.predict import Prediction
 from kdlab.results.record import RunFolder, free_name, unwritable
 from kdlab.system.console import Reporter
 from kdlab.system.files import write_atomic

@@ -11,7 +11,7 @@ from helpers import PAIRS, SCORES, tiny_data, tiny_encoder, tiny_examples, tiny_
 
 from kdlab.data.batches import BucketSampler, SortedSampler, encode
 from kdlab.data.examples import Examples
-from kdlab.inference import predict
+from kdlab.evaluation.predict import predict
 
 LENGTHS = np.random.default_rng(0).integers(5, 128, 1003)
 

@@ -10,7 +10,7 @@ import scipy.stats
 import sklearn.metrics
 import torch
 
-from kdlab.metrics import accuracy_interval, divergence, evaluate, f1_interval, trivial, wilson
+from kdlab.evaluation.metrics import accuracy_interval, divergence, evaluate, f1_interval, trivial, wilson
 
 
 @pytest.mark.parametrize("seed", range(3))
