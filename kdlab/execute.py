@@ -15,7 +15,6 @@ from kdlab.evaluation.metrics import evaluate, trivial
 from kdlab.evaluation.predict import Prediction, predict
 from kdlab.figures import figures
 from kdlab.generator import obtain_generator
-from kdlab.loggers import finish_loggers, make_loggers
 from kdlab.methods.base import MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import load_encoder
 from kdlab.models.encoder import TextEncoder
@@ -29,7 +28,8 @@ from kdlab.system.console import Reporter
 from kdlab.system.distributed import rank, share, wait
 from kdlab.system.files import write_atomic, write_folder
 from kdlab.teacher import clean_logits, obtain_teacher
-from kdlab.training import fit
+from kdlab.training.fit import fit
+from kdlab.training.loggers import finish_loggers, make_loggers
 from kdlab.types import Need
 
 

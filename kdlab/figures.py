@@ -11,7 +11,7 @@ from kdlab import __version__
 from kdlab.evaluation.metrics import divergence, evaluate, trivial
 from kdlab.evaluation.predict import Prediction
 from kdlab.plan import Plan
-from kdlab.training import Fitted
+from kdlab.training.fit import Fitted
 
 
 def figures(

@@ -36,7 +36,7 @@ from kdlab.system.cache import Cache
 from kdlab.system.files import fingerprint
 from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.teacher import TeacherPlan, plan_teacher
-from kdlab.training import count_steps
+from kdlab.training.steps import count_steps
 
 _FORMAT = 1  # raised when a record made before can't be taken for one made now
 _NOT_IDENTITY = ("out", "fresh", "logger", "seeds", "seed", "profile", "accelerator", "devices", "precision", "compile")

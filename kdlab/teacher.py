@@ -15,7 +15,6 @@ from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.evaluation.predict import predict
-from kdlab.history import history_of
 from kdlab.methods.finetune import FineTune
 from kdlab.methods.shared.settings import NO_MATTER, MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder
@@ -25,7 +24,8 @@ from kdlab.system.console import Reporter
 from kdlab.system.distributed import rank
 from kdlab.system.files import fingerprint, write_atomic, writing
 from kdlab.system.hardware import Hardware
-from kdlab.training import fit
+from kdlab.training.fit import fit
+from kdlab.training.history import history_of
 
 AS_IS = "used as it is"
 _FORMAT = 1  # raised when teachers are made in another way

@@ -19,7 +19,6 @@ from transformers import (
 from kdlab.data.examples import Examples
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TaskSpec
-from kdlab.history import history_of
 from kdlab.methods import load_method
 from kdlab.methods.base import TrainingConfig
 from kdlab.models.checkpoint import labelled_config
@@ -27,7 +26,8 @@ from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM
 from kdlab.system.console import Reporter
 from kdlab.system.hardware import Hardware
-from kdlab.training import fit
+from kdlab.training.fit import fit
+from kdlab.training.history import history_of
 from kdlab.types import Batch, Need
 
 FAMILIES = ("bert", "roberta", "distilbert")

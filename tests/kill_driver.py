@@ -16,11 +16,12 @@ from lightning import Trainer
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
-from kdlab import checkpointing, history
 from kdlab.evaluation import predict as inference
 from kdlab.methods import base
 from kdlab.results import record
 from kdlab.system import cache
+from kdlab.training import checkpoints as checkpointing
+from kdlab.training import history
 
 HOW = os.environ.get("KILL_WITH", "SIGKILL")
 

@@ -27,7 +27,7 @@ from kdlab.models.student import take_layers
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
 from kdlab.system.hardware import Hardware
-from kdlab.training import fit
+from kdlab.training.fit import fit
 from kdlab.types import Need
 
 BATCH, RATE, SEED = 32, 5e-5, 0

@@ -1,7 +1,8 @@
 """The record of a run: one folder with everything needed to believe, repeat and use it.
 
 Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kdlab.results.ood``), and a method with a
-generator ``augmented.jsonl``: some of the text that it made, changed tokens marked (see ``kdlab.shown``).
+generator ``augmented.jsonl``: some of the text that it made, changed tokens marked (see
+``kdlab.training.text_samples``).
 
 ::
 

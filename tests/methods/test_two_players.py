@@ -10,7 +10,7 @@ import torch
 from helpers import tiny_data, tiny_method, train
 from lightning.pytorch.plugins import MixedPrecision
 
-import kdlab.training
+import kdlab.training.fit
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import supervised
 from kdlab.methods.base import DistillModule, Phase
@@ -146,7 +146,7 @@ def test_a_gradient_scaler_unscales_each_player_once_and_before_clipping(cache, 
         settings.pop("precision")
         return right(plugins=[plugin, *settings.pop("plugins")], **settings)
 
-    monkeypatch.setattr(kdlab.training, "Trainer", functools.partial(with_scaler, kdlab.training.Trainer))
+    monkeypatch.setattr(kdlab.training.fit, "Trainer", functools.partial(with_scaler, kdlab.training.fit.Trainer))
     module = tiny_method(Duel)
     train(module, tiny_data(cache), tmp_path, clip=1e-3)
     for steps in module.seen.values():

@@ -7,8 +7,8 @@ import pytest
 from cli_fixtures import Lab, metrics, open_lab, read_wandb
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kdlab.loggers import _logged_in, finish_loggers, make_loggers
 from kdlab.system.console import Reporter
+from kdlab.training.loggers import _logged_in, finish_loggers, make_loggers
 
 TERMS = ("train/loss", "train/ce", "train/sm", "train/tmkd")
 

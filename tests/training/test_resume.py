@@ -15,7 +15,7 @@ from cli_fixtures import Lab, write_checkpoint, write_rte
 from helpers import brief_words
 from safetensors.torch import load_file
 
-from kdlab.checkpointing import load_checkpoint
+from kdlab.training.checkpoints import load_checkpoint
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
 SETTINGS = ("teacher.epochs=2", "training.epochs=3", "training.log_every=3")

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from kdlab.errors import KdlabError
-from kdlab.history import history_of
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import rank
+from kdlab.training.history import history_of
 
 
 def make_loggers(

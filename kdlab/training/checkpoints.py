@@ -14,9 +14,9 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from kdlab.errors import KdlabError
-from kdlab.history import CSVHistory
 from kdlab.system.distributed import share, world_size
 from kdlab.system.files import writing
+from kdlab.training.history import CSVHistory
 
 _ASK_EVERY = 10
 

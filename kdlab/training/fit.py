@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import zipfile
 from collections.abc import Sequence
@@ -16,22 +15,19 @@ from lightning import Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
-from kdlab.checkpointing import Checkpoints, StraightToDisk, load_checkpoint
-from kdlab.data.batches import count_batches
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
-from kdlab.history import CSVHistory
 from kdlab.methods.base import DistillModule, TrainingConfig
-from kdlab.methods.shared.players import STUDENT, Cycle
-from kdlab.progress import TrainingProgress
-from kdlab.shown import ShownText
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import local_world_size, rank, wait, world_size
 from kdlab.system.files import write_atomic
 from kdlab.system.hardware import Hardware
-
-EVERY_BATCH = Cycle()
+from kdlab.training.checkpoints import Checkpoints, StraightToDisk, load_checkpoint
+from kdlab.training.history import CSVHistory
+from kdlab.training.progress import TrainingProgress
+from kdlab.training.steps import count_steps
+from kdlab.training.text_samples import ShownText
 
 
 @dataclass(frozen=True)
@@ -58,33 +54,6 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-def count_steps(
-    examples: int, training: TrainingConfig, epochs: int, cycle: Cycle = EVERY_BATCH, processes: int = 1
-) -> int:
-    """The student's optimiser steps in a phase.
-
-    Args:
-        examples: Of the training split.
-        training: Batch size and the like.
-        epochs: Of the phase.
-        cycle: Whose turn it is on which batch.
-        processes: That share a batch.
-
-    Raises:
-        KdlabError: The other players' turns leave it none.
-    """
-    batches = count_batches(examples, max(training.batch_size // training.accumulate, 1), processes)
-    steps = cycle.steps(STUDENT, math.ceil(batches / training.accumulate) * epochs)
-    if steps == 0 and examples:
-        (first, n), *others = cycle.turns
-        turns = ", then ".join([f"the {first} has {n} batches", *(f"the {player} {n}" for player, n in others)])
-        raise KdlabError(
-            f"The student would get no step: {turns}, and there are {batches * epochs} in all: train for more epochs, "
-            "in smaller batches, or give the others fewer."
-        )
-    return min(steps, training.max_steps) if training.max_steps >= 0 else steps
 
 
 def fit(

@@ -10,14 +10,15 @@ import pytest
 import torch
 from helpers import tiny_batch, tiny_data, tiny_method, train
 
-import kdlab.training
+import kdlab.training.fit
 from kdlab.data.batches import BucketSampler
 from kdlab.errors import KdlabError
 from kdlab.evaluation.metrics import evaluate
 from kdlab.methods import METHODS
 from kdlab.methods.base import TrainingConfig
 from kdlab.system.hardware import Hardware, resolve_hardware
-from kdlab.training import count_steps, seed_all
+from kdlab.training.fit import seed_all
+from kdlab.training.steps import count_steps
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def test_an_interruption_is_an_interruption(cache, tmp_path, monkeypatch):
 
 
 def test_only_training_builds_a_trainer():
-    root = kdlab.training.__file__.rsplit("/", 1)[0]
+    root = kdlab.training.fit.__file__.rsplit("/", 1)[0]
     from pathlib import Path
 
     holders = [p.name for p in Path(root).rglob("*.py") if "Trainer(" in p.read_text(encoding="utf-8")]
