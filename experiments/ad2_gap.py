@@ -39,8 +39,8 @@ def measure(task: str, choice: str, words: dict[str, Any]) -> tuple[dict[str, fl
         The figures, and the task's first metric on dev.
     """
     from kdlab.errors import KdlabError
-    from kdlab.plan import make_plan
-    from kdlab.run import run
+    from kdlab.pipeline.run import run
+    from kdlab.planning.plan import make_plan
 
     own = {"ad2.preset": choice} if choice.isalpha() else {"ad2.epsilon": choice, "ad2.step_size": choice}
     fixed = {"method": "ad2", "task": task, "training.log_every": 1, "ad2.measure_random": True}

@@ -57,13 +57,13 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
         words: Settings of the runs.
     """
     from kdlab.errors import KdlabError
-    from kdlab.execute import Stage
-    from kdlab.generator import obtain_generator
     from kdlab.methods.base import TrainingConfig
     from kdlab.methods.shared.players import adamw, rise_and_fall
     from kdlab.models.checkpoint import Checkpoint, load_encoder
-    from kdlab.plan import make_plan
-    from kdlab.run import run
+    from kdlab.pipeline.execute import Stage
+    from kdlab.pipeline.generator import obtain_generator
+    from kdlab.pipeline.run import run
+    from kdlab.planning.plan import make_plan
     from kdlab.system.console import Reporter
 
     plan = make_plan({**words, "method": method, "seed": seed})

@@ -113,8 +113,8 @@ def _spread(values: list[float], digits: int) -> str:
 def main() -> int:
     """Runs the cells one after the other, then prints the table."""
     from kdlab.errors import KdlabError
-    from kdlab.plan import make_plan
-    from kdlab.run import run
+    from kdlab.pipeline.run import run
+    from kdlab.planning.plan import make_plan
     from kdlab.system.quiet import quiet_libraries
 
     parser = argparse.ArgumentParser(prog="python -m experiments.grid", description=__doc__)

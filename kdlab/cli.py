@@ -243,7 +243,7 @@ def _evaluate(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
         raise KdlabError(f"'{extra[0]}' is nothing that kdlab evaluate knows: see kdlab evaluate --help.")
     runs = [str(_expanded("RUN", run)) for run in arguments.runs]
     folder = arguments.ood_dir and str(_expanded("--ood-dir", arguments.ood_dir))
-    from kdlab.evaluate import evaluate_runs
+    from kdlab.pipeline.evaluate import evaluate_runs
 
     evaluate_runs(runs, arguments.on, folder, arguments.fresh, arguments.accelerator)
     return 0
@@ -251,7 +251,7 @@ def _evaluate(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
 
 def _run(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser, words: Sequence[str]) -> int:
     settings = _settings(arguments, extra, parser)
-    from kdlab.run import run
+    from kdlab.pipeline.run import run
 
     run(settings, dry_run=arguments.dry_run, print_config=arguments.print_config, words=words)
     return 0

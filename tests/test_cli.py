@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 
 import kdlab
 import kdlab.cli
-import kdlab.execute
+import kdlab.pipeline.execute
+import kdlab.pipeline.teacher
 import kdlab.run
-import kdlab.teacher
 from kdlab.data.ood.specs import OOD
 from kdlab.data.tasks import TASKS
 from kdlab.methods import METHODS
@@ -79,8 +79,8 @@ def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("trained")
 
-    monkeypatch.setattr(kdlab.execute, "fit", fail)
-    monkeypatch.setattr(kdlab.teacher, "fit", fail)
+    monkeypatch.setattr(kdlab.pipeline.execute, "fit", fail)
+    monkeypatch.setattr(kdlab.pipeline.teacher, "fit", fail)
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -318,14 +318,14 @@ def test_seeds_of_student_teacher_and_split_are_three(lab: Lab, tmp_path: Path):
 
 def test_teacher_and_student_learn_from_the_same_subset(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     seen = {}
-    real = kdlab.execute.fit
+    real = kdlab.pipeline.execute.fit
 
     def spy(module, data, *rest):
         seen[rest[-1]] = {name: examples.ids for name, examples in data.examples.items()}
         return real(module, data, *rest)
 
-    monkeypatch.setattr(kdlab.execute, "fit", spy)
-    monkeypatch.setattr(kdlab.teacher, "fit", spy)
+    monkeypatch.setattr(kdlab.pipeline.execute, "fit", spy)
+    monkeypatch.setattr(kdlab.pipeline.teacher, "fit", spy)
     (folder,) = lab.train(tmp_path, "--limit-train", "50%", "--seed", 3, "data.split_seed=11")
     assert seen["teacher"] == seen["student"]
     held, train = seen["student"]["holdout"], seen["student"]["train"]
@@ -355,8 +355,8 @@ def test_teacher_with_the_tasks_labels_is_used_as_it_is(lab: Lab, tmp_path: Path
     stated = "teacher.labels=[not_entailment, entailment]"
     logits = []
     fits = []
-    real = kdlab.teacher.fit
-    monkeypatch.setattr(kdlab.teacher, "fit", lambda *args: fits.append(args) or real(*args))
+    real = kdlab.pipeline.teacher.fit
+    monkeypatch.setattr(kdlab.pipeline.teacher, "fit", lambda *args: fits.append(args) or real(*args))
     for teacher, words in ((straight, ()), (turned, ()), (unnamed, (stated,))):
         plan = lab.run(*lab.words(tmp_path / teacher.name, "--teacher", teacher, "--dry-run", *words))
         assert "used as it is" in plan.field("teacher")

@@ -11,8 +11,8 @@ from cli_fixtures import NLI, Lab, metrics, open_lab, pairs, predictions, write_
 from ood_fixtures import HEURISTICS, SETS, contents, open_runs, open_sets, recorded
 from safetensors.torch import load_file, save_file
 
-import kdlab.evaluate
-import kdlab.teacher
+import kdlab.pipeline.evaluate
+import kdlab.pipeline.teacher
 from kdlab.evaluation.metrics import divergence, evaluate, wilson
 
 
@@ -120,8 +120,10 @@ def test_several_runs_in_one_command(lab: Lab, copied, sets: Path):
 
 def test_a_teacher_is_asked_once_for_all_its_students(lab: Lab, sets: Path, tmp_path: Path, monkeypatch):
     folders = lab.train(tmp_path / "runs", "--seeds", 2)
-    asked, predict = [], kdlab.teacher.predict
-    monkeypatch.setattr(kdlab.teacher, "predict", lambda *words: asked.append(len(words[1])) or predict(*words))
+    asked, predict = [], kdlab.pipeline.teacher.predict
+    monkeypatch.setattr(
+        kdlab.pipeline.teacher, "predict", lambda *words: asked.append(len(words[1])) or predict(*words)
+    )
     other = tmp_path / "ood/hans/evaluation.tsv"
     lines = (sets / "ood/hans/evaluation.tsv").read_text().splitlines()
     write_tsv(other, [line.split("\t") for line in lines[:41]])  # a set that no other test has
@@ -154,7 +156,7 @@ def test_the_same_command_returns_the_record(lab: Lab, copied, sets: Path, monke
     first = lab.run(*words)
     before = contents(folder)
     with monkeypatch.context() as patch:
-        patch.setattr(kdlab.evaluate, "predict", lambda *_: pytest.fail("evaluated again"))
+        patch.setattr(kdlab.pipeline.evaluate, "predict", lambda *_: pytest.fail("evaluated again"))
         again = lab.run(*words)
         assert lab.run("evaluate", folder, "--on", "hans").code == 0  # without the files too
     assert contents(folder) == before

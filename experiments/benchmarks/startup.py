@@ -90,12 +90,13 @@ def main(words: list[str]) -> None:
 
     _ = torch, lightning, transformers.BertForSequenceClassification, transformers.PreTrainedTokenizerFast
     mark("import transformers")
-    import kdlab.plan
-    from kdlab import cli, execute
+    import kdlab.planning.plan
+    from kdlab import cli
     from kdlab.methods.base import DistillModule
+    from kdlab.pipeline import execute
 
     mark("import the rest")
-    marked(kdlab.plan, "make_plan", "plan: settings, corpus, checkpoints, tokenizer")
+    marked(kdlab.planning.plan, "make_plan", "plan: settings, corpus, checkpoints, tokenizer")
     marked(execute, "obtain_teacher", "teacher from the cache")
     marked(execute, "_predict_all", "teacher's predictions on dev and test")
     marked(execute, "_build_student", "student")

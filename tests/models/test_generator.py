@@ -7,9 +7,9 @@ import torch
 from helpers import FAMILIES, SPECIAL, VOCABULARY, tiny_batch, tiny_data, tiny_encoder, tiny_generator, tiny_tokenizer
 
 from kdlab.errors import KdlabError
-from kdlab.generator import train_head
 from kdlab.models.checkpoint import EMBEDDED, Checkpoint, resolve_checkpoint
 from kdlab.models.generator import has_mlm_head, load_masked_lm, readable
+from kdlab.pipeline.generator import train_head
 from kdlab.system.console import Reporter
 
 each_family = pytest.mark.parametrize("family", FAMILIES)

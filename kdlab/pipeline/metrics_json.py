@@ -10,7 +10,7 @@ import torch
 from kdlab import __version__
 from kdlab.evaluation.metrics import divergence, evaluate, trivial
 from kdlab.evaluation.predict import Prediction
-from kdlab.plan import Plan
+from kdlab.planning.plan import Plan
 from kdlab.training.fit import Fitted
 
 

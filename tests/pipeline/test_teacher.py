@@ -14,8 +14,9 @@ from helpers import CPU, PAIRS, save_checkpoint, tiny_batch, tiny_data, tiny_enc
 from kdlab.errors import KdlabError
 from kdlab.methods.base import TrainingConfig
 from kdlab.models.checkpoint import Checkpoint
+from kdlab.pipeline.teacher import clean_logits, obtain_teacher
+from kdlab.planning.teacher import plan_teacher
 from kdlab.system.console import Reporter
-from kdlab.teacher import clean_logits, obtain_teacher, plan_teacher
 
 TRAINING = TrainingConfig(epochs=1, batch_size=8, learning_rate=1e-3)
 OTHER_LABELS = dataclasses.replace(PAIRS, labels=("left", "right"), aliases={})

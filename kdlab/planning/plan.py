@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kdlab.backbone import choose_backbone
 from kdlab.config.resolve import resolve
 from kdlab.config.schema import Resolved, RunConfig
 from kdlab.data.ood.sets import ForeignSet, read_sets
@@ -16,7 +15,6 @@ from kdlab.data.ood.specs import choose_sets
 from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
-from kdlab.generator import GeneratorPlan, plan_generator
 from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
 from kdlab.methods.shared.settings import NO_MATTER
@@ -31,11 +29,13 @@ from kdlab.models.checkpoint import (
 from kdlab.models.encoder import usable_positions
 from kdlab.models.student import StudentSpec, parse_student
 from kdlab.models.vocabulary import check_one_vocabulary
-from kdlab.student_plan import StudentPlan, count_weights, plan_student
+from kdlab.planning.backbone import choose_backbone
+from kdlab.planning.generator import GeneratorPlan, plan_generator
+from kdlab.planning.student import StudentPlan, count_weights, plan_student
+from kdlab.planning.teacher import TeacherPlan, plan_teacher
 from kdlab.system.cache import Cache
 from kdlab.system.files import fingerprint
 from kdlab.system.hardware import Hardware, resolve_hardware
-from kdlab.teacher import TeacherPlan, plan_teacher
 from kdlab.training.steps import count_steps
 
 _FORMAT = 1  # raised when a record made before can't be taken for one made now

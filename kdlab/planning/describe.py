@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kdlab.data.tasks import TaskSpec
-from kdlab.plan import Plan
+from kdlab.planning.plan import Plan
 from kdlab.system.console import Reporter
 
 

@@ -10,16 +10,18 @@ import torch
 
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.ood.sets import source_digest
-from kdlab.evaluate import Ask, evaluate_run, is_recorded, open_run
 from kdlab.evaluation.metrics import evaluate, trivial
 from kdlab.evaluation.predict import Prediction, predict
-from kdlab.figures import figures
-from kdlab.generator import obtain_generator
 from kdlab.methods.base import MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.student import take_layers
-from kdlab.plan import Plan, student_head
+from kdlab.pipeline.evaluate import Ask, evaluate_run, is_recorded
+from kdlab.pipeline.finished import open_run
+from kdlab.pipeline.generator import obtain_generator
+from kdlab.pipeline.metrics_json import figures
+from kdlab.pipeline.teacher import clean_logits, obtain_teacher
+from kdlab.planning.plan import Plan, student_head
 from kdlab.results.card import model_card
 from kdlab.results.ood import OOD_FILE, ood_figures, record_ood, show_ood
 from kdlab.results.record import METRICS, RunFolder, environment
@@ -27,7 +29,6 @@ from kdlab.results.tables import show_record
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import rank, share, wait
 from kdlab.system.files import write_atomic, write_folder
-from kdlab.teacher import clean_logits, obtain_teacher
 from kdlab.training.fit import fit
 from kdlab.training.loggers import finish_loggers, make_loggers
 from kdlab.types import Need
