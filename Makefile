@@ -16,10 +16,10 @@ BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow format lint types check bench clean
+.PHONY: help install run test test-slow format lint types check architecture bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP) ## make the environment: the tested versions, kdlab itself editable
 
@@ -65,6 +65,9 @@ types: $(STAMP) ## mypy, strict
 	"$(BIN)" -m mypy
 
 check: lint types test ## the whole gate: lint, types, test
+
+architecture: ## the rooms of kdlab, their floors, who imports whom, and circles
+	@"$(PYTHON)" tests/architecture.py
 
 bench: $(STAMP) ## speed and memory against loops written by hand, as ratios
 	"$(BIN)" -m experiments.benchmarks $(ARGS)

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NoReturn
 
 from kdlab import __version__
-from kdlab.errors import KdlabError, nearest
-
-# flag -> setting, type, metavar, help
-_SETTINGS: dict[str, tuple[str, type, str, str]] = {
-    "--method": ("method", str, "NAME", "a method of --list methods, or path/to/file.py:Class"),
-    "--task": ("task", str, "NAME", "a task of --list tasks, or path/to/task.yaml"),
-    "--profile": ("profile", str, "{auto,paper,embedded}", "where data and encoders come from (default: auto)"),
-    "--data-dir": ("data.dir", str, "DIR", "folder in the original GLUE layout"),
-    "--limit-train": ("data.limit_train", str, "N", "part of the training data: 10%%, 1%% or 500"),
-    "--teacher": ("teacher.source", str, "MODEL", "folder, name on the hub, or 'embedded'"),
-    "--student": ("student.source", str, "SPEC", "checkpoint, or [DONOR:]layers:bottom:3 (top, skip, or 0,2,4)"),
-    "--ood-dir": ("evaluation.ood_dir", str, "DIR", "folder with the files of evaluation.ood=[…]"),
-    "--seed": ("seed", int, "N", "the student's seed (default: 0)"),
-    "--seeds": ("seeds", int, "N", "run N student seeds and print mean and sd"),
-    "--out": ("out", str, "DIR", "where records are written (default: runs)"),
-    "--accelerator": ("accelerator", str, "{auto,cpu,gpu}", "where to compute (default: auto)"),
-    "--devices": ("devices", int, "N", "how many devices (default: 1)"),
-    "--precision": ("precision", str, "{auto,32,bf16,16}", "arithmetic (default: auto)"),
-}
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one sentence, like every other."""
-
-    def error(self, message: str) -> NoReturn:
-        raise KdlabError(f"{message[0].upper()}{message[1:]}: see {self.prog} --help.")
+from kdlab.commands.arguments import _Parser
+from kdlab.commands.cache import _cache
+from kdlab.commands.evaluate import _evaluate
+from kdlab.commands.list import _list
+from kdlab.commands.run import _SETTINGS, _run
+from kdlab.errors import KdlabError
 
 
 def _parsers() -> tuple[_Parser, _Parser]:
@@ -94,95 +71,6 @@ def _parsers() -> tuple[_Parser, _Parser]:
     return top, run
 
 
-def _cache(action: str) -> int:
-    """``kdlab cache ls|verify|clear``; 1 where an entry is damaged."""
-    from kdlab.system.cache import Cache
-
-    cache = Cache()
-    if action == "clear":
-        sys.stdout.write(f"{cache.clear()} entries removed from {cache.root}\n")
-        return 0
-    entries = cache.entries(verify=action == "verify")
-    for entry in entries:
-        state = "" if entry.damage is None else f"  {entry.damage or 'whole'}"
-        sys.stdout.write(f"{entry.kind:<8} {entry.size / 1e6:8.1f} MB  {entry.folder.name}  {entry.about}{state}\n")
-    total = sum(entry.size for entry in entries) / 1e6
-    damaged = sum(bool(entry.damage) for entry in entries)
-    said = f", {damaged} damaged (made again when they are next needed)" if damaged else ""
-    sys.stdout.write(f"{len(entries)} entries, {total:.1f} MB in {cache.root}{said}\n")
-    return 1 if damaged else 0
-
-
-def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> dict[str, Any]:
-    """Dotted settings: the YAML file's, over them the flags', over them the key=value words."""
-    from kdlab.config.files import read_file
-
-    settings = read_file(_expanded("--config", arguments.config)) if arguments.config else {}
-    for key, _, _, _ in _SETTINGS.values():
-        if getattr(arguments, key) is not None:
-            settings[key] = getattr(arguments, key)
-    if arguments.logger:
-        settings["logger"] = ["csv", *(name for name in dict.fromkeys(arguments.logger) if name != "csv")]
-    for flag in ("fresh", "compile"):
-        if getattr(arguments, flag):
-            settings[flag] = True
-    for word in extra:
-        if word.startswith("--") and "." in word and "=" not in word:
-            raise KdlabError(f"A setting is written {word}=VALUE, with '=' and no space.")
-        if word.startswith("-") and "=" not in word:
-            raise nearest(word, [o for a in parser._actions for o in a.option_strings], "flag")
-        key, value = _parse_override(word)
-        settings[key] = value
-    for key, value in settings.items():
-        if isinstance(value, str) and value.startswith("~"):
-            _expanded(key, value)
-    return settings
-
-
-def _expanded(key: str, text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as e:
-        raise KdlabError(f"{key} '{text}': there is no such home folder.") from e
-
-
-def _parse_override(word: str) -> tuple[str, Any]:
-    """``key=value`` of the command line; the value is read as YAML reads it.
-
-    Raises:
-        KdlabError: No ``=`` in it, or a value that is no YAML.
-    """
-    key, sign, text = word.removeprefix("--").partition("=")
-    if not sign or not key:
-        raise KdlabError(f"'{word}' is neither a flag nor key=value: see kdlab run --help.")
-    import yaml
-
-    from kdlab.config.files import YAML_ERRORS
-
-    try:
-        return key, yaml.safe_load(text) if text else ""
-    except YAML_ERRORS as e:
-        raise KdlabError(f"The value of '{word}' can't be read: put quotes around it.") from e
-
-
-def _list(what: str) -> None:
-    """Methods, tasks or sets out of domain, one line each."""
-    if what == "methods":
-        from kdlab.methods import METHODS
-
-        lines = {name: text for name, (_, text) in METHODS.items()}
-    elif what == "ood":
-        from kdlab.data.ood.specs import OOD
-
-        lines = {name: out.task.description for name, out in OOD.items()}
-    else:
-        from kdlab.data.tasks import TASKS
-
-        lines = {name: spec.description for name, spec in TASKS.items()}
-    width = max(map(len, lines))
-    sys.stdout.write("".join(f"{name:<{width}}  {text}\n" for name, text in lines.items()))
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The ``kdlab`` command.
 
@@ -235,26 +123,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f": {e.filename}" if e.filename else ""
         sys.stderr.write(f"kdlab: error: {e.strerror or e}{where}; what was finished before is kept.\n")
         return 2
-
-
-def _evaluate(arguments: argparse.Namespace, extra: Sequence[str]) -> int:
-    """``kdlab evaluate RUN --on SET …``."""
-    if extra:
-        raise KdlabError(f"'{extra[0]}' is nothing that kdlab evaluate knows: see kdlab evaluate --help.")
-    runs = [str(_expanded("RUN", run)) for run in arguments.runs]
-    folder = arguments.ood_dir and str(_expanded("--ood-dir", arguments.ood_dir))
-    from kdlab.pipeline.evaluate import evaluate_runs
-
-    evaluate_runs(runs, arguments.on, folder, arguments.fresh, arguments.accelerator)
-    return 0
-
-
-def _run(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser, words: Sequence[str]) -> int:
-    settings = _settings(arguments, extra, parser)
-    from kdlab.pipeline.run import run
-
-    run(settings, dry_run=arguments.dry_run, print_config=arguments.print_config, words=words)
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m kdlab.run``: parse, plan, run, record, print.
+"""``python -m kdlab.run``: the same as ``kdlab run``.
 
 Importing this module imports neither torch nor lightning, so that ``--help`` answers at once.
 """
@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from kdlab.types import Batch, EncoderOutput, LossTerms, Need
 ATTACKS: dict[str, dict[str, Any]] = {
     # the paper's letter: a ball of 1e-5 in which nothing measurable changes
     "paper": {"steps": 1, "step_size": 1e-3, "epsilon": 1e-5, "norm": "l2", "init_std": 0.0},
-    # to the edge of a ball in which a student that has learned anything changes its answer: experiments/ad2_gap.py
+    # to the edge of a ball in which a student that has learned anything changes its answer: experiments/ad2/gap.py
     "effective": {"steps": 1, "step_size": 0.1, "epsilon": 0.1, "norm": "l2", "init_std": 0.0},
 }
 """What ``ad2.preset`` sets where a key of its own does not."""

@@ -81,7 +81,7 @@ class CILDA(AdversarialText):
     Config: ClassVar[type[MethodConfig]] = CILDAConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"training.learning_rate": 2e-5, **ROBERTA_PAIR},
-        # a generator this small attacks only so; experiments/cilda_attack.py
+        # a generator this small attacks only so; experiments/cilda/attack.py
         "embedded": {"cilda.generator_learning_rate": 1e-3, "cilda.gumbel_temperature": 2.0},
     }
     config: CILDAConfig

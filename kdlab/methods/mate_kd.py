@@ -37,7 +37,7 @@ class MateKD(AdversarialText):
     Config: ClassVar[type[MethodConfig]] = MateKDConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"training.learning_rate": 2e-5, **ROBERTA_PAIR},
-        # a generator this small attacks only so; experiments/cilda_attack.py
+        # a generator this small attacks only so; experiments/cilda/attack.py
         "embedded": {"mate_kd.generator_learning_rate": 1e-3, "mate_kd.gumbel_temperature": 2.0},
     }
     config: MateKDConfig

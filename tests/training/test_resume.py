@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from kdlab.training.checkpoints import load_checkpoint
 
-DRIVER = Path(__file__).with_name("kill_driver.py")
+DRIVER = Path(__file__).parents[1] / "kill_driver.py"
 SETTINGS = ("teacher.epochs=2", "training.epochs=3", "training.log_every=3")
 AT_ONCE = ("training.checkpoint_every=0", "teacher.checkpoint_every=0")
 # kd on 58 examples in batches of 16: 4 steps an epoch, 2 epochs of teacher and 3 of student

@@ -10,7 +10,7 @@ import yaml
 from cli_fixtures import OFFLINE, Lab, metrics, open_lab, read_wandb
 from wandb import wandb_agent
 
-FILE = Path(__file__).parents[1] / "experiments" / "sweeps" / "mixkd.yaml"
+FILE = Path(__file__).parents[2] / "experiments" / "sweeps" / "mixkd.yaml"
 CELL = {"mixkd.alpha_sm": 0.5, "mixkd.alpha_tmkd": 10, "mixkd.ratio": 2, "training.learning_rate": 3.25e-05}
 
 

@@ -14,7 +14,7 @@ from kdlab.data.sources import Hub, Source
 from kdlab.data.tasks import DEV, TASKS
 from kdlab.errors import KdlabError
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
 NLI = TASKS["mnli"].labels
 HANS = ["gold_label\tsentence1\tsentence2\tpairID\theuristic", "entailment\tA b .\tB .\tex0\tsubsequence"]
 PAWS = [",sentence1,sentence2,label", '0,"a, b",b a,1', "1,c,d,0"]

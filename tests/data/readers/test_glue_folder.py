@@ -8,7 +8,7 @@ from kdlab.data.readers.glue_folder import load_glue
 from kdlab.data.tasks import TASKS, get_task
 from kdlab.errors import KdlabError
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "glue"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "glue"
 
 RTE = [
     "index\tsentence1\tsentence2\tlabel",

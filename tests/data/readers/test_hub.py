@@ -94,7 +94,7 @@ def _clean(monkeypatch):
 def read(tmp_path_factory):
     """What a fresh process reads out of a prepared cache, with offline mode on and no network."""
     home = tmp_path_factory.mktemp("hub")
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     env = {k: v for k, v in os.environ.items() if k not in VARIABLES}
     env |= {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", PREPARE, str(home)], env=env, check=True, capture_output=True)
@@ -359,7 +359,7 @@ def test_going_offline_reaches_libraries_that_are_imported_already():
         "print(huggingface_hub.is_offline_mode(), datasets.config.HF_HUB_OFFLINE, os.environ['TRANSFORMERS_OFFLINE'])\n"
     )
     env = {k: v for k, v in os.environ.items() if k not in VARIABLES}
-    env["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
+    env["PYTHONPATH"] = str(Path(__file__).resolve().parents[3])
     done = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["False", "False", "True", "True", "1"]
 

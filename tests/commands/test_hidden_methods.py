@@ -8,11 +8,12 @@ import pytest
 import yaml
 from cli_fixtures import Lab, metrics, open_lab, write_checkpoint
 
-from experiments import ad2_gap, cilda_attack
-from experiments.grid import main, read_grid, show
+from experiments.ad2 import gap as ad2_gap
+from experiments.cilda import attack as cilda_attack
 from kdlab.methods import load_method
+from kdlab.studies.grid import main, read_grid, show
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GRIDS = [*sorted((ROOT / "experiments" / "ad2").glob("*.yaml")), ROOT / "experiments" / "methods.yaml"]
 
 

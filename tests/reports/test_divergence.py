@@ -9,7 +9,7 @@ import torch
 from cli_fixtures import Lab, metrics, open_lab, predictions
 from ood_fixtures import SETS, open_runs
 
-from experiments.divergence import main as draw
+from kdlab.reports.divergence import main as draw
 
 
 @pytest.fixture(scope="module")

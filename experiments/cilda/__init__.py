@@ -1,0 +1,1 @@
+"""CILDA: whether its generator attacks."""

@@ -1,0 +1,101 @@
+"""Imports go one way, and the words of the command line cost no torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from architecture import FLOOR, ROOT, circles, files, graph, module_of, report, room_of, violations
+
+HEAVY = {"torch", "lightning", "transformers", "numpy", "datasets", "omegaconf", "rich", "wandb"}
+
+
+@pytest.mark.parametrize("file", files(), ids=[module_of(f) for f in files()])
+def test_imports_go_down(file):
+    room = room_of(module_of(file))
+    assert room in FLOOR, f"{file}: '{room}' stands on no floor: give it one in tests/architecture.py"
+    assert violations(room, file.read_text(encoding="utf-8"), str(file)) == []
+
+
+@pytest.mark.parametrize("rooms", [True, False], ids=["rooms", "modules"])
+def test_no_imports_go_round_in_circles(rooms):
+    assert circles(graph(rooms)) == []
+
+
+def test_a_circle_is_found_with_its_members():
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set()}
+    assert circles(arrows) == [["a", "b", "c"]]
+
+
+def test_the_report_names_every_room_once():
+    text, well = report()
+    assert well
+    shown = [line.split()[2] for line in text.splitlines() if line.startswith("floor")]
+    assert sorted(shown) == sorted({room_of(module_of(file)) for file in files()})
+
+
+@pytest.mark.parametrize(
+    ("own", "source", "wrong"),
+    [
+        ("data", "import os\nfrom kdlab.models.encoder import TextEncoder", "f.py:2: 'data' imports 'kdlab.models"),
+        ("losses", "from kdlab.ops import mixup", "f.py:1: 'losses' imports 'kdlab.ops.mixup'"),
+        (
+            "methods",
+            "def f():\n    from kdlab.training.fit import fit",
+            "f.py:2: 'methods' imports 'kdlab.training.fit'",
+        ),
+        ("types", "import kdlab.data.tasks", "f.py:1: 'types' imports 'kdlab.data.tasks'"),
+        ("models", "if TYPE_CHECKING:\n    from kdlab import methods", "f.py:2: 'models' imports 'kdlab.methods'"),
+        ("data", "from .tasks import TASKS", "f.py:1: imports are written in full"),
+        ("training", "from kdlab.nowhere import x", "'nowhere' stands on no floor"),
+    ],
+)
+def test_a_wrong_import_is_found_with_its_line(own, source, wrong):
+    (found,) = violations(own, source, "f.py")
+    assert wrong in found
+
+
+def test_a_right_import_is_not_found():
+    source = (
+        "from kdlab import __version__\nfrom kdlab.data.tasks import X\nfrom kdlab.data import embedded\nimport torch"
+    )
+    assert violations("data", source, "f.py") == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-m", "kdlab", "--help"],
+        ["-m", "kdlab.run", "--help"],
+        ["-m", "kdlab.run", "--list", "methods"],
+        ["-m", "kdlab.run", "--list", "tasks"],
+        ["-m", "kdlab.run", "--list", "ood"],
+        ["-m", "kdlab", "evaluate", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_words_alone_import_nothing_heavy(words):
+    done = subprocess.run([sys.executable, "-X", "importtime", *words], capture_output=True, text=True, timeout=60)
+    loaded = {
+        line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines() if "import time" in line
+    }
+    assert "argparse" in loaded
+    assert done.returncode == 0
+    assert done.stdout.strip()
+    assert not loaded & HEAVY
+
+
+def test_the_registry_of_methods_is_literal():
+    """So that it can be listed without importing a method."""
+    from kdlab.methods import METHODS
+
+    tree = ast.parse((ROOT / "methods" / "__init__.py").read_text(encoding="utf-8"))
+    (value,) = [node.value for node in tree.body if isinstance(node, ast.AnnAssign) and node.target.id == "METHODS"]
+    assert ast.literal_eval(value) == METHODS
+    for name, (where, line) in METHODS.items():
+        module, _, _ = where.partition(":")
+        assert (ROOT.parent / Path(*module.split("."))).with_suffix(".py").is_file(), name
+        assert line
