@@ -1,7 +1,7 @@
-"""``python tests/architecture.py``: the rooms of kdlab, the floor each is on, who imports whom, and what is wrong with it.
+"""``python tests/architecture.py``: the rooms of kdlab, the floor of each, who imports whom, and what is wrong with it.
 
-A room is a package folder below ``kdlab/`` or a file at its root. A room may import itself and the rooms on floors below
-its own; rooms on one floor are sisters and import none of each other. Imports inside functions count as well.
+A room is a package folder below ``kdlab/`` or a file at its root. A room may import itself and the rooms on floors
+below its own; rooms on one floor are sisters and import none of each other. Imports inside functions count as well.
 """
 
 from __future__ import annotations
@@ -145,5 +145,5 @@ def report() -> tuple[str, bool]:
 
 if __name__ == "__main__":
     text, well = report()
-    print(text)
+    sys.stdout.write(text + "\n")
     sys.exit(0 if well else 1)
