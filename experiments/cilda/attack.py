@@ -58,7 +58,7 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
     """
     from kdlab.errors import KdlabError
     from kdlab.methods.base import TrainingConfig
-    from kdlab.methods.shared.players import adamw, rise_and_fall
+    from kdlab.methods.shared.players import adamw, linear_warmup_decay
     from kdlab.models.checkpoint import Checkpoint, load_encoder
     from kdlab.pipeline.execute import Stage
     from kdlab.pipeline.generator import obtain_generator
@@ -87,10 +87,10 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
     training = plan.config.training
     rate = module.config.generator_learning_rate or training.learning_rate
     optimizer = adamw(module.generator.parameters(), rate, training.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rise_and_fall(steps, training.warmup))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, linear_warmup_decay(steps, training.warmup))
     module.generator.train()
     for step, batch in enumerate(itertools.islice(endless(data), steps)):
-        module.common = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        module.shared_rng = torch.Generator().manual_seed(seed * 1_000_003 + step)
         with torch.autocast(plan.hardware.device.type, torch.bfloat16, enabled="bf16" in plan.hardware.precision):
             loss = module.loss_of("generator", batch.to(plan.hardware.device)).total
         loss.backward()
@@ -131,7 +131,7 @@ def divergence(module: Any, data: Any, fill: str, seed: int) -> float:
     try:
         for number, batch in enumerate(data.eval_dataloader(split)):
             here = batch.to(device)
-            module.common = torch.Generator().manual_seed(seed * 7919 + number)
+            module.shared_rng = torch.Generator().manual_seed(seed * 7919 + number)
             read = here if fill == "clean" else module.augment(here)
             ours, theirs = module.student.classify(read), module.teacher.classify(read)
             total += float(soft_cross_entropy(ours, theirs)) * len(batch)

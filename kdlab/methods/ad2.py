@@ -290,7 +290,7 @@ class AD2(DistillModule):
         if self.config.start_std == 0:
             return torch.zeros(*batch.input_ids.shape, width, device=batch.input_ids.device)
         whole = batch.whole or batch
-        noise = random_start(whole.attention_mask, width, self.config.start_std, self.config.ball, self.common)
+        noise = random_start(whole.attention_mask, width, self.config.start_std, self.config.ball, self.shared_rng)
         return noise if batch.rows is None else noise[batch.rows]
 
     def _gap(self, clean: EncoderOutput, other: EncoderOutput) -> Tensor:

@@ -63,7 +63,7 @@ class AdversarialTextConfig(MethodConfig):
     adv_weight: float = 1 / 3
     show_every: int = 100
     show: int = 3
-    no_matter: ClassVar[tuple[str, ...]] = ("show_every", "show")
+    not_in_fingerprint: ClassVar[tuple[str, ...]] = ("show_every", "show")
 
     @property
     def generated_weight(self) -> float:
@@ -239,7 +239,7 @@ class AdversarialText(DistillModule):
         """
         whole = batch.whole or batch
         ids, device = whole.input_ids, whole.input_ids.device
-        masked = draw_mask(ids, whole.attention_mask, self.generator.special, self.config.p, self.common)
+        masked = draw_mask(ids, whole.attention_mask, self.generator.special, self.config.p, self.shared_rng)
         counts = masked.sum(1).tolist()
         if not any(counts) and not self._warned:
             self._warned = True
@@ -249,7 +249,7 @@ class AdversarialText(DistillModule):
                 f"take a teacher, a student and {self.name}.generator that know it."
             )
         rows = None if batch.rows is None else set(batch.rows.tolist())
-        drawn = draw_uniform(counts, *words, rows=rows, device=device, generator=self.common)
+        drawn = draw_uniform(counts, *words, rows=rows, device=device, generator=self.shared_rng)
         return masked if batch.rows is None else masked[batch.rows], drawn, any(counts)
 
     @staticmethod

@@ -18,7 +18,7 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.evaluation.metrics import evaluate
 from kdlab.losses.soft_targets import supervised
-from kdlab.methods.shared.players import STUDENT, Players, only
+from kdlab.methods.shared.players import STUDENT, Players, gradients_for
 from kdlab.methods.shared.settings import MethodConfig, Phase, TrainingConfig
 from kdlab.methods.shared.terms import TermWindow, mean_of
 from kdlab.models.encoder import TextEncoder, freeze
@@ -67,7 +67,7 @@ class DistillModule(Players):
         self.phase = Phase()
         self.total_steps = 1
         self.seed = 0
-        self.common: torch.Generator | None = None  # draws what all processes must draw alike
+        self.shared_rng: torch.Generator | None = None  # draws what all processes must draw alike
         self.student_step = 0
         self.batches_seen = 0  # of the phase: where the cycle of players stands
         self.steps_before = 0  # of earlier phases, so that steps rise through the history
@@ -160,7 +160,7 @@ class DistillModule(Players):
         _seed(_number(f"{text}/{rank()}"), self.device)
         self._examples = batch.index
         self._share = batch.fraction * world_size() if batch.whole is not None else 1.0
-        self.common = torch.Generator().manual_seed(_number(text))
+        self.shared_rng = torch.Generator().manual_seed(_number(text))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """One step of a one-player method, or one player's turn."""
@@ -174,7 +174,7 @@ class DistillModule(Players):
 
     def _take_turn(self, batch: Batch) -> None:
         player = self.cycle.player_at(self.batches_seen)
-        with only(player, self.held):
+        with gradients_for(player, self.held):
             losses = self.loss_of(player, batch)
             self.record_terms({"loss" if player == STUDENT else f"{player}_loss": losses.total, **losses.terms})
             if losses.total.requires_grad:  # a player may have nothing to learn from a batch

@@ -79,7 +79,7 @@ class MixKD(DistillModule):
     def _mixed_losses(self, batch: Batch) -> dict[str, Tensor]:
         c, whole = self.config, batch.whole or batch
         labels, device = whole.gold(), batch.input_ids.device
-        plan = draw_mix(len(whole), c.beta, device, c.per_sample, self.common, batch.rows)
+        plan = draw_mix(len(whole), c.beta, device, c.per_sample, self.shared_rng, batch.rows)
         student = mixed_logits(self.student, whole, plan)  # (B, C)
         losses = {}
         if c.alpha_sm:

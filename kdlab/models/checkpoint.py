@@ -14,6 +14,7 @@ import torch
 from kdlab.errors import KdlabError
 from kdlab.models.encoder import TextEncoder, get_family
 from kdlab.system.files import folder_digest
+from kdlab.system.spelling import plain
 
 EMBEDDED = "embedded"
 SCORE = "score"
@@ -195,8 +196,8 @@ def head_order(checkpoint: Checkpoint, labels: Sequence[str], aliases: dict[str,
     found = checkpoint.head_labels
     if not labels:
         return [0] if found == (SCORE,) else None  # another scale's head would pass for this one's
-    spelling = {_plain(k): v for k, v in aliases.items()} | {_plain(name): name for name in labels}
-    names = [spelling.get(_plain(name)) for name in found]
+    spelling = {plain(k): v for k, v in aliases.items()} | {plain(name): name for name in labels}
+    names = [spelling.get(plain(name)) for name in found]
     return [names.index(name) for name in labels] if sorted(map(str, names)) == sorted(labels) else None
 
 
@@ -264,10 +265,6 @@ def _load_model(checkpoint: Checkpoint, config: Any, new_head: bool) -> Any:
 def _head_layer(encoder: TextEncoder) -> torch.nn.Linear:
     head = encoder.model.classifier
     return head if isinstance(head, torch.nn.Linear) else head.out_proj
-
-
-def _plain(name: str) -> str:
-    return str(name).strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def _first_line(error: BaseException) -> str:

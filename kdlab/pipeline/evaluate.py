@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from kdlab.data.batches import EncodedSplit, encode
-from kdlab.data.ood.sets import ForeignSet, count_cut, find_set, read_sets, source_digest
-from kdlab.data.ood.specs import Merge, choose_sets
+from kdlab.data.ood.sets import OODSet, count_truncated, find_set, read_sets, source_digest
+from kdlab.data.ood.specs import AnswerableSet, choose_sets
 from kdlab.data.sources import Hub
 from kdlab.evaluation.predict import Prediction, predict
 from kdlab.models.checkpoint import Checkpoint, load_encoder
@@ -22,7 +22,7 @@ from kdlab.pipeline.teacher import split_logits
 from kdlab.results.ood import ood_figures, read_ood, record_ood, show_ood
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
-from kdlab.system.distributed import rank, wait
+from kdlab.system.distributed import barrier, rank
 from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.system.quiet import quiet_libraries
 
@@ -59,16 +59,16 @@ def evaluate_runs(
         work.append((run, merges, read_sets(asked, folder, run.on_embedded, hub)))
     found = []
     for run, merges, sets in work:
-        with run.folder.alone(reporter.say):  # an equal command may have worked on it in the meantime
-            todo = [s for s in sets if fresh or not is_recorded(run, s.out.name, folder and source_digest(s.source))]
-            wanted = [merge.out.name for merge in merges]
+        with run.folder.locked(reporter.say):  # an equal command may have worked on it in the meantime
+            todo = [s for s in sets if fresh or not is_recorded(run, s.spec.name, folder and source_digest(s.source))]
+            wanted = [merge.spec.name for merge in merges]
             found.append(evaluate_run(run, todo, wanted, hardware, cache, reporter))
     return found
 
 
 def evaluate_run(
     run: FinishedRun,
-    sets: Sequence[ForeignSet],
+    sets: Sequence[OODSet],
     wanted: Sequence[str],
     hardware: Hardware,
     cache: Cache,
@@ -86,7 +86,7 @@ def evaluate_run(
     """
     where = run.folder.path
     reporter.say(f"{run.metrics['method']} on {run.task}, seed {run.metrics['seed']}: {where}")
-    done = [name for name in wanted if name not in [foreign.out.name for foreign in sets]]
+    done = [name for name in wanted if name not in [ood_set.spec.name for ood_set in sets]]
     if done:
         reporter.say(f"Recorded already (--fresh evaluates again): {', '.join(done)}.")
     if sets:
@@ -95,17 +95,19 @@ def evaluate_run(
         if why:
             reporter.warn(f"{why}: figures of the student alone.")
         size = int(run.config["training"]["eval_batch_size"])
-        ask = Ask(run.student, int(run.metrics["max_length"]), size, hardware, cache)
-        for foreign in sets:
+        predictor = Predictor(run.student, int(run.metrics["max_length"]), size, hardware, cache)
+        for ood_set in sets:
             who = "student alone" if teacher is None else "student and teacher"
-            reporter.say(f"Evaluating on {foreign.out.name}: {len(foreign.examples):,} examples, {who}.")
-            ours = ask.predict(student, foreign)
+            reporter.say(f"Evaluating on {ood_set.spec.name}: {len(ood_set.examples):,} examples, {who}.")
+            ours = predictor.predict(student, ood_set)
             key = str(run.metrics["fingerprints"]["teacher"])
-            theirs = None if teacher is None else ask.predict_teacher(teacher, key, foreign)
-            entry = ood_figures(foreign, ours, theirs, ask.max_length, ask.cut(foreign), run.on_embedded)
+            theirs = None if teacher is None else predictor.predict_teacher(teacher, key, ood_set)
+            entry = ood_figures(
+                ood_set, ours, theirs, predictor.max_length, predictor.count_truncated(ood_set), run.on_embedded
+            )
             if rank() == 0:
-                record_ood(run.folder, foreign, entry, ours, theirs)
-    wait()
+                record_ood(run.folder, ood_set, entry, ours, theirs)
+    barrier()
     entries = read_ood(run.folder)
     shown = {name: entries[name] for name in wanted}
     show_ood(shown, reporter, run.on_embedded)
@@ -115,7 +117,7 @@ def evaluate_run(
 
 
 @dataclass(frozen=True)
-class Ask:
+class Predictor:
     """How a model is asked.
 
     Attributes:
@@ -132,24 +134,24 @@ class Ask:
     hardware: Hardware
     cache: Cache
 
-    def predict(self, encoder: TextEncoder, foreign: ForeignSet) -> Prediction:
+    def predict(self, encoder: TextEncoder, ood_set: OODSet) -> Prediction:
         """The logits ``(N, C)`` of a student on a set."""
-        return predict(encoder, self.encode(foreign), self.batch_size, self.hardware.device)
+        return predict(encoder, self.encode(ood_set), self.batch_size, self.hardware.device)
 
-    def predict_teacher(self, encoder: TextEncoder, key: str, foreign: ForeignSet) -> Prediction:
+    def predict_teacher(self, encoder: TextEncoder, key: str, ood_set: OODSet) -> Prediction:
         """The logits of a teacher, computed once for all its students."""
-        name, split = foreign.out.name, self.encode(foreign)
+        name, split = ood_set.spec.name, self.encode(ood_set)
         file = split_logits(encoder, key, split, name, self.batch_size, self.hardware, self.cache)
         return Prediction(torch.from_numpy(np.load(file)), 0.0)
 
-    def encode(self, foreign: ForeignSet) -> EncodedSplit:
+    def encode(self, ood_set: OODSet) -> EncodedSplit:
         """The set's examples, tokenised and cut."""
         text = self.text
-        return encode(foreign.examples, text.tokenizer, text.tokenizer_fingerprint, self.max_length, self.cache)
+        return encode(ood_set.examples, text.tokenizer, text.tokenizer_fingerprint, self.max_length, self.cache)
 
-    def cut(self, foreign: ForeignSet) -> int:
+    def count_truncated(self, ood_set: OODSet) -> int:
         """How many of its texts are longer than the model reads."""
-        return count_cut(foreign.examples, self.encode(foreign), self.text.tokenizer, self.max_length)
+        return count_truncated(ood_set.examples, self.encode(ood_set), self.text.tokenizer, self.max_length)
 
 
 def is_recorded(run: FinishedRun, name: str, digest: str | None) -> bool:
@@ -158,7 +160,7 @@ def is_recorded(run: FinishedRun, name: str, digest: str | None) -> bool:
     return entry is not None and digest in (None, entry["source"]["sha256"])
 
 
-def _is_recorded(run: FinishedRun, merge: Merge, folder: str | None, hub: Hub) -> bool:
+def _is_recorded(run: FinishedRun, asked: AnswerableSet, folder: str | None, hub: Hub) -> bool:
     """Another file of the same set is another question; without ``--ood-dir`` any answer will do."""
-    digest = None if folder is None else source_digest(find_set(merge.out, folder, run.on_embedded, hub))
-    return is_recorded(run, merge.out.name, digest)
+    digest = None if folder is None else source_digest(find_set(asked.spec, folder, run.on_embedded, hub))
+    return is_recorded(run, asked.spec.name, digest)

@@ -16,7 +16,7 @@ from kdlab.methods.base import MethodConfig, TrainingConfig
 from kdlab.models.checkpoint import load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.student import take_layers
-from kdlab.pipeline.evaluate import Ask, evaluate_run, is_recorded
+from kdlab.pipeline.evaluate import Predictor, evaluate_run, is_recorded
 from kdlab.pipeline.finished import open_run
 from kdlab.pipeline.generator import obtain_generator
 from kdlab.pipeline.metrics_json import figures
@@ -27,14 +27,14 @@ from kdlab.results.ood import OOD_FILE, ood_figures, record_ood, show_ood
 from kdlab.results.record import METRICS, RunFolder, environment
 from kdlab.results.tables import show_record
 from kdlab.system.console import Reporter
-from kdlab.system.distributed import rank, share, wait
+from kdlab.system.distributed import barrier, broadcast, rank
 from kdlab.system.files import write_atomic, write_folder
 from kdlab.training.fit import fit
 from kdlab.training.loggers import finish_loggers, make_loggers
 from kdlab.types import Need
 
 
-class Stage:
+class RunContext:
     """What the seeds of one plan share: the teacher, its predictions, and who is told.
 
     Args:
@@ -92,15 +92,15 @@ class Stage:
         teacher, plan = self.teacher, self.plan.teacher
         if teacher is None or plan is None:
             return {}
-        ask = self.ask
-        return {foreign.out.name: ask.predict_teacher(teacher, plan.key, foreign) for foreign in self.plan.ood}
+        predictor = self.predictor
+        return {ood_set.spec.name: predictor.predict_teacher(teacher, plan.key, ood_set) for ood_set in self.plan.ood}
 
     @property
-    def ask(self) -> Ask:
+    def predictor(self) -> Predictor:
         """How models are asked."""
         plan = self.plan
         size = plan.config.training.eval_batch_size
-        return Ask(plan.text, plan.max_length, size, plan.hardware, plan.cache)
+        return Predictor(plan.text, plan.max_length, size, plan.hardware, plan.cache)
 
     def check_learned(self, found: dict[str, Prediction], who: str, then: str) -> None:
         """Warns where an encoder does no better than one answer to everything.
@@ -123,50 +123,50 @@ class Stage:
             )
 
 
-def run_seed(stage: Stage, seed: int) -> dict[str, Any]:
+def run_seed(context: RunContext, seed: int) -> dict[str, Any]:
     """Trains, evaluates and records one student, or returns its finished record."""
-    plan, reporter = stage.plan, stage.reporter
+    plan, reporter = context.plan, context.reporter
     folder = RunFolder(plan.folder(seed))
-    with folder.alone(reporter.say):
-        done = share(folder.finished())
+    with folder.locked(reporter.say):
+        done = broadcast(folder.finished())
         if done is None or plan.config.fresh:
-            return _train_and_record(stage, seed, folder)
+            return _train_and_record(context, seed, folder)
         folder.drop_checkpoints()
         reporter.say(f"Seed {seed} is finished already (--fresh runs it again):")
         _close(done, folder, reporter)
-        _complete(stage, folder)
+        _complete(context, folder)
         return done
 
 
-def _train_and_record(stage: Stage, seed: int, folder: RunFolder) -> dict[str, Any]:
+def _train_and_record(context: RunContext, seed: int, folder: RunFolder) -> dict[str, Any]:
 
-    plan, reporter = stage.plan, stage.reporter
-    teacher_predictions = stage.teacher_predictions
+    plan, reporter = context.plan, context.reporter
+    teacher_predictions = context.teacher_predictions
     plain = {**plan.settings.plain, "seed": seed, "seeds": 1, "fresh": False}
     if rank() == 0:
         folder.prepare(plan.config.fresh)
         folder.write("config.yaml", plain)
-    wait()
-    data = stage.data(plan.config.training, seed)
+    barrier()
+    data = context.data(plan.config.training, seed)
     settings = plan.settings.method if isinstance(plan.settings.method, MethodConfig) else MethodConfig()
     needs = plan.method.needs_of(settings)
     if Need.LOGITS in needs:
-        data.hand_out_logits(_logits_file(stage, data))
-    teacher = stage.teacher if needs - {Need.LOGITS} else None
-    module = plan.method(settings, _build_student(stage, seed), teacher, plan.task.spec)
+        data.hand_out_logits(_logits_file(context, data))
+    teacher = context.teacher if needs - {Need.LOGITS} else None
+    module = plan.method(settings, _build_student(context, seed), teacher, plan.task.spec)
     if plan.generator is not None:
         module.take_generator(obtain_generator(plan.generator, data, plan.hardware, plan.cache, reporter))
     reporter.say(f"Training the student, seed {seed}.")
     loggers = make_loggers(plan.config.logger, folder.path, plain, reporter)
     fitted = fit(module, data, plan.config.training, plan.hardware, folder.path, seed, loggers, reporter, "student")
     predictions = _predict_all(module.student, data, plan)
-    stage.check_learned(predictions, "student", "it has learned nothing yet; train it longer, or at another rate")
+    context.check_learned(predictions, "student", "it has learned nothing yet; train it longer, or at another rate")
     metrics = figures(plan, seed, fitted, predictions, teacher_predictions)
     closing = {f"{split}/{name}": v for split, vs in metrics["student"]["metrics"].items() for name, v in vs.items()}
     if metrics["teacher"]:
         theirs = metrics["teacher"]["metrics"].items()
         closing |= {f"teacher/{split}/{name}": v for split, vs in theirs for name, v in vs.items()}
-    outside = _outside(stage, module.student, folder)
+    outside = _outside(context, module.student, folder)
     for name, entry in outside.items():
         closing |= {f"ood/{name}/{m}": v["value"] for m, v in entry["student"].items() if m != "groups"}
     for split, far in (metrics["divergence"] or {}).items():
@@ -180,32 +180,36 @@ def _train_and_record(stage: Stage, seed: int, folder: RunFolder) -> dict[str, A
     return metrics
 
 
-def _outside(stage: Stage, encoder: TextEncoder, folder: RunFolder) -> dict[str, dict[str, Any]]:
+def _outside(context: RunContext, encoder: TextEncoder, folder: RunFolder) -> dict[str, dict[str, Any]]:
     """Evaluates a student that was just trained on the plan's sets out of domain, and records the figures."""
-    ask, found = stage.ask, {}
+    predictor, found = context.predictor, {}
     if rank() == 0:
         (folder.path / OOD_FILE).unlink(missing_ok=True)  # of this run before it was interrupted
-    for foreign in stage.plan.ood:
-        name = foreign.out.name
-        stage.reporter.say(f"Evaluating on {name}: {len(foreign.examples):,} examples.")
-        ours, theirs = ask.predict(encoder, foreign), stage.teacher_ood.get(name)
-        embedded = stage.plan.task.source.embedded
-        found[name] = ood_figures(foreign, ours, theirs, ask.max_length, ask.cut(foreign), embedded)
+    for ood_set in context.plan.ood:
+        name = ood_set.spec.name
+        context.reporter.say(f"Evaluating on {name}: {len(ood_set.examples):,} examples.")
+        ours, theirs = predictor.predict(encoder, ood_set), context.teacher_ood.get(name)
+        embedded = context.plan.task.source.embedded
+        found[name] = ood_figures(
+            ood_set, ours, theirs, predictor.max_length, predictor.count_truncated(ood_set), embedded
+        )
         if rank() == 0:
-            record_ood(folder, foreign, found[name], ours, theirs)
+            record_ood(folder, ood_set, found[name], ours, theirs)
     return found
 
 
-def _complete(stage: Stage, folder: RunFolder) -> None:
+def _complete(context: RunContext, folder: RunFolder) -> None:
     """Evaluates the student of a finished run on those of the plan's sets that its record lacks."""
-    plan = stage.plan
+    plan = context.plan
     if not plan.ood:
         return
     run, own_files = open_run(folder.path), plan.config.evaluation.ood_dir is not None
-    done = {f.out.name: is_recorded(run, f.out.name, source_digest(f.source) if own_files else None) for f in plan.ood}
-    done = share(done)
-    sets = [foreign for foreign in plan.ood if not done[foreign.out.name]]
-    evaluate_run(run, sets, list(done), plan.hardware, plan.cache, stage.reporter)
+    done = {
+        f.spec.name: is_recorded(run, f.spec.name, source_digest(f.source) if own_files else None) for f in plan.ood
+    }
+    done = broadcast(done)
+    sets = [ood_set for ood_set in plan.ood if not done[ood_set.spec.name]]
+    evaluate_run(run, sets, list(done), plan.hardware, plan.cache, context.reporter)
 
 
 def _close(metrics: dict[str, Any], folder: RunFolder, reporter: Reporter) -> None:
@@ -214,22 +218,22 @@ def _close(metrics: dict[str, Any], folder: RunFolder, reporter: Reporter) -> No
     reporter.say(f"Record: {folder.path}")
 
 
-def _logits_file(stage: Stage, data: GLUEDataModule) -> Path:
+def _logits_file(context: RunContext, data: GLUEDataModule) -> Path:
 
-    plan = stage.plan
-    if stage.teacher is None or plan.teacher is None:
+    plan = context.plan
+    if context.teacher is None or plan.teacher is None:
         raise ValueError(f"{plan.method.name} needs a teacher")
     size = plan.config.teacher.eval_batch_size
-    return clean_logits(stage.teacher, plan.teacher.key, data, size, plan.hardware, plan.cache)
+    return clean_logits(context.teacher, plan.teacher.key, data, size, plan.hardware, plan.cache)
 
 
-def _build_student(stage: Stage, seed: int) -> TextEncoder:
+def _build_student(context: RunContext, seed: int) -> TextEncoder:
     """The student with its starting weights."""
-    plan, student = stage.plan, stage.plan.student
+    plan, student = context.plan, context.plan.student
     if student.donor is None:
-        if stage.teacher is None or student.layers is None:
+        if context.teacher is None or student.layers is None:
             raise ValueError("a student of the teacher's layers needs the teacher")
-        return take_layers(stage.teacher.to("cpu"), student.layers)
+        return take_layers(context.teacher.to("cpu"), student.layers)
     labels = plan.task.spec.labels
     if student.layers is None:
         return load_encoder(student.donor, labels, student_head(plan), seed)

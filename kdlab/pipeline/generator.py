@@ -14,7 +14,7 @@ from kdlab.data.batches import BucketSampler, EncodedSplit
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
-from kdlab.methods.shared.players import adamw, rise_and_fall
+from kdlab.methods.shared.players import adamw, linear_warmup_decay
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.generator import MaskedLM, load_masked_lm
 from kdlab.ops.gumbel import draw_mask
@@ -70,7 +70,7 @@ def train_head(
     """
     generator.to(device).train()
     optimizer = adamw(generator.parameters(), RATE, 0.01, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rise_and_fall(steps, 0.1))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, linear_warmup_decay(steps, 0.1))
     draw = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

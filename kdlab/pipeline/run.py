@@ -30,7 +30,7 @@ def run(
     """
     from pathlib import Path
 
-    from kdlab.pipeline.execute import Stage, run_seed
+    from kdlab.pipeline.execute import RunContext, run_seed
     from kdlab.planning.describe import show_plan
     from kdlab.planning.plan import make_plan
     from kdlab.results.record import check_writable
@@ -53,8 +53,8 @@ def run(
     if dry_run:
         return []
     check_writable(Path(plan.config.out).expanduser())
-    stage = Stage(plan, reporter)
-    records = [run_seed(stage, seed) for seed in plan.seeds]
+    context = RunContext(plan, reporter)
+    records = [run_seed(context, seed) for seed in plan.seeds]
     if len(records) > 1:
         show_seeds(records, reporter)
     distributed.leave()

@@ -72,7 +72,7 @@ def obtain_teacher(
         write_atomic(done, json.dumps(asdict(fitted), indent=1))
 
     about = {"task": spec.name, "from": plan.checkpoint.source, "seed": seed}
-    folder = cache.get_or_make("teacher", plan.key, build, about, goes_on=True, together=True)
+    folder = cache.get_or_make("teacher", plan.key, build, about, resumable=True, on_all_ranks=True)
     kept = Checkpoint(folder, plan.checkpoint.source)
     return load_encoder(kept, spec.labels, list(range(spec.num_outputs)), seed)
 
@@ -116,4 +116,4 @@ def split_logits(
 
     whole = fingerprint("logits", _FORMAT, key, split.fingerprint)
     about: dict[str, Any] = {"task": name, "examples": len(split)}
-    return cache.get_or_make("logits", whole, build, about, together=True) / "logits.npy"
+    return cache.get_or_make("logits", whole, build, about, on_all_ranks=True) / "logits.npy"

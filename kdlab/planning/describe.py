@@ -44,7 +44,7 @@ def _turns(plan: Plan) -> str:
 
 
 def _evaluation_lines(plan: Plan) -> list[tuple[str, str]]:
-    sets = ", ".join(f"{foreign.out.name} {len(foreign.examples):,} ({foreign.source.kind})" for foreign in plan.ood)
+    sets = ", ".join(f"{ood_set.spec.name} {len(ood_set.examples):,} ({ood_set.source.kind})" for ood_set in plan.ood)
     lines = [*([f"out of domain: {sets}"] if sets else []), *plan.ood_notes]
     return [("evaluation" if i == 0 else "", line) for i, line in enumerate(lines)]
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from kdlab.config.resolve import resolve
 from kdlab.config.schema import Resolved, RunConfig
-from kdlab.data.ood.sets import ForeignSet, read_sets
+from kdlab.data.ood.sets import OODSet, read_sets
 from kdlab.data.ood.specs import choose_sets
 from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
-from kdlab.methods.shared.settings import NO_MATTER
+from kdlab.methods.shared.settings import NOT_IN_FINGERPRINT
 from kdlab.models.checkpoint import (
     EMBEDDED,
     Checkpoint,
@@ -77,7 +77,7 @@ class Plan:
     cache: Cache
     about_method: list[str] = field(default_factory=list)
     generator: GeneratorPlan | None = None
-    ood: tuple[ForeignSet, ...] = ()
+    ood: tuple[OODSet, ...] = ()
     ood_notes: tuple[str, ...] = ()
 
     @property
@@ -95,7 +95,7 @@ class Plan:
         plain = {k: v for k, v in copy.deepcopy(self.settings.plain).items() if k not in _NOT_IDENTITY}
         plain["data"] = {k: v for k, v in plain["data"].items() if k not in ("dir", "workers")}
         own = self.method.name
-        for section, left_out in (("training", NO_MATTER), (own, self.method.Config.no_matter)):
+        for section, left_out in (("training", NOT_IN_FINGERPRINT), (own, self.method.Config.not_in_fingerprint)):
             plain[section] = {k: v for k, v in plain[section].items() if k not in left_out}
         plain.pop("teacher")  # its fingerprint says it all
         plain.pop("evaluation")  # it changes nothing of the student

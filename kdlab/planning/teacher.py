@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
-from kdlab.methods.shared.settings import NO_MATTER, TrainingConfig
+from kdlab.methods.shared.settings import NOT_IN_FINGERPRINT, TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order
 from kdlab.system.cache import Cache
 from kdlab.system.files import fingerprint
@@ -73,7 +73,7 @@ def plan_teacher(
     order = head_order(checkpoint, spec.labels, spec.aliases)
     if order is not None:
         return TeacherPlan(checkpoint, order, key_as_is(checkpoint, order), AS_IS)
-    settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig) if f.name not in NO_MATTER}
+    settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig) if f.name not in NOT_IN_FINGERPRINT}
     key = fingerprint(
         "teacher",
         _FORMAT,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from kdlab import __version__
-from kdlab.data.ood.sets import ForeignSet, source_digest
+from kdlab.data.ood.sets import OODSet, source_digest
 from kdlab.errors import KdlabError
 from kdlab.evaluation.metrics import accuracy_interval, divergence, f1_interval
 from kdlab.evaluation.predict import Prediction
@@ -27,56 +27,56 @@ _SCORES = {"accuracy": accuracy_interval, "f1": f1_interval}
 
 
 def ood_figures(
-    foreign: ForeignSet, student: Prediction, teacher: Prediction | None, max_length: int, cut: int, on_embedded: bool
+    ood_set: OODSet, student: Prediction, teacher: Prediction | None, max_length: int, truncated: int, on_embedded: bool
 ) -> dict[str, Any]:
     """What ``ood.json`` says of one set.
 
     Args:
-        foreign: The set, N examples.
+        ood_set: The set, N examples.
         student: ``(N, C)`` logits over the task's labels.
         teacher: The same of the teacher, or None where it is not there.
         max_length: Longest input in tokens.
-        cut: How many texts were longer.
+        truncated: How many texts were longer.
         on_embedded: Whether the model learned from the embedded corpus.
     """
-    merge, source = foreign.merge, foreign.source
-    labels = foreign.out.task.labels
+    label_map, source = ood_set.label_map, ood_set.source
+    labels = ood_set.spec.task.labels
     return {
         "kdlab": __version__,
         "source": {**asdict(source), "embedded": source.embedded, "sha256": source_digest(source)},
-        "fingerprint": foreign.fingerprint,
+        "fingerprint": ood_set.fingerprint,
         "trained_on_embedded": on_embedded,
-        "examples": len(foreign.examples),
+        "examples": len(ood_set.examples),
         "max_length": max_length,
-        "cut": cut,
+        "cut": truncated,
         "labels": list(labels),
-        "answers": {name: labels[i] for name, i in zip(merge.labels, merge.to, strict=True)},
-        "merged": merge.words,
-        "student": _scores(foreign, student.logits),
-        "teacher": None if teacher is None else _scores(foreign, teacher.logits),
+        "answers": {name: labels[i] for name, i in zip(label_map.labels, label_map.to, strict=True)},
+        "merged": label_map.words,
+        "student": _scores(ood_set, student.logits),
+        "teacher": None if teacher is None else _scores(ood_set, teacher.logits),
         "divergence": None if teacher is None else divergence(student.logits, teacher.logits, regression=False),
     }
 
 
-def answers(foreign: ForeignSet, logits: Tensor) -> Tensor:
+def answers(ood_set: OODSet, logits: Tensor) -> Tensor:
     """The set's label of each example, ``(N,)``: that of the largest logit, merged.
 
     Args:
-        foreign: The set.
+        ood_set: The set.
         logits: ``(N, C)`` over the labels of the model's own task.
     """
-    return torch.tensor(foreign.merge.to)[logits.argmax(-1)]
+    return torch.tensor(ood_set.label_map.to)[logits.argmax(-1)]
 
 
-def _scores(foreign: ForeignSet, logits: Tensor) -> dict[str, Any]:
+def _scores(ood_set: OODSet, logits: Tensor) -> dict[str, Any]:
     """Each metric with its interval and, by group and gold label, the accuracy."""
-    spec = foreign.out.task
-    predicted, gold = answers(foreign, logits), torch.tensor(foreign.examples.labels)
+    spec = ood_set.spec.task
+    predicted, gold = answers(ood_set, logits), torch.tensor(ood_set.examples.labels)
     found: dict[str, Any] = {name: _SCORES[name](predicted, gold) for name in spec.metrics}
-    if foreign.groups is not None:
+    if ood_set.groups is not None:
         found["groups"] = {}
-        for group in foreign.out.groups:
-            member = torch.tensor([one == group for one in foreign.groups])
+        for group in ood_set.spec.groups:
+            member = torch.tensor([one == group for one in ood_set.groups])
             rows = {name: member & (gold == i) for i, name in enumerate(spec.labels)}
             there = {name: row for name, row in rows.items() if row.any()}
             found["groups"][group] = {n: accuracy_interval(predicted[r], gold[r]) for n, r in there.items()}
@@ -105,7 +105,7 @@ def read_ood(folder: RunFolder) -> dict[str, dict[str, Any]]:
 
 def record_ood(
     folder: RunFolder,
-    foreign: ForeignSet,
+    ood_set: OODSet,
     entry: dict[str, Any],
     student: Prediction,
     teacher: Prediction | None,
@@ -117,7 +117,7 @@ def record_ood(
     Raises:
         KdlabError: The folder can't be written.
     """
-    name, path = foreign.out.name, folder.path / OOD_FILE
+    name, path = ood_set.spec.name, folder.path / OOD_FILE
     lines = folder.path / "predictions" / f"ood-{name}.jsonl"
     recorded = read_ood(folder)
     try:
@@ -127,20 +127,20 @@ def record_ood(
                 lines.rename(free_name(lines))
     except OSError as e:
         raise unwritable(folder.path, e) from e
-    write_atomic(lines, _lines(foreign, student, teacher))
+    write_atomic(lines, _lines(ood_set, student, teacher))
     folder.write(OOD_FILE, {**recorded, name: entry})
 
 
-def _lines(foreign: ForeignSet, student: Prediction, teacher: Prediction | None) -> str:
+def _lines(ood_set: OODSet, student: Prediction, teacher: Prediction | None) -> str:
     """One JSON line an example: gold label, group, and each network's answer and logits."""
-    labels, examples = foreign.out.task.labels, foreign.examples
+    labels, examples = ood_set.spec.task.labels, ood_set.examples
     networks = {"student": student.logits} | ({} if teacher is None else {"teacher": teacher.logits})
-    said = {who: answers(foreign, logits).tolist() for who, logits in networks.items()}
+    said = {who: answers(ood_set, logits).tolist() for who, logits in networks.items()}
     text = []
     for i, gold in enumerate(examples.labels or ()):
         line: dict[str, Any] = {"id": examples.ids[i], "gold": labels[int(gold)]}
-        if foreign.groups is not None:
-            line[str(foreign.out.group)] = foreign.groups[i]
+        if ood_set.groups is not None:
+            line[str(ood_set.spec.group)] = ood_set.groups[i]
         for who, logits in networks.items():
             line[who] = labels[said[who][i]]
             line[f"{who}_logits"] = [round(x, 6) for x in logits[i].tolist()]

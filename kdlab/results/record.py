@@ -65,7 +65,7 @@ class RunFolder:
         return found if isinstance(found, dict) else None
 
     @contextmanager
-    def alone(self, say: Callable[[str], None]) -> Iterator[None]:
+    def locked(self, say: Callable[[str], None]) -> Iterator[None]:
         """Holds the folder: another process that was given the same command waits, and finds the finished record.
 
         Args:

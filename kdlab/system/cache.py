@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from kdlab.errors import KdlabError
-from kdlab.system.distributed import rank, share, wait
+from kdlab.system.distributed import barrier, broadcast, rank
 from kdlab.system.files import _to_disk, file_digest, write_atomic, writing
 
 MANIFEST = "manifest.json"
@@ -122,8 +122,8 @@ class Cache:
         key: str,
         build: Callable[[Path], None],
         about: dict[str, Any],
-        goes_on: bool = False,
-        together: bool = False,
+        resumable: bool = False,
+        on_all_ranks: bool = False,
     ) -> Path:
         """The entry's folder, built first where it is not there or damaged.
 
@@ -132,8 +132,8 @@ class Cache:
             key: Fingerprint of everything that the content depends on.
             build: Writes the content into the (temporary, empty) folder it is given.
             about: What the entry is, for people; stands in the manifest.
-            goes_on: Whether ``build`` can go on from what it left when it was killed.
-            together: Whether every process of this run builds (a training over several devices); otherwise rank 0
+            resumable: Whether ``build`` can go on from what it left when it was killed.
+            on_all_ranks: Whether every process of this run builds (a training over several devices); otherwise rank 0
                 builds and the others wait.
 
         Raises:
@@ -142,14 +142,14 @@ class Cache:
         folder = self.path(kind, key)
         lock = self._lock(folder) if rank() == 0 else None
         try:
-            if share(lock is not None and self._is_missing(kind, folder)):
+            if broadcast(lock is not None and self._is_missing(kind, folder)):
                 work = folder.with_name(f".{folder.name}.work")
                 if lock is not None:
-                    self._build(work, build, {"kind": kind, "key": key, **about}, goes_on)
+                    self._build(work, build, {"kind": kind, "key": key, **about}, resumable)
                     work.rename(folder)
-                elif together:
+                elif on_all_ranks:
                     build(work)
-                wait()
+                barrier()
             return folder
         finally:
             if lock is not None:
@@ -176,9 +176,9 @@ class Cache:
             shutil.rmtree(folder)
         return bool(damage)
 
-    def _build(self, work: Path, build: Callable[[Path], None], about: dict[str, Any], goes_on: bool) -> None:
+    def _build(self, work: Path, build: Callable[[Path], None], about: dict[str, Any], resumable: bool) -> None:
         """Builds under another name, which the lock makes ours."""
-        if work.exists() and not goes_on:
+        if work.exists() and not resumable:
             shutil.rmtree(work)
         try:
             work.mkdir(exist_ok=True)
@@ -190,7 +190,7 @@ class Cache:
             sums = {p.relative_to(work).as_posix(): file_digest(p) for p in files}
             write_atomic(work / MANIFEST, json.dumps({**about, "files": sums}, indent=1))
         except Exception:
-            if not goes_on:
+            if not resumable:
                 shutil.rmtree(work, ignore_errors=True)
             raise
 

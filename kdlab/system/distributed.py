@@ -74,7 +74,7 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-def share(value: T) -> T:
+def broadcast(value: T) -> T:
     """Rank 0's value, on every rank."""
     if world_size() == 1:
         return value
@@ -127,10 +127,10 @@ def gather_rows(local: torch.Tensor, rows: torch.Tensor | None, size: int) -> to
     return _GatherRows.apply(local, rows, size)  # type: ignore[no-any-return,no-untyped-call]
 
 
-def wait() -> None:
+def barrier() -> None:
     """Goes on when every process is here."""
     if world_size() > 1:
-        share(None)
+        broadcast(None)
         gather(None)
 
 

@@ -14,7 +14,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from kdlab.errors import KdlabError
-from kdlab.system.distributed import share, world_size
+from kdlab.system.distributed import broadcast, world_size
 from kdlab.system.files import writing
 from kdlab.training.history import CSVHistory
 
@@ -91,7 +91,7 @@ class Checkpoints(Checkpoint):
         """Wall time of the phase so far, in all processes that worked on it one after the other."""
         return self._before + time.monotonic() - self._started
 
-    def take_up(self, state_dict: dict[str, Any]) -> None:
+    def restore(self, state_dict: dict[str, Any]) -> None:
         """Knows again what an earlier process knew; the history is left alone."""
         self.best_epoch = int(state_dict["best_epoch"])
         self.best_value, self.best_moved = float(state_dict["best_value"]), bool(state_dict.get("best_moved", True))
@@ -99,15 +99,15 @@ class Checkpoints(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up where the checkpoint left off, the history too."""
-        self.take_up(state_dict)
+        self.restore(state_dict)
         if self.history is not None:
-            self.history.cut(int(state_dict["history_rows"]))
+            self.history.truncate(int(state_dict["history_rows"]))
 
     def after_step(self, trainer: Trainer) -> None:
         """Called when a step is done and logged."""
         if world_size() > 1 and trainer.global_step % _ASK_EVERY:
             return  # rank 0's clock decides, and asking it costs a message
-        if share(time.monotonic() - self._saved_at >= self.every):
+        if broadcast(time.monotonic() - self._saved_at >= self.every):
             self._save(trainer, self.last, weights_only=False)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -20,7 +20,7 @@ from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
 from kdlab.methods.base import DistillModule, TrainingConfig
 from kdlab.system.console import Reporter
-from kdlab.system.distributed import local_world_size, rank, wait, world_size
+from kdlab.system.distributed import barrier, local_world_size, rank, world_size
 from kdlab.system.files import write_atomic
 from kdlab.system.hardware import Hardware
 from kdlab.training.checkpoints import Checkpoints, StraightToDisk, load_checkpoint
@@ -110,14 +110,14 @@ def fit(
         module.begin_phase(phase, training, total, seed)
         if done.is_file():
             state = json.loads(done.read_text(encoding="utf-8"))
-            keep.take_up(state)
+            keep.restore(state)
         else:
             said = (list(loggers), reporter, title, folder)
             _fit_phase(module, data, training, epochs, total, hardware, keep, rows, *said)
             state = keep.state_dict()
             if rank() == 0:
                 write_atomic(done, json.dumps(state))
-            wait()
+            barrier()
         rows = int(state["history_rows"])
         seconds += keep.seconds()
         module.load_weights(load_checkpoint(keep.best if phase.choose else keep.last)["state_dict"])
@@ -125,7 +125,7 @@ def fit(
     if fitted is None:
         raise ValueError(f"{module.name} has no phases")
     if history is not None:
-        history.cut(rows)  # what an earlier process wrote behind the last phase is written again
+        history.truncate(rows)  # what an earlier process wrote behind the last phase is written again
     return fitted
 
 
@@ -174,7 +174,7 @@ def _fit_phase(
     elif keep.last.exists():
         reporter.warn(f"The checkpoint {keep.last} is damaged: the training starts again.")
     if not going_on and keep.history is not None:
-        keep.history.cut(rows)
+        keep.history.truncate(rows)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=keep.last if going_on else None, weights_only=True)
     except SystemExit as e:  # Lightning's answer to Ctrl-C

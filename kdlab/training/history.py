@@ -17,8 +17,8 @@ from kdlab.system.files import write_atomic, writing
 class CSVHistory(Logger):
     """Appends a row whenever metrics are logged: ``step`` and the metrics' own columns.
 
-    Lightning's CSV logger deletes what an earlier process wrote; this one goes on, cut back by ``cut`` to the rows that
-    the checkpoint knew.
+    Lightning's CSV logger deletes what an earlier process wrote; this one goes on, cut back by ``truncate`` to the rows
+    that the checkpoint knew.
 
     Args:
         file: Where it is written.
@@ -68,7 +68,7 @@ class CSVHistory(Logger):
             return list(csv.DictReader(f))[: self.rows]
 
     @rank_zero_only
-    def cut(self, rows: int) -> None:
+    def truncate(self, rows: int) -> None:
         """Goes on with a file that an earlier process wrote, keeping only its first rows.
 
         Args:

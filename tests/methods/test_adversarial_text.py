@@ -368,12 +368,12 @@ def test_draws_are_the_steps_own():
     made = []
     for noise in (0, 1):
         torch.manual_seed(noise)
-        module.common = torch.Generator().manual_seed(5)
+        module.shared_rng = torch.Generator().manual_seed(5)
         made.append(module.augment(batch).input_ids)
     assert torch.equal(made[0], made[1])
     rows = torch.tensor([1, 3, 5])
     part = {k: v[rows] for k, v in vars(batch).items() if isinstance(v, torch.Tensor)}
-    module.common = torch.Generator().manual_seed(5)
+    module.shared_rng = torch.Generator().manual_seed(5)
     assert torch.equal(module.augment(type(batch)(**part, whole=batch, rows=rows)).input_ids, made[0][rows])
 
 
@@ -386,7 +386,7 @@ def test_the_max_step_raises_what_it_maximises(cache, tmp_path):
     def reached():
         losses = []
         for draw in range(8):  # a single one is as rough as its words
-            module.common = torch.Generator().manual_seed(draw)
+            module.shared_rng = torch.Generator().manual_seed(draw)
             losses.append(module.attack(batch).total)
         return torch.stack(losses).mean()
 

@@ -243,7 +243,7 @@ def test_a_process_perturbs_its_rows_of_the_shared_start():
     part = dataclasses.replace(whole, **fields, whole=whole, rows=rows)
     starts = []
     for batch in (whole, part):
-        module.common = torch.Generator().manual_seed(3)
+        module.shared_rng = torch.Generator().manual_seed(3)
         starts.append(module._start(batch))
     assert torch.equal(starts[0][rows], starts[1])
 

@@ -178,7 +178,7 @@ def check_only_masked_positions_change(patch):
     patch.setattr(kdlab.methods.adversarial_text, "sample_words", lambda *a: seen.append(right(*a)) or seen[-1])
     moved = torch.zeros_like(batch.input_ids)
     for seed in range(20):
-        module.common = torch.Generator().manual_seed(seed)
+        module.shared_rng = torch.Generator().manual_seed(seed)
         made = module.augment(batch).input_ids
         moved += made != batch.input_ids
         assert len(seen[-1]) >= 5, "an example has no masked token"

@@ -218,7 +218,7 @@ def test_a_second_equal_command_waits_and_finds_the_record(lab: Lab, tmp_path: P
     held, waiting, say = threading.Event(), threading.Event(), Reporter.say
 
     def hold() -> None:
-        with RunFolder(folder).alone(print):
+        with RunFolder(folder).locked(print):
             held.set()
             waiting.wait(timeout=60)
 

@@ -12,7 +12,8 @@ from typing import Any
 from kdlab.data import embedded
 from kdlab.data.batches import EncodedSplit
 from kdlab.data.examples import Collector, Examples, clip
-from kdlab.data.ood.specs import Merge, OODSpec
+from kdlab.data.label_map import LabelMap
+from kdlab.data.ood.specs import AnswerableSet, OODSpec
 from kdlab.data.readers.glue_folder import read_rows
 from kdlab.data.readers.hub import hub_cached, load_hub
 from kdlab.data.sources import Hub, Source
@@ -22,25 +23,22 @@ from kdlab.system.files import file_digest
 
 
 @dataclass(frozen=True)
-class ForeignSet:
+class OODSet:
     """An out-of-domain set that is ready to be answered.
 
     Attributes:
-        merge: The set, and how the model's labels become its own.
+        spec: The set.
+        label_map: How the model's labels become its own.
         source: Where its examples come from.
         examples: The examples; labels are indices into the set's own.
         groups: What each example is about, or None where the set does not say.
     """
 
-    merge: Merge
+    spec: OODSpec
+    label_map: LabelMap
     source: Source
     examples: Examples
     groups: tuple[str, ...] | None
-
-    @property
-    def out(self) -> OODSpec:
-        """What the set is."""
-        return self.merge.out
 
     @cached_property
     def fingerprint(self) -> str:
@@ -48,11 +46,11 @@ class ForeignSet:
         return self.examples.fingerprint()
 
 
-def find_set(out: OODSpec, folder: str | None, on_embedded: bool, hub: Hub) -> Source:
+def find_set(spec: OODSpec, folder: str | None, on_embedded: bool, hub: Hub) -> Source:
     """Where a set is to be read from; looks for it and reads nothing.
 
     Args:
-        out: The set.
+        spec: The set.
         folder: ``--ood-dir``; None leaves the choice to what there is.
         on_embedded: Whether the model was trained on the embedded corpus; then its grammar writes the set.
         hub: Asked, for at most 2 s, only where neither of these says.
@@ -61,45 +59,45 @@ def find_set(out: OODSpec, folder: str | None, on_embedded: bool, hub: Hub) -> S
         KdlabError: It can't be had.
     """
     if folder is not None:
-        return Source("local", str(_file(out, folder)))
+        return Source("local", str(_file(spec, folder)))
     if on_embedded:
         return Source("embedded", f"challenge sets {embedded.CHALLENGES}")
-    first = out.file_names[0]
-    if out.task.hub is None:
-        raise KdlabError(f"{out.name} is not on the hub: give --ood-dir DIR, a folder with {first}.")
-    name = " ".join(out.task.hub)
-    if hub_cached(out.task):
+    first = spec.file_names[0]
+    if spec.task.hub is None:
+        raise KdlabError(f"{spec.name} is not on the hub: give --ood-dir DIR, a folder with {first}.")
+    name = " ".join(spec.task.hub)
+    if hub_cached(spec.task):
         return Source("hub", f"{name} (cached)")
     if hub.online:
         return Source("hub", name)
     raise KdlabError(
-        f"{out.name} needs {name} from the hub, which is not in its cache and can't be reached: connect once, or give "
+        f"{spec.name} needs {name} from the hub, which is not in its cache and can't be reached: connect once, or give "
         f"--ood-dir DIR, a folder with {first}."
     )
 
 
-def read_set(merge: Merge, source: Source, hub: Hub) -> ForeignSet:
+def read_set(asked: AnswerableSet, source: Source, hub: Hub) -> OODSet:
     """Reads a set.
 
     Args:
-        merge: The set, and how the model's labels become its own.
+        asked: The set, and how the model's labels become its own.
         source: From ``find_set``.
         hub: Whether it answers.
 
     Raises:
         KdlabError: A file, column, row or label is not what it must be; the message names file and line.
     """
-    out = merge.out
+    spec, label_map = asked.spec, asked.label_map
     if source.kind == "embedded":
-        return ForeignSet(merge, source, *embedded.challenge(out.name))
+        return OODSet(spec, label_map, source, *embedded.challenge(spec.name))
     if source.kind == "local":
-        return ForeignSet(merge, source, *_read(out, Path(source.where)))
+        return OODSet(spec, label_map, source, *_read(spec, Path(source.where)))
     try:
-        examples = load_hub(out.task, offline=not hub.online).splits[DEV]
-        return ForeignSet(merge, source, examples, _hub_groups(out, hub))
+        examples = load_hub(spec.task, offline=not hub.online).splits[DEV]
+        return OODSet(spec, label_map, source, examples, _hub_groups(spec, hub))
     except KdlabError as e:  # a dataset that is a script, which the library no longer runs, among others
         raise KdlabError(
-            f"{out.name} can't be had from the hub: give --ood-dir DIR, a folder with {out.file_names[0]} ({e})"
+            f"{spec.name} can't be had from the hub: give --ood-dir DIR, a folder with {spec.file_names[0]} ({e})"
         ) from e
 
 
@@ -108,43 +106,44 @@ def source_digest(source: Source) -> str | None:
     return file_digest(Path(source.where)) if source.kind == "local" else None
 
 
-def read_sets(merges: Sequence[Merge], folder: str | None, on_embedded: bool, hub: Hub) -> tuple[ForeignSet, ...]:
+def read_sets(asked: Sequence[AnswerableSet], folder: str | None, on_embedded: bool, hub: Hub) -> tuple[OODSet, ...]:
     """Finds and reads several sets, so that what is wrong with one is said before any work."""
-    found = [(merge, find_set(merge.out, folder, on_embedded, hub)) for merge in merges]
-    return tuple(read_set(merge, source, hub) for merge, source in found)
+    sources = [find_set(one.spec, folder, on_embedded, hub) for one in asked]
+    return tuple(read_set(one, source, hub) for one, source in zip(asked, sources, strict=True))
 
 
-def _file(out: OODSpec, folder: str) -> Path:
+def _file(spec: OODSpec, folder: str) -> Path:
     """The set's file below ``--ood-dir``."""
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise KdlabError(f"There is no folder {folder}: --ood-dir is a folder with {out.file_names[0]} in it.")
-    for name in out.file_names:
+        raise KdlabError(f"There is no folder {folder}: --ood-dir is a folder with {spec.file_names[0]} in it.")
+    for name in spec.file_names:
         if (root / name).is_file():
             return root / name
     raise KdlabError(
-        f"{folder} holds no {' or '.join(out.file_names)}, the file of {out.name}: put it there, or leave out "
+        f"{folder} holds no {' or '.join(spec.file_names)}, the file of {spec.name}: put it there, or leave out "
         "--ood-dir to ask the hub."
     )
 
 
-def _read(out: OODSpec, path: Path) -> tuple[Examples, tuple[str, ...] | None]:
+def _read(spec: OODSpec, path: Path) -> tuple[Examples, tuple[str, ...] | None]:
     """The examples of a file, and what they are about."""
-    columns = out.task.file_columns
-    collector = Collector(out.task, DEV, str(path), columns)
+    columns = spec.task.file_columns
+    collector = Collector(spec.task, DEV, str(path), columns)
     for position, (line, text, pair, label) in enumerate(read_rows(path, columns, labelled=True)):
-        if out.literals:
+        if spec.literals:
             text = _literal(path, line, columns[0], text)
             pair = None if pair is None else _literal(path, line, str(columns[1]), pair)
         collector.add(line, position, text, pair, label)
     examples = collector.finish()
-    if out.group is None:
+    if spec.group is None:
         return examples, None
     groups = []
-    for line, group, _, _ in read_rows(path, (out.group, None, columns[2]), labelled=False):
-        if group not in out.groups:
+    for line, group, _, _ in read_rows(path, (spec.group, None, columns[2]), labelled=False):
+        if group not in spec.groups:
             raise KdlabError(
-                f"{path}:{line}: {clip(group)} in column {out.group!r} is none of {', '.join(out.groups)}: correct it."
+                f"{path}:{line}: {clip(group)} in column {spec.group!r} is none of {', '.join(spec.groups)}: "
+                "correct it."
             )
         groups.append(group)
     return examples, tuple(groups)
@@ -164,15 +163,15 @@ def _literal(path: Path, line: int, column: str, value: str) -> str:
         ) from e
 
 
-def _hub_groups(out: OODSpec, hub: Hub) -> tuple[str, ...] | None:
+def _hub_groups(spec: OODSpec, hub: Hub) -> tuple[str, ...] | None:
     """What each example on the hub is about: the set read once more, with that column in the place of its text."""
-    if out.group is None:
+    if spec.group is None:
         return None
-    task = replace(out.task, text=out.group, text_pair=None)
+    task = replace(spec.task, text=spec.group, text_pair=None)
     return load_hub(task, offline=not hub.online).splits[DEV].text
 
 
-def count_cut(examples: Examples, split: EncodedSplit, tokenizer: Any, max_length: int) -> int:
+def count_truncated(examples: Examples, split: EncodedSplit, tokenizer: Any, max_length: int) -> int:
     """How many of the examples are longer than the model reads.
 
     Args:

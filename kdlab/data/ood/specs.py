@@ -1,4 +1,4 @@
-"""What an out-of-domain set is: its columns, labels and files, and how the labels of a model become its own, by name.
+"""What an out-of-domain set is: its columns, labels and files, and which sets a model's labels fit.
 
 Importing this module costs nothing but the standard library, so that ``--list ood`` answers at once.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kdlab.data.label_map import NO_ALIASES, LabelMap, merge_labels
 from kdlab.data.tasks import DEV, TASKS, Metric, TaskSpec
 from kdlab.errors import KdlabError, nearest
 
 ALL = "all"
-NO_ALIASES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -161,39 +161,25 @@ TOGETHER: dict[str, tuple[str, ...]] = {"paws": ("paws_wiki", "paws_qqp"), ALL: 
 
 
 @dataclass(frozen=True)
-class Merge:
-    """How a model answers a set.
+class AnswerableSet:
+    """A set, and how a model's labels become its own.
 
     Attributes:
-        out: The set.
-        labels: The model's labels in the order of its outputs.
-        to: For each of them the set's label, as its index; a model of three labels may give two of them one.
+        spec: The set.
+        label_map: From the model's labels to the set's.
     """
 
-    out: OODSpec
-    labels: tuple[str, ...]
-    to: tuple[int, ...]
-
-    @property
-    def words(self) -> str:
-        """What became what, where the names differ: ``neutral and contradiction are non-entailment``."""
-        parts = []
-        for i, own in enumerate(self.out.task.labels):
-            names = [name for name, at in zip(self.labels, self.to, strict=True) if at == i]
-            if names != [own]:
-                parts.append(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} {own}")
-        return ", ".join(parts)
+    spec: OODSpec
+    label_map: LabelMap
 
 
-def merge_labels(out: OODSpec, task: str, labels: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES) -> Merge:
+def match_set(
+    spec: OODSpec, task: str, labels: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES
+) -> AnswerableSet:
     """Brings a model's labels to a set's, by name.
 
-    A model answers with the label of its largest logit, and that label is then merged: McCoy et al. 2019 take the
-    highest of HANS's three and turn neutral and contradiction into non-entailment. The other way, the sum of the merged
-    labels' probabilities against the rest, would favour the label that more of them are merged into.
-
     Args:
-        out: The set.
+        spec: The set.
         task: What the model was trained on, for messages.
         labels: The model's labels in the order of its outputs; empty for a model that scores.
         aliases: Other spellings of labels, each to the label: one of them may be the set's.
@@ -201,37 +187,28 @@ def merge_labels(out: OODSpec, task: str, labels: Sequence[str], aliases: Mappin
     Raises:
         KdlabError: A label has no counterpart in the set, or the set has one that no answer becomes.
     """
-    own = out.task.labels
-    to = [_meaning(out, name, aliases) for name in labels]
-    if None in to or set(to) != set(own):
-        has = f"has the labels {', '.join(labels)}" if labels else "gives a score"
-        others = (
-            ""
-            if task in TASKS or not labels
-            else " Other names of the same labels can stand in its task file, as aliases."
-        )
-        raise KdlabError(
-            f"{out.name} can't be answered by a model of {task}, which {has}, for its labels are {', '.join(own)}: "
-            f"take {' or '.join(fitting(labels, aliases)) or 'a model of ' + ' or '.join(out.trained_on)}.{others}"
-        )
-    return Merge(out, tuple(labels), tuple(own.index(str(name)) for name in to))
+    label_map = merge_labels(spec.task.labels, spec.meaning, labels, aliases)
+    if label_map is not None:
+        return AnswerableSet(spec, label_map)
+    has = f"has the labels {', '.join(labels)}" if labels else "gives a score"
+    others = ""
+    if labels and task not in TASKS:
+        others = " Other names of the same labels can stand in its task file, as aliases."
+    raise KdlabError(
+        f"{spec.name} can't be answered by a model of {task}, which {has}, for its labels are "
+        f"{', '.join(spec.task.labels)}: take "
+        f"{' or '.join(fitting(labels, aliases)) or 'a model of ' + ' or '.join(spec.trained_on)}.{others}"
+    )
 
 
 def fitting(labels: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES) -> list[str]:
     """Names of the sets that a model of these labels can answer."""
-    return [o.name for o in OOD.values() if {_meaning(o, name, aliases) for name in labels} == set(o.task.labels)]
-
-
-def _meaning(out: OODSpec, label: str, aliases: Mapping[str, str]) -> str | None:
-    """The set's label that a model's becomes, by its name or another spelling of it; None where there is none."""
-    spellings = [label, *(other for other, name in aliases.items() if name == label)]
-    plain = [name.strip().lower().replace("-", "_").replace(" ", "_") for name in spellings]
-    return next((out.meaning[name] for name in plain if name in out.meaning), None)
+    return [spec.name for spec in OOD.values() if merge_labels(spec.task.labels, spec.meaning, labels, aliases)]
 
 
 def choose_sets(
     names: Sequence[str], task: str, labels: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES
-) -> tuple[list[Merge], list[str]]:
+) -> tuple[list[AnswerableSet], list[str]]:
     """The sets that were asked for and fit, and what is to be said of the others.
 
     Args:
@@ -241,8 +218,8 @@ def choose_sets(
         aliases: Other spellings of them.
 
     Returns:
-        The sets with their merged labels, each once, and a sentence for each named one that is left out because its
-        labels are others, or that is meant for other tasks.
+        The sets with their label maps, each once, and a sentence for each named one that is left out because its labels
+        are others, or that is meant for other tasks.
 
     Raises:
         KdlabError: An unknown name, or no set that fits.
@@ -253,16 +230,18 @@ def choose_sets(
             raise nearest(name, [*OOD, *TOGETHER], "out-of-domain set")
         for one in TOGETHER.get(name, (name,)):
             wanted[one] = wanted.get(one, False) or name != ALL
-    found, said, refused = [], [], []
+    chosen, sentences, refused = [], [], []
     for name, named in wanted.items():
         try:
-            found.append(merge_labels(OOD[name], task, labels, aliases))
+            chosen.append(match_set(OOD[name], task, labels, aliases))
         except KdlabError as e:
             refused.append(e)
-            said += [f"{e} It is left out."] if named else []
+            sentences += [f"{e} It is left out."] if named else []
             continue
         if task in TASKS and task not in OOD[name].trained_on:
-            said.append(f"{name} is meant for models of {' and '.join(OOD[name].trained_on)}; this one learned {task}.")
-    if not found and refused:
+            sentences.append(
+                f"{name} is meant for models of {' and '.join(OOD[name].trained_on)}; this one learned {task}."
+            )
+    if not chosen and refused:
         raise refused[0]
-    return found, said
+    return chosen, sentences

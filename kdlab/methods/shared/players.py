@@ -75,7 +75,7 @@ class Cycle:
 
 
 @contextmanager
-def only(player: str, players: Mapping[str, Iterable[Parameter]]) -> Iterator[None]:
+def gradients_for(player: str, players: Mapping[str, Iterable[Parameter]]) -> Iterator[None]:
     """Lets gradients reach one player's weights alone, from the forward pass on; they still flow *through* the others.
 
     Lightning's ``toggle_optimizer`` around the backward pass alone would still compute the others' gradients.
@@ -106,7 +106,7 @@ def adamw(parameters: Iterable[Parameter], rate: float, decay: float, fused: boo
     return torch.optim.AdamW(groups, lr=rate, fused=fused)
 
 
-def rise_and_fall(total: int, warmup: float) -> Callable[[int], float]:
+def linear_warmup_decay(total: int, warmup: float) -> Callable[[int], float]:
     """Fraction of the peak learning rate at a step: up linearly, then down linearly to zero.
 
     Args:
@@ -173,7 +173,7 @@ class Players(LightningModule):
         optimizers: Any = self.optimizers()
         schedules: Any = self.lr_schedulers()
         optimizer = optimizers[at]
-        with only(player, self.held):
+        with gradients_for(player, self.held):
             self.manual_backward(loss)
             optimizer.step()  # clips in on_before_optimizer_step, where a gradient scaler has unscaled
             optimizer.zero_grad()
@@ -210,7 +210,7 @@ class Players(LightningModule):
             rate = self.learning_rate_of(player)
             optimizer = adamw(parameters, rate, self.training_config.weight_decay, fused)
             optimizers.append(optimizer)
-            schedule = rise_and_fall(self.cycle.steps(player, batches), self.training_config.warmup)
+            schedule = linear_warmup_decay(self.cycle.steps(player, batches), self.training_config.warmup)
             schedules.append(torch.optim.lr_scheduler.LambdaLR(optimizer, schedule))
         if self.automatic_optimization:
             each_step = {"scheduler": schedules[0], "interval": "step"}

@@ -11,10 +11,10 @@ class MethodConfig:
     """Settings of a method; subclass it beside the method, one typed field a setting.
 
     Attributes:
-        no_matter: Those that change nothing of the student, and so stand in no fingerprint.
+        not_in_fingerprint: Those that change nothing of the student, and so stand in no fingerprint.
     """
 
-    no_matter: ClassVar[tuple[str, ...]] = ()
+    not_in_fingerprint: ClassVar[tuple[str, ...]] = ()
 
     def validate(self) -> None:
         """Raises ``KdlabError`` for values that make no sense; the base has none."""
@@ -54,7 +54,7 @@ class TrainingConfig:
 ROBERTA_PAIR = {"teacher.source": "roberta-large", "student.source": "distilroberta-base"}
 """Teacher and student of CILDA's table 1, in which MATE-KD and Annealing-KD stand as well."""
 
-NO_MATTER = ("eval_batch_size", "log_every", "checkpoint_every")
+NOT_IN_FINGERPRINT = ("eval_batch_size", "log_every", "checkpoint_every")
 """Settings of a training that change nothing of what it makes, and so stand in no fingerprint."""
 
 

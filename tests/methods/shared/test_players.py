@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdlab.methods.shared.players import Cycle, only, rise_and_fall
+from kdlab.methods.shared.players import Cycle, gradients_for, linear_warmup_decay
 
 TURNS = Cycle((("generator", 2), ("student", 3)))
 
@@ -40,20 +40,20 @@ def test_only_one_player_takes_gradients_and_freezing_is_undone():
     a, b, shared, frozen = (torch.nn.Parameter(torch.ones(2)) for _ in range(4))
     frozen.requires_grad_(False)
     players = {"student": [a, shared], "generator": [b, shared, frozen]}
-    with only("generator", players), only("generator", players):
+    with gradients_for("generator", players), gradients_for("generator", players):
         assert [p.requires_grad for p in (a, b, shared, frozen)] == [False, True, True, False]
         x = (a * b * shared).sum()
         x.backward()
     assert a.grad is None
     assert b.grad is not None
     assert [p.requires_grad for p in (a, b, shared, frozen)] == [True, True, True, False]
-    with pytest.raises(RuntimeError), only("student", players):
+    with pytest.raises(RuntimeError), gradients_for("student", players):
         raise RuntimeError
     assert b.requires_grad
 
 
 def test_the_rate_rises_and_falls():
-    at = rise_and_fall(10, 0.2)
+    at = linear_warmup_decay(10, 0.2)
     assert [at(s) for s in range(3)] == pytest.approx([1 / 3, 2 / 3, 1.0])
     assert at(6) == pytest.approx(0.5)
     assert at(10) == at(11) == 0.0
