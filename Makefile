@@ -2,7 +2,7 @@
 #
 #   PYTHON=python3.12       the interpreter that .venv is made with
 #   VENV=path               another place for the environment
-#   ARGS="--task sst2"      handed on to run, test, test-slow and bench
+#   ARGS="--task sst2"      handed on to run, the tests and bench
 #
 # pip takes torch from the index you have set. For the small CPU build on Linux:
 #   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make install
@@ -10,13 +10,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# tests run side by side, one worker a core; WORKERS= runs them one after the other
+WORKERS ?= -n auto --dist worksteal
 # threads that spin while they wait slow a shared machine down many times
 export OMP_WAIT_POLICY ?= PASSIVE
 BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow format lint types check architecture bench clean
+.PHONY: help install run test test-full test-slow format lint types check architecture bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,7 +50,10 @@ run: $(STAMP) ## distil a teacher into a student on RTE with MixKD (ARGS="..." o
 	"$(BIN)" -m kdlab.run --method mixkd --task rte $(ARGS)
 
 test: $(STAMP) ## the tests that need neither network nor minutes
-	"$(BIN)" -m pytest -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 "$(BIN)" -m pytest -m "not slow and not full" $(WORKERS) $(ARGS)
+
+test-full: $(STAMP) ## the costlier ones: runs started by torchrun, corpora and the encoder that are shipped, sweeps
+	OMP_NUM_THREADS=1 "$(BIN)" -m pytest -m "full and not slow" $(WORKERS) $(ARGS)
 
 test-slow: $(STAMP) ## the tests on real data, a real encoder, or with minutes of training
 	"$(BIN)" -m pytest -m slow $(ARGS)
@@ -64,7 +69,7 @@ lint: $(STAMP) ## layout and lint, changing nothing
 types: $(STAMP) ## mypy, strict
 	"$(BIN)" -m mypy
 
-check: lint types test ## the whole gate: lint, types, test
+check: lint types test ## the whole gate: lint, types, test (CI runs test-full as well)
 
 architecture: ## the rooms of kdlab, their floors, who imports whom, and circles
 	@"$(PYTHON)" tests/architecture.py

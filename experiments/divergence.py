@@ -1,8 +1,8 @@
-"""``python -m experiments.divergence``, the former name of ``kdlab.reports.divergence``, keeps working."""
+"""``python -m experiments.divergence …``, the former name of ``kdlab divergence …``, keeps working."""
 
 import sys
 
-from kdlab.reports.divergence import main
+from kdlab.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["divergence", *sys.argv[1:]]))

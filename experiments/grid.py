@@ -1,8 +1,8 @@
-"""``python -m experiments.grid``, the former name of ``kdlab.studies.grid``, keeps working."""
+"""``python -m experiments.grid …``, the former name of ``kdlab experiment …``, keeps working."""
 
 import sys
 
-from kdlab.studies.grid import main
+from kdlab.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["experiment", *sys.argv[1:]]))

@@ -1,8 +1,9 @@
-"""What passes between the parts of kdlab: a batch, an encoder's output, named losses, and what a method needs."""
+"""What passes between the parts of kdlab: a batch, an encoder's output, named losses, and what a method wants."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -15,25 +16,62 @@ class Need(Enum):
     """What a method takes from the teacher; an empty set of needs means that no teacher is loaded for the loss."""
 
     LOGITS = "clean logits (computed once, cached, handed out in the batch)"
-    MODEL = "the teacher itself, for inputs that the method makes"
-    HIDDEN = "hidden states of mapped layers"
-    ATTENTION = "attention maps of mapped layers"
+    TEACHER = "the teacher itself, for inputs that the method makes, or for its hidden layers"
+
+
+class Resource:
+    """A model that a method wants besides student and teacher; it is planned, fingerprinted and handed in by name."""
 
 
 @dataclass(frozen=True)
-class GeneratorWish:
-    """Which masked LM a method wants.
+class MaskedLMResource(Resource):
+    """A masked LM with the teacher's vocabulary.
 
     Attributes:
         source: A folder, a name on the hub, or ``embedded``; None takes the student's own checkpoint, or the teacher's,
             whichever comes with a masked-LM head.
         head_steps: Steps in which a head is trained on the task's text where the checkpoint has none.
-        key: The setting that names the source, for errors.
+        setting: The setting that names the source, for errors.
     """
 
     source: str | None
     head_steps: int
-    key: str
+    setting: str
+
+
+class SplitWish:
+    """Rows that a method wants besides train, hold-out, dev and test; they are a split of the data under a name."""
+
+
+@dataclass(frozen=True)
+class LeftoverRows(SplitWish):
+    """What ``--limit-train`` leaves over, without its labels."""
+
+
+@dataclass(frozen=True)
+class CarvedRows(SplitWish):
+    """A labelled part of train that nobody trains on, for rewards.
+
+    Attributes:
+        fraction: Of train, in (0, 1).
+    """
+
+    fraction: float
+
+
+@dataclass(frozen=True)
+class OtherTaskRows(SplitWish):
+    """The training rows of another task, its labels brought to this task's by name.
+
+    Attributes:
+        task: Its name, or a task file.
+        data_dir: Folder in the GLUE layout; None is looked for as the run's own data is.
+        setting: The setting that names the task, for errors.
+    """
+
+    task: str
+    data_dir: str | None
+    setting: str
 
 
 @dataclass(frozen=True)
@@ -45,11 +83,14 @@ class Batch:
         input_ids: Token ids, ``(B, T)`` int64.
         attention_mask: 1 for tokens and 0 for padding, ``(B, T)`` int64.
         token_type_ids: Segment of each token, ``(B, T)`` int64; zeros for families without segments.
-        labels: ``(B,)`` int64 for classification, float32 for regression; None where the split is unlabelled.
+        labels: ``(B,)`` int64 for classification, float32 for regression; None where no row is labelled.
+        teacher_logits: The teacher's logits on these clean inputs, ``(B, C)`` float32, for methods that need LOGITS.
+        labelled: Which rows have a label, ``(B,)`` bool; None where all rows are alike. The others' labels are 0.
+        domain: Which of several joined splits a row comes from, ``(B,)`` int64; None where there is one.
         whole: The global batch that this one is a part of, where several processes share it; methods that combine
             examples (mixup) take partners from it. Its rows ``rows`` are this batch's.
         rows: Where this batch's examples stand in ``whole``, ``(B,)``; None with one process.
-        teacher_logits: The teacher's logits on these clean inputs, ``(B, C)`` float32, for methods that need LOGITS.
+        pad_id: What stands in ``input_ids`` at padding.
     """
 
     index: Tensor
@@ -58,8 +99,11 @@ class Batch:
     token_type_ids: Tensor
     labels: Tensor | None = None
     teacher_logits: Tensor | None = None
+    labelled: Tensor | None = None
+    domain: Tensor | None = None
     whole: Batch | None = None
     rows: Tensor | None = None
+    pad_id: int = 0
 
     def __len__(self) -> int:
         return int(self.index.shape[0])
@@ -73,7 +117,54 @@ class Batch:
         return self._each(lambda t: t.pin_memory())
 
     def _each(self, move: Callable[[Any], Any]) -> Batch:
-        return replace(self, **{k: move(v) for k, v in self.__dict__.items() if v is not None})
+        return replace(self, **{k: move(v) for k, v in self.__dict__.items() if isinstance(v, Tensor | Batch)})
+
+    def take(self, rows: Tensor) -> Batch:
+        """Some of the rows, as wide as they were; a part of a global batch becomes a batch of its own.
+
+        Args:
+            rows: Positions ``(b,)``, or ``(B,)`` bool.
+        """
+        own = {k: v for k, v in self.__dict__.items() if isinstance(v, Tensor) and k != "rows"}
+        return Batch(**{k: v[rows] for k, v in own.items()}, pad_id=self.pad_id)  # type: ignore[arg-type]
+
+    @staticmethod
+    def cat(batches: Sequence[Batch]) -> Batch:
+        """Batches one after the other, padded to the longest; parts of global batches become a part of those together.
+
+        Rows of a batch without labels become unlabelled rows where another has some.
+
+        Raises:
+            ValueError: There are none, some have teacher logits and others don't, or some are parts of a global batch.
+        """
+        if not batches:
+            raise ValueError("there is no batch to put together")
+        whole, rows = None, None
+        wholes = [b.whole for b in batches if b.whole is not None]
+        if wholes:
+            starts = [0, *itertools.accumulate(len(w) for w in wholes)]
+            parts = [b.rows + start for b, start in zip(batches, starts, strict=False) if b.rows is not None]
+            if len(parts) != len(batches):
+                raise ValueError("parts of global batches and whole batches can't be put together")
+            whole, rows = Batch.cat(wholes), torch.cat(parts)
+        if len({b.teacher_logits is None for b in batches}) > 1:
+            raise ValueError("some of the batches have teacher logits and others have none")
+        first = batches[0]
+        width = max(b.input_ids.shape[1] for b in batches)
+        soft = [b.teacher_logits for b in batches if b.teacher_logits is not None]
+        return Batch(
+            index=torch.cat([b.index for b in batches]),
+            input_ids=torch.cat([_widened(b.input_ids, width, b.pad_id) for b in batches]),
+            attention_mask=torch.cat([_widened(b.attention_mask, width, 0) for b in batches]),
+            token_type_ids=torch.cat([_widened(b.token_type_ids, width, 0) for b in batches]),
+            labels=_cat_labels(batches),
+            teacher_logits=torch.cat(soft) if soft else None,
+            labelled=_cat_labelled(batches),
+            domain=_cat_domains(batches),
+            whole=whole,
+            rows=rows,
+            pad_id=first.pad_id,
+        )
 
     @property
     def fraction(self) -> float:
@@ -81,14 +172,23 @@ class Batch:
         return 1.0 if self.whole is None else len(self) / len(self.whole)
 
     def gold(self) -> Tensor:
-        """The labels of a labelled batch.
+        """The labels of a labelled batch, ``(B,)``.
 
         Raises:
-            ValueError: The batch comes from an unlabelled split.
+            ValueError: A row has no label.
         """
         if self.labels is None:
             raise ValueError("this batch has no labels: it comes from an unlabelled split")
+        if self.labelled is not None:
+            raise ValueError("some rows of this batch have no label: take(batch.labelled) has the others")
         return self.labels
+
+    def labelled_rows(self) -> Batch:
+        """The rows that have a label, as a batch whose rows all have one."""
+        if self.labels is None:
+            none = self.take(torch.zeros_like(self.index, dtype=torch.bool))
+            return replace(none, labels=none.index, labelled=None)
+        return self if self.labelled is None else replace(self.take(self.labelled), labelled=None)
 
     def soft_labels(self) -> Tensor:
         """The teacher's cached clean logits ``(B, C)``.
@@ -99,6 +199,35 @@ class Batch:
         if self.teacher_logits is None:
             raise ValueError("this batch has no teacher logits: add Need.LOGITS to the method's `needs`")
         return self.teacher_logits
+
+
+def _widened(rows: Tensor, width: int, value: int) -> Tensor:
+    """``(B, T)`` with further columns of a value."""
+    return torch.nn.functional.pad(rows, (0, width - rows.shape[1]), value=value)
+
+
+def _cat_labels(batches: Sequence[Batch]) -> Tensor | None:
+    known = [b.labels for b in batches if b.labels is not None]
+    if not known:
+        return None
+    return torch.cat([b.labels if b.labels is not None else known[0].new_zeros(len(b)) for b in batches])
+
+
+def _cat_labelled(batches: Sequence[Batch]) -> Tensor | None:
+    """None where all rows have a label, and where none has."""
+    if all(b.labels is None for b in batches) or all(b.labels is not None and b.labelled is None for b in batches):
+        return None
+    parts = []
+    for b in batches:
+        every = torch.full_like(b.index, b.labels is not None, dtype=torch.bool)
+        parts.append(every if b.labelled is None else b.labelled)
+    return torch.cat(parts)
+
+
+def _cat_domains(batches: Sequence[Batch]) -> Tensor | None:
+    if all(b.domain is None for b in batches):
+        return None
+    return torch.cat([torch.zeros_like(b.index) if b.domain is None else b.domain for b in batches])
 
 
 @dataclass(frozen=True)

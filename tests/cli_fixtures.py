@@ -1,19 +1,25 @@
 """A little world for tests of the command line: a tiny checkpoint, GLUE files, a cache, and ``kdlab`` in-process."""
 
+import atexit
 import contextlib
+import functools
 import io
 import json
 import os
 import random
+import socket
 import struct
 import subprocess
 import sys
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, BertConfig, BertTokenizer
+from warm import Warm
 
 from kdlab.cli import main
 
@@ -23,6 +29,21 @@ VERBS = ("sleeps", "runs", "sings", "eats", "swims", "waits", "laughs", "falls")
 NLI = ("entailment", "neutral", "contradiction")
 RTE = ("entailment", "not_entailment")
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "a", "not", ".", *SUBJECTS, *VERBS)
+
+
+@functools.cache
+def warm() -> Warm:
+    """The process that runs in processes of their own are forks of."""
+    process = Warm()
+    atexit.register(process.close)
+    return process
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -97,20 +118,31 @@ class Lab:
             *("teacher.learning_rate=1e-3", "training.learning_rate=1e-3", "training.log_every=1", *more),
         ]
 
-    def run_on(self, devices: int, method: str, *more: object) -> Path:
-        """A small run in processes of its own, with a cache for each number of devices; returns its record's folder."""
+    def run_on(self, devices: int, method: str, *more: object, torchrun: bool = False) -> Path:
+        """A small run in processes of its own, with a cache for each number of devices; returns its record's folder.
+
+        Processes are forks that meet as those of torchrun do; ``torchrun`` has kdlab start them itself.
+        """
         env = {
             **os.environ,
             "KDLAB_CACHE": str(self.root / f"cache{devices}"),
             "HF_HUB_OFFLINE": "1",
             "OMP_NUM_THREADS": "1",
         }
-        out = self.root / f"out{devices}-{method}"
+        out = Path(tempfile.mkdtemp(dir=self.root, prefix=f"out{devices}-{method}-"))
         words = [str(w) for w in self.words(out, "--devices", devices, *more, method=method)]
-        command = [sys.executable, "-m", "kdlab", *words]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("Record: ") == 1
+        if torchrun:
+            command = [sys.executable, "-m", "kdlab", *words]
+            done = [subprocess.run(command, env=env, capture_output=True, text=True, check=False)]
+        elif devices == 1:
+            done = [warm().run(["never", "0", *words], env)]
+        else:
+            meeting = {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+            size = {"WORLD_SIZE": str(devices), "LOCAL_WORLD_SIZE": str(devices)}
+            ranks = [{**env, **meeting, **size, "RANK": str(i), "LOCAL_RANK": str(i)} for i in range(devices)]
+            done = warm().run_together([(["never", "0", *words], rank) for rank in ranks])
+        assert all(one.returncode == 0 for one in done), [one.stderr for one in done]
+        assert sum(one.stdout.count("Record: ") for one in done) == 1
         (file,) = out.glob("*/metrics.json")
         return file.parent
 
@@ -254,36 +286,57 @@ def open_lab(factory: pytest.TempPathFactory) -> Lab:
     return made
 
 
-def read_wandb(folder: Path) -> tuple[dict, list[dict], dict]:
+def read_wandb(folder: Path, patience: float = 60.0) -> tuple[dict, list[dict], dict]:
     """An offline W&B run below a folder: its configuration, its history and what its settings say of the run.
+
+    W&B's ``finish`` returns before its service has written the end of the file, so this reads again until the exit
+    record, which is the last, is there.
+
+    Args:
+        folder: The run's folder.
+        patience: Seconds until a file without an exit record is an error.
+    """
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    end = time.monotonic() + patience
+    records = wandb_records(file.read_bytes())
+    while not any(record.HasField("exit") for record in records):
+        assert time.monotonic() < end, f"{file} has no exit record after {patience:g} s"
+        time.sleep(0.01)
+        records = wandb_records(file.read_bytes())
+    config, history, about, summary = {}, [], {}, {}
+    for found in records:
+        for item in (*found.run.config.update, *found.config.update):
+            config[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
+        summary |= {item.key or ".".join(item.nested_key): item.value_json for item in found.summary.update}
+        if found.HasField("run"):
+            about = {"id": found.run.run_id, "sweep": found.run.sweep_id, "project": found.run.project}
+        if found.HasField("history"):
+            line = {".".join(item.nested_key) or item.key: item.value_json for item in found.history.item}
+            history.append({key: json.loads(value) for key, value in line.items()})
+    about["summary"] = {key: json.loads(value) for key, value in summary.items()}
+    return config, history, about
+
+
+def wandb_records(data: bytes) -> list:
+    """The whole records in the bytes of a ``.wandb`` file, which may still be growing.
 
     The file is a log in LevelDB's format (blocks of 32 KiB, records in one to many parts) of protocol buffers.
     """
     from wandb.proto.wandb_internal_pb2 import Record
 
-    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    data, at, part = file.read_bytes(), 7, b""
-    assert data[:4] == b":W&B"
-    config, history, about, summary = {}, [], {}, {}
+    records, at, part = [], 7, b""
+    assert data[:4] == b":W&B"[: len(data)]
     while at + 7 <= len(data):
         left = 32768 - at % 32768
         if left < 7:
             at += left
             continue
         _, length, kind = struct.unpack("<IHB", data[at : at + 7])
-        part += data[at + 7 : at + 7 + length]
         at += 7 + length
+        if at > len(data):
+            break
+        part += data[at - length : at]
         if kind in (1, 4):  # a whole record, or its last part
-            found = Record()
-            found.ParseFromString(part)
+            records.append(Record.FromString(part))
             part = b""
-            for item in (*found.run.config.update, *found.config.update):
-                config[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
-            summary |= {item.key or ".".join(item.nested_key): item.value_json for item in found.summary.update}
-            if found.HasField("run"):
-                about = {"id": found.run.run_id, "sweep": found.run.sweep_id, "project": found.run.project}
-            if found.HasField("history"):
-                line = {".".join(item.nested_key) or item.key: item.value_json for item in found.history.item}
-                history.append({key: json.loads(value) for key, value in line.items()})
-    about["summary"] = {key: json.loads(value) for key, value in summary.items()}
-    return config, history, about
+    return records

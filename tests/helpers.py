@@ -24,9 +24,17 @@ from kdlab.methods.base import TrainingConfig
 from kdlab.models.checkpoint import labelled_config
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM
+from kdlab.results.run_record import (
+    Fingerprints,
+    RunRecord,
+    Selection,
+    SourceRecord,
+    StudentRecord,
+    TrainingRecord,
+)
 from kdlab.system.console import Reporter
 from kdlab.system.hardware import Hardware
-from kdlab.training.fit import fit
+from kdlab.training.fit import TrainingRequest, fit
 from kdlab.training.history import history_of
 from kdlab.types import Batch, Need
 
@@ -144,18 +152,43 @@ def tiny_method(name: str, task: TaskSpec = PAIRS, dropout: float = 0.0, **setti
     needs_model = bool(kind.needs_of(config) - {Need.LOGITS})
     student = tiny_encoder(task=task, dropout=dropout)
     module = kind(config, student, teacher if needs_model else None, task)
-    if kind.generator_wish(config) is not None:
-        module.take_generator(tiny_generator())
+    for name in kind.resources_of(config):
+        module.take(name, tiny_generator())
     return module
 
 
 def train(module, data: GLUEDataModule, folder: Path, hardware: Hardware = CPU, seed: int = 0, **training):
-    """Trains through ``kdlab.training.fit`` with a CSV history; a method that takes logits gets random ones."""
+    """Trains through ``kdlab.training.fit.fit`` with a CSV history; a method that takes logits gets random ones."""
     settings = TrainingConfig(**{"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "log_every": 1, **training})
     folder.mkdir(parents=True, exist_ok=True)
     if Need.LOGITS in module.needs_of(module.config):
-        shape = (len(data.split("train")), data.task.num_outputs)
-        np.save(folder / "logits.npy", np.random.default_rng(0).normal(size=shape).astype(np.float32))
-        data.hand_out_logits(folder / "logits.npy")
-    loggers = [history_of(folder)]
-    return fit(module, data, settings, hardware, folder, seed, loggers, Reporter(quiet=True), "student")
+        data.hand_out_logits(random_logits(data.task.num_outputs))
+    request = TrainingRequest(settings, hardware, folder, seed, [history_of(folder)], Reporter(quiet=True), "student")
+    return fit(module, data, request)
+
+
+def random_logits(outputs: int):
+    """A teacher whose clean logits are drawn, the same for one number of rows."""
+    return lambda split: np.random.default_rng(0).normal(size=(len(split), outputs)).astype(np.float32)
+
+
+def tiny_record() -> RunRecord:
+    """The figures of a run without a teacher."""
+    return RunRecord(
+        kdlab="0.1.0",
+        method="finetune",
+        task="rte",
+        profile="auto",
+        seed=0,
+        teacher_seed=0,
+        split_seed=0,
+        source=SourceRecord("local", "here", embedded=False),
+        substituted=[],
+        selection=Selection("holdout", "val/accuracy", 0.5, 1),
+        max_length=32,
+        training=TrainingRecord(2, 1, 0.5),
+        teacher=None,
+        student=StudentRecord("layers 0 of bert", 100, 10.0, {"dev": {"accuracy": 0.5}}),
+        retained={},
+        fingerprints=Fingerprints("run", "data", None, "tokenizer"),
+    )

@@ -23,14 +23,13 @@ from kdlab.system import cache
 from kdlab.training import checkpoints as checkpointing
 from kdlab.training import history
 
-HOW = os.environ.get("KILL_WITH", "SIGKILL")
-
 
 def _end(error=None):
     """What happens at the point."""
-    if HOW == "ENOSPC":
+    how = os.environ.get("KILL_WITH", "SIGKILL")
+    if how == "ENOSPC":
         raise error or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    os.kill(os.getpid(), signal.Signals[HOW])
+    os.kill(os.getpid(), signal.Signals[how])
 
 
 def _die_at(owner, name, count, after=False):
@@ -112,10 +111,19 @@ POINTS = {
 }
 
 
-if __name__ == "__main__":
+def run(words):
+    """Runs kdlab, to be ended at a point.
+
+    Args:
+        words: Name of the point, which of its calls, and the words of kdlab.
+    """
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's parent has it ignored
     from kdlab.cli import main
 
-    POINTS[sys.argv[1]](int(sys.argv[2]))
-    sys.exit(main(sys.argv[3:]))
+    POINTS[words[0]](int(words[1]))
+    return main(words[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -40,7 +40,7 @@ def test_the_report_names_every_room_once():
 @pytest.mark.parametrize(
     ("own", "source", "wrong"),
     [
-        ("data", "import os\nfrom kdlab.models.encoder import TextEncoder", "f.py:2: 'data' imports 'kdlab.models"),
+        ("models", "import os\nfrom kdlab.data.batches import encode", "f.py:2: 'models' imports 'kdlab.data.batches'"),
         ("losses", "from kdlab.ops import mixup", "f.py:1: 'losses' imports 'kdlab.ops.mixup'"),
         (
             "methods",

@@ -51,7 +51,7 @@ def measure(task: str, choice: str, words: dict[str, Any]) -> tuple[dict[str, fl
     (record,) = run(settings)
     split, metric = plan.task.dev_splits[0], plan.task.spec.metrics[0]
     history = plan.folder(plan.seeds[0]) / "history" / "metrics.csv"
-    return first_epoch(history), float(record["student"]["metrics"][split][metric])
+    return first_epoch(history), record.student.metrics[split][metric]
 
 
 def main() -> int:

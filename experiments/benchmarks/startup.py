@@ -98,7 +98,7 @@ def main(words: list[str]) -> None:
     mark("import the rest")
     marked(kdlab.planning.plan, "make_plan", "plan: settings, corpus, checkpoints, tokenizer")
     marked(execute, "obtain_teacher", "teacher from the cache")
-    marked(execute, "_predict_all", "teacher's predictions on dev and test")
+    marked(execute.RunContext, "predict_all", "teacher's predictions on dev and test")
     marked(execute, "_build_student", "student")
 
     def first_step(module: DistillModule, *args: Any) -> None:

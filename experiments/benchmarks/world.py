@@ -27,7 +27,7 @@ from kdlab.models.student import take_layers
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
 from kdlab.system.hardware import Hardware
-from kdlab.training.fit import fit
+from kdlab.training.fit import TrainingRequest, fit
 from kdlab.types import Need
 
 BATCH, RATE, SEED = 32, 5e-5, 0
@@ -50,6 +50,7 @@ class Lengths(EncodedSplit):
         self.labels = draw.integers(0, 2, examples)
         self.fingerprint = f"lengths {examples}"
         self.teacher_logits = draw.normal(size=(examples, 2)).astype(np.float32)
+        self.names, self.labelled, self.domain = range(examples), None, None
 
 
 def encoders() -> tuple[TextEncoder, TextEncoder]:
@@ -129,27 +130,29 @@ def run_kdlab(case: str, steps: int, bf16: bool, folder: Path, skip: int = 3) ->
     module = kind(config, student, teacher if needs_model else None, TASKS["sst2"])
     first = module.phases()[0]
     module.phases = lambda: [first]  # of two phases the one on layers, with the schedule of a whole training
-    data = GLUEDataModule(TASKS["sst2"], {}, None, "", 128, BATCH, 128, "dev", SEED, Cache(folder / "cache"))
-    data._encoded = {"train": Lengths(steps * BATCH), "dev": Lengths(16)}
+    splits: Any = {"train": Lengths(steps * BATCH), "dev": Lengths(16)}
+    data = GLUEDataModule(TASKS["sst2"], splits, None, "", 128, BATCH, 128, "dev", SEED, Cache(folder / "cache"))
+    data._encoded = splits
     if isinstance(module, AdversarialText):
-        module.take_generator(MaskedLM(masked_lm(student), reference_text.MASK, reference_text.SPECIAL))
+        module.take("generator", MaskedLM(masked_lm(student), reference_text.MASK, reference_text.SPECIAL))
         # its hand-written loop computes what the cache would give, so the cache must give just that
         data._encoded["train"].teacher_logits = predict(teacher, Lengths(steps * BATCH), 128, CPU).logits.numpy()
     clock, losses = Clock(), []
-    record, end_of = module.record_terms, module.on_train_batch_end
+    add, end_of = module.terms.add, module.on_train_batch_end
 
     def noted(terms: dict[str, torch.Tensor]) -> None:
         losses.append(next(iter(terms.values())).detach())  # the loss comes first, whoever's turn it is
-        record(terms)
+        add(terms)
 
     def end(outputs: Any, batch: Any, batch_idx: int) -> None:
         end_of(outputs, batch, batch_idx)
         clock()
 
-    module.record_terms, module.on_train_batch_end = noted, end
+    module.terms.add, module.on_train_batch_end = noted, end  # type: ignore[method-assign]
     training = TrainingConfig(epochs=1, batch_size=BATCH, learning_rate=RATE)
     hardware = Hardware("cpu", 1, "bf16-mixed" if bf16 else "32-true")
-    fit(module, data, training, hardware, folder / f"{time.time_ns()}", SEED, [], Reporter(quiet=True), "student")
+    folder = folder / f"{time.time_ns()}"
+    fit(module, data, TrainingRequest(training, hardware, folder, SEED, [], Reporter(quiet=True), "student"))
     return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in losses])
 
 

@@ -57,11 +57,11 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
         words: Settings of the runs.
     """
     from kdlab.errors import KdlabError
-    from kdlab.methods.base import TrainingConfig
+    from kdlab.methods.base import PhaseContext, TrainingConfig
     from kdlab.methods.shared.players import adamw, linear_warmup_decay
     from kdlab.models.checkpoint import Checkpoint, load_encoder
-    from kdlab.pipeline.execute import Stage
-    from kdlab.pipeline.generator import obtain_generator
+    from kdlab.pipeline.execute import RunContext
+    from kdlab.pipeline.resources import hand_in
     from kdlab.pipeline.run import run
     from kdlab.planning.plan import make_plan
     from kdlab.system.console import Reporter
@@ -72,15 +72,15 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
     own = {k: v for k, v in words.items() if not k.startswith(f"{method}.")}
     run({**own, "method": "kd", "seed": seed})
     made = make_plan({**own, "method": "kd", "seed": seed}).folder(seed) / "student"
-    stage = Stage(plan, Reporter(quiet=True))
+    context = RunContext(plan, Reporter(quiet=True))
     labels = plan.task.spec.labels
     student = load_encoder(Checkpoint(made, str(made)), labels, list(range(plan.task.spec.num_outputs)), seed)
-    module = plan.method(plan.settings.method, student, stage.teacher, plan.task.spec)
-    data = stage.data(plan.config.training, seed)
-    if plan.generator is None:
+    module = plan.method(plan.settings.method, student, context.teacher, plan.task.spec)
+    data = context.data(plan.config.training, seed)
+    if "generator" not in plan.resources:
         raise SystemExit(f"{method} has no generator")
-    module.take_generator(obtain_generator(plan.generator, data, plan.hardware, plan.cache, stage.reporter))
-    module.begin_phase(module.phases()[0], TrainingConfig(), steps, seed)
+    hand_in(module, plan.resources, data, plan.hardware, plan.cache, context.reporter)
+    module.begin_phase(PhaseContext(module.phases()[0], TrainingConfig(), steps, seed))
     module.to(plan.hardware.device).eval()
     module.student.requires_grad_(False)
     found = {name: divergence(module, data, name, seed) for name in COLUMNS[:3]}

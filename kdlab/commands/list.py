@@ -1,20 +1,37 @@
-"""``kdlab run --list``: what there is."""
+"""List what there is, one line each."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
+
+from kdlab.commands.arguments import Parser
+
+KINDS = ("methods", "tasks", "ood")
 
 
-def _list(what: str) -> None:
+def add_arguments(parser: Parser) -> None:
+    """The words of ``kdlab list``."""
+    parser.add_argument("kind", choices=KINDS, help="methods, tasks, or sets out of domain")
+
+
+def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """``kdlab list methods|tasks|ood``."""
+    show(arguments.kind)
+    return 0
+
+
+def show(kind: str) -> None:
     """Methods, tasks or sets out of domain, one line each."""
-    if what == "methods":
+    if kind == "methods":
         from kdlab.methods import METHODS
 
         lines = {name: text for name, (_, text) in METHODS.items()}
-    elif what == "ood":
+    elif kind == "ood":
         from kdlab.data.ood.specs import OOD
 
-        lines = {name: out.task.description for name, out in OOD.items()}
+        lines = {name: spec.task.description for name, spec in OOD.items()}
     else:
         from kdlab.data.tasks import TASKS
 

@@ -1,4 +1,4 @@
-"""``kdlab run``: train a student and record it."""
+"""Train a student and record it. Any setting can follow as key=value: see --print-config."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from kdlab.commands.arguments import _expanded, _parse_override, _Parser
-from kdlab.errors import KdlabError, nearest
+from kdlab.commands.arguments import Parser, expanded, parse_override
+from kdlab.commands.list import KINDS, show
+from kdlab.errors import KdlabError
+
+EXAMPLE = "kdlab run --method mixkd --task rte --seeds 5 mixkd.alpha_sm=0.5 training.epochs=5"
+INTERRUPTED = "the same command goes on from the last checkpoint"
+TAKES_SETTINGS = True
 
 # flag -> setting, type, metavar, help
-_SETTINGS: dict[str, tuple[str, type, str, str]] = {
+SETTINGS: dict[str, tuple[str, type, str, str]] = {
     "--method": ("method", str, "NAME", "a method of --list methods, or path/to/file.py:Class"),
     "--task": ("task", str, "NAME", "a task of --list tasks, or path/to/task.yaml"),
     "--profile": ("profile", str, "{auto,paper,embedded}", "where data and encoders come from (default: auto)"),
@@ -28,12 +33,46 @@ _SETTINGS: dict[str, tuple[str, type, str, str]] = {
 }
 
 
-def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser) -> dict[str, Any]:
-    """Dotted settings: the YAML file's, over them the flags', over them the key=value words."""
-    from kdlab.config.files import read_file
+def add_arguments(parser: Parser) -> None:
+    """The words of ``kdlab run``."""
+    for flag, (key, kind, metavar, text) in SETTINGS.items():
+        parser.add_argument(flag, dest=key, type=kind, metavar=metavar, help=text)
+    parser.add_argument("--config", metavar="FILE", help="YAML file of settings; flags and key=value go over it")
+    parser.add_argument(
+        "--logger",
+        action="append",
+        metavar="{csv,wandb,tensorboard}",
+        help="log there too (CSV is always written); may be repeated",
+    )
+    parser.add_argument("--compile", action="store_true", help="compile the encoders (torch.compile); slower to start")
+    parser.add_argument(
+        "--fresh", action="store_true", help="run again though a finished record is there, and keep that"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved configuration and stop")
+    parser.add_argument("--list", choices=KINDS, help="list what there is and stop")
 
-    settings = read_file(_expanded("--config", arguments.config)) if arguments.config else {}
-    for key, _, _, _ in _SETTINGS.values():
+
+def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """``kdlab run …``."""
+    if arguments.list:
+        show(arguments.list)
+        return 0
+    settings = _settings(arguments)
+    from kdlab.pipeline.run import run
+
+    run(settings, dry_run=arguments.dry_run, print_config=arguments.print_config, words=words)
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Dotted settings: the YAML file's, over them the flags', over them the key=value words."""
+    settings: dict[str, Any] = {}
+    if arguments.config:
+        from kdlab.config.files import read_file
+
+        settings = read_file(expanded("--config", arguments.config))
+    for key, _, _, _ in SETTINGS.values():
         if getattr(arguments, key) is not None:
             settings[key] = getattr(arguments, key)
     if arguments.logger:
@@ -41,22 +80,14 @@ def _settings(arguments: argparse.Namespace, extra: Sequence[str], parser: _Pars
     for flag in ("fresh", "compile"):
         if getattr(arguments, flag):
             settings[flag] = True
-    for word in extra:
+    for word in arguments.extra:
         if word.startswith("--") and "." in word and "=" not in word:
             raise KdlabError(f"A setting is written {word}=VALUE, with '=' and no space.")
         if word.startswith("-") and "=" not in word:
-            raise nearest(word, [o for a in parser._actions for o in a.option_strings], "flag")
-        key, value = _parse_override(word)
+            raise arguments.parser.unknown_flag(word)
+        key, value = parse_override(word, "kdlab run")
         settings[key] = value
     for key, value in settings.items():
         if isinstance(value, str) and value.startswith("~"):
-            _expanded(key, value)
+            expanded(key, value)
     return settings
-
-
-def _run(arguments: argparse.Namespace, extra: Sequence[str], parser: _Parser, words: Sequence[str]) -> int:
-    settings = _settings(arguments, extra, parser)
-    from kdlab.pipeline.run import run
-
-    run(settings, dry_run=arguments.dry_run, print_config=arguments.print_config, words=words)
-    return 0

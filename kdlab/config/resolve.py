@@ -10,7 +10,7 @@ import inspect
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -41,42 +41,78 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def resolve(method: type[DistillModule], presets: tuple[str, ...], overrides: Mapping[str, Any]) -> Resolved:
-    """Layers the settings and checks them.
+class Draft:
+    """Settings of a run before it is known which encoder they are for: typed and checked, open to one more preset.
 
     Args:
         method: The method's class.
-        presets: Names of the presets that apply, weakest first (``embedded``, ``paper``).
+        teacher_method: The class of the method that makes the teacher.
         overrides: Dotted keys from the YAML file and the command line.
 
     Raises:
         KdlabError: Unknown key, wrong type, or a value out of range.
     """
-    _check_method(method)
-    tree = OmegaConf.create({f.name: _node(f.name) for f in fields(RunConfig)})
-    try:
-        tree[method.name] = OmegaConf.structured(method.Config)
-    except OmegaConfBaseException as e:
-        raise KdlabError(f"A field of {method.__name__}.Config is no setting: {str(e).splitlines()[0]}.") from e
+
+    def __init__(
+        self, method: type[DistillModule], teacher_method: type[DistillModule], overrides: Mapping[str, Any]
+    ) -> None:
+        self._methods = {kind.name: kind for kind in (teacher_method, method)}
+        self._names = method.name, teacher_method.name
+        self._overrides = overrides
+        self._tree = _empty_tree(list(self._methods.values()), method)
+        self._known = list(flatten(_container(self._tree)))
+        paper = ("paper",) if overrides.get("profile") == "paper" else ()  # may name the pair
+        for name in ("*", *paper):
+            self._apply(name)
+        for key, value in overrides.items():
+            _set(self._tree, key, value, self._known)
+        for key in sorted(OmegaConf.missing_keys(self._tree)):
+            raise KdlabError(f"'{key}' has no default: give {key}=VALUE.")
+        self.resolved = self._resolve()
+
+    def with_preset(self, name: str) -> Resolved:
+        """The settings under one more preset, which gives way to what the user says."""
+        self._apply(name)
+        self.resolved = self._resolve()
+        return self.resolved
+
+    def _apply(self, preset: str) -> None:
+        layers = [PRESETS.get(preset, {}), *(kind.presets.get(preset, {}) for kind in self._methods.values())]
+        for key, value in ((k, v) for layer in layers for k, v in layer.items()):
+            if key not in self._overrides:
+                _set(self._tree, key, value, self._known)
+
+    def _resolve(self) -> Resolved:
+        own, teachers = self._names
+        plain = _container(self._tree)
+        _check_values(plain, set(self._methods))
+        run = _to_run(self._tree)
+        configs = {}
+        for name in self._methods:
+            config = OmegaConf.to_object(self._tree[name])
+            if isinstance(config, MethodConfig):
+                config.validate()
+                plain[name] = asdict(config)  # with what a setting left open to another
+            configs[name] = config
+        if teachers != own and not plain[teachers]:
+            del plain[teachers]  # it has no settings
+        _check(run)
+        return Resolved(run, configs[own], configs[teachers], plain)
+
+
+def _empty_tree(methods: Sequence[type[DistillModule]], own: type[DistillModule]) -> DictConfig:
+    """Every setting with its default: those of all runs, and a section for each method."""
+    every = OmegaConf.structured(RunConfig)
+    tree = OmegaConf.create({f.name: every._get_node(f.name) for f in fields(RunConfig)})
+    for method in methods:
+        _check_method(method)
+        try:
+            tree[method.name] = OmegaConf.structured(method.Config)
+        except OmegaConfBaseException as e:
+            raise KdlabError(f"A field of {method.__name__}.Config is no setting: {str(e).splitlines()[0]}.") from e
+    tree["method"] = own.name
     OmegaConf.set_struct(tree, True)
-    known = list(flatten(_container(tree)))
-    for name in ("*", *presets):
-        for layer in (PRESETS.get(name, {}), method.presets.get(name, {})):
-            for key, value in layer.items():
-                _set(tree, key, value, known)
-    for key, value in overrides.items():
-        _set(tree, key, value, known)
-    for key in sorted(OmegaConf.missing_keys(tree)):
-        raise KdlabError(f"'{key}' has no default: give {key}=VALUE.")
-    plain = _container(tree)
-    _check_values(plain, method.name)
-    own = OmegaConf.to_object(tree[method.name])
-    run = _to_run(tree)
-    if isinstance(own, MethodConfig):
-        own.validate()
-        plain[method.name] = asdict(own)  # with what a setting left open to another
-    _check(run)
-    return Resolved(run, own, plain)
+    return tree
 
 
 def _check_method(method: type[DistillModule]) -> None:
@@ -93,20 +129,15 @@ def _check_method(method: type[DistillModule]) -> None:
         raise KdlabError(f"{method.__name__}.Config must be a dataclass (@dataclass) derived from MethodConfig.")
 
 
-def _check_values(plain: dict[str, Any], section: str) -> None:
+def _check_values(plain: dict[str, Any], sections: set[str]) -> None:
     """What no setting may be, a method's own included."""
     for key, value in flatten(plain).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise KdlabError(f"{key}={value}: it must be a finite number.")
         if isinstance(value, int) and abs(value) > _LARGEST:
             raise KdlabError(f"{key}={value}: no number here goes beyond {_LARGEST}.")
-        if value == "" and not key.startswith(f"{section}."):
+        if value == "" and key.partition(".")[0] not in sections:
             raise KdlabError(f"'{key}' is empty: give it a value, or leave it out.")
-
-
-def _node(name: str) -> Any:
-    """One field of RunConfig as a typed OmegaConf value."""
-    return OmegaConf.structured(RunConfig)._get_node(name)
 
 
 def _container(tree: DictConfig) -> dict[str, Any]:
@@ -123,7 +154,7 @@ def _to_run(tree: DictConfig) -> RunConfig:
 def _set(tree: DictConfig, key: str, value: Any, known: list[str]) -> None:
     if key not in known and not any(k.startswith(f"{key}.") for k in known):
         section = key.partition(".")[0]
-        if section in METHODS and section != tree["method"]:
+        if section in METHODS and section not in tree:
             raise KdlabError(f"'{key}' is a setting of {section}, and this run has another method: leave it out.")
         raise nearest(key, known, "setting")
     if key not in known:

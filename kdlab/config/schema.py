@@ -45,12 +45,14 @@ class TeacherConfig(TrainingConfig):
         source: Folder, name on the hub, or ``embedded``; None leaves the choice to the profile.
         seed: The teacher's own; ``--seeds`` varies the student alone.
         labels: Order of the labels in a checkpoint whose head names them LABEL_0, LABEL_1, …
+        method: The method that makes it; its settings stand in its own section. One that asks for a teacher can't.
     """
 
     source: str | None = None
     seed: int = 0
     labels: list[str] | None = None
     learning_rate: float = 5e-5
+    method: str = "finetune"
 
 
 @dataclass
@@ -107,9 +109,11 @@ class Resolved:
     Attributes:
         run: Settings that every run has.
         method: The method's own settings, an instance of its ``Config``.
+        teacher_method: Those of the method that makes the teacher.
         plain: Both as one plain dictionary, for records and loggers.
     """
 
     run: RunConfig
     method: Any
+    teacher_method: Any
     plain: dict[str, Any]

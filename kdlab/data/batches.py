@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +23,36 @@ _FORMAT = 1  # raised when the layout of the arrays changes
 
 
 class EncodedSplit(Dataset[int]):
-    """One tokenised split: flat arrays with offsets, memory-mapped from the cache.
+    """One tokenised split: flat arrays with offsets, memory-mapped where they come from the cache.
 
     An item is only its position; ``collate`` makes a whole padded ``Batch`` from positions in one go.
 
     Args:
-        folder: Cache entry written by ``encode``.
+        ids: Token ids of all examples, one after the other, ``(tokens,)`` int32.
+        types: Their segments, ``(tokens,)`` uint8.
+        offsets: Where each example starts, and the end, ``(N + 1,)`` int64.
+        pad_id: What stands at padding.
         labels: ``(N,)`` labels, or None.
-        fingerprint: Key of the tokenised content.
+        fingerprint: Of the tokenised content.
+        names: How messages call each example; its position unless given.
     """
 
-    def __init__(self, folder: Path, labels: NDArray[Any] | None, fingerprint: str) -> None:
-        self.ids: NDArray[np.int32] = np.asarray(np.load(folder / "ids.npy", mmap_mode="r"))  # (tokens,)
-        self.types: NDArray[np.uint8] = np.asarray(np.load(folder / "types.npy", mmap_mode="r"))  # (tokens,)
-        self.offsets: NDArray[np.int64] = np.load(folder / "offsets.npy")  # (N + 1,)
-        self.pad_id = int(json.loads((folder / "about.json").read_text(encoding="utf-8"))["pad_id"])
+    def __init__(
+        self,
+        ids: NDArray[np.int32],
+        types: NDArray[np.uint8],
+        offsets: NDArray[np.int64],
+        pad_id: int,
+        labels: NDArray[Any] | None,
+        fingerprint: str,
+        names: Sequence[int | str] | None = None,
+    ) -> None:
+        self.ids, self.types, self.offsets, self.pad_id = ids, types, offsets, pad_id
         self.labels = labels
         self.fingerprint = fingerprint
+        self.names: Sequence[int | str] = range(len(offsets) - 1) if names is None else names
+        self.labelled: NDArray[np.bool_] | None = None  # which rows have a label, where some have none
+        self.domain: NDArray[np.int64] | None = None  # which of several joined splits a row comes from
         self.teacher_logits: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
@@ -58,8 +72,7 @@ class EncodedSplit(Dataset[int]):
         if world_size() == 1:
             return whole
         rows = torch.arange(rank(), len(whole), world_size())
-        fields = {k: v[rows] for k, v in whole.__dict__.items() if isinstance(v, torch.Tensor)}
-        return Batch(**fields, whole=whole, rows=rows)
+        return replace(whole.take(rows), whole=whole, rows=rows)
 
     def collate(self, positions: Sequence[int]) -> Batch:
         """The batch of these positions, padded to the longest of them."""
@@ -71,15 +84,44 @@ class EncodedSplit(Dataset[int]):
         ids = np.full(there.shape, self.pad_id, dtype=np.int64)
         types = np.zeros(there.shape, dtype=np.int64)
         ids[there], types[there] = self.ids[flat], self.types[flat]
-        soft = self.teacher_logits
+        known = self.labelled is None or self.labelled[index].all()
         return Batch(
             index=torch.from_numpy(index),
             input_ids=torch.from_numpy(ids),
             attention_mask=torch.from_numpy(there.astype(np.int64)),
             token_type_ids=torch.from_numpy(types),
-            labels=None if self.labels is None else torch.from_numpy(self.labels[index]),
-            teacher_logits=None if soft is None else torch.from_numpy(np.array(soft[index])),
+            labels=_picked(self.labels, index),
+            teacher_logits=_picked(self.teacher_logits, index),
+            labelled=None if known else _picked(self.labelled, index),
+            domain=_picked(self.domain, index),
+            pad_id=self.pad_id,
         )
+
+    def take(self, positions: Sequence[int]) -> EncodedSplit:
+        """The examples at these positions, in this order; one may stand in several places."""
+        index = np.asarray(positions, dtype=np.int64)
+        lengths = self.lengths[index]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        flat = np.repeat(self.offsets[index] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        key = fingerprint("taken", self.fingerprint, index.tolist())
+        names = [self.names[i] for i in index.tolist()]
+        taken = EncodedSplit(self.ids[flat], self.types[flat], offsets, self.pad_id, None, key, names)
+        for column in ("labels", "labelled", "domain", "teacher_logits"):
+            values = getattr(self, column)
+            setattr(taken, column, None if values is None else values[index])
+        return taken
+
+
+def _picked(values: NDArray[Any] | None, index: NDArray[np.int64]) -> torch.Tensor | None:
+    return None if values is None else torch.from_numpy(np.array(values[index]))
+
+
+def label_array(labels: Sequence[int] | Sequence[float] | None) -> NDArray[Any] | None:
+    """Labels as int64, or as float32 where they are scores."""
+    if labels is None:
+        return None
+    scores = any(isinstance(label, float) for label in labels)
+    return np.asarray(labels, dtype=np.float32 if scores else np.int64)
 
 
 def encode(
@@ -119,11 +161,15 @@ def encode(
             (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
     folder = cache.get_or_make("tokens", key, build, {"examples": len(examples), "max_length": max_length})
-    labels: NDArray[Any] | None = None
-    if examples.labels is not None:
-        scores = any(isinstance(label, float) for label in examples.labels)
-        labels = np.asarray(examples.labels, dtype=np.float32 if scores else np.int64)
-    return EncodedSplit(folder, labels, key)
+    return EncodedSplit(
+        ids=np.asarray(np.load(folder / "ids.npy", mmap_mode="r")),
+        types=np.asarray(np.load(folder / "types.npy", mmap_mode="r")),
+        offsets=np.load(folder / "offsets.npy"),
+        pad_id=int(json.loads((folder / "about.json").read_text(encoding="utf-8"))["pad_id"]),
+        labels=label_array(examples.labels),
+        fingerprint=key,
+        names=examples.ids,
+    )
 
 
 def count_batches(examples: int, batch_size: int, processes: int) -> int:

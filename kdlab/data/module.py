@@ -1,22 +1,31 @@
-"""GLUEDataModule: the splits of one task, tokenised once and batched by length."""
+"""Data modules: the splits of one task, tokenised once and batched by length."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from lightning import LightningDataModule
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from kdlab.data.batches import BucketSampler, EncodedSplit, ResumableLoader, SortedSampler, encode
 from kdlab.data.examples import Examples
+from kdlab.data.sources import HOLDOUT, Hub, choose_source, find_task, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.models.checkpoint import EMBEDDED, cached_on_disk, resolve_checkpoint
 from kdlab.system.cache import Cache
 
+TeacherLogits = Callable[[EncodedSplit], NDArray[np.float32]]
+"""The teacher's clean logits ``(N, C)`` on a split of N rows."""
 
-class GLUEDataModule(LightningDataModule):
-    """Train, validation, dev and test data of a sentence or sentence-pair task (GLUE's or a user's own).
+
+class TextDataModule(LightningDataModule):
+    """Train, validation, dev and test data of any sentence or sentence-pair task.
+
+    A method may train on other rows than the split ``train``: it hands them in by ``train_on``, before the first epoch
+    or anew before each (``DistillModule.begin_epoch``).
 
     Args:
         task: What the columns and labels are.
@@ -59,6 +68,8 @@ class GLUEDataModule(LightningDataModule):
         self.cache = cache
         self.workers = workers
         self._encoded: dict[str, EncodedSplit] = {}
+        self._training: EncodedSplit | None = None
+        self._logits_of: TeacherLogits | None = None
 
     def split(self, name: str) -> EncodedSplit:
         """A tokenised split, made on first use."""
@@ -68,17 +79,47 @@ class GLUEDataModule(LightningDataModule):
             )
         return self._encoded[name]
 
-    def hand_out_logits(self, file: Path) -> None:
-        """Puts the teacher's clean logits of the training split, an ``(N, C)`` array file, into every batch."""
-        logits = np.load(file, mmap_mode="r")
-        train = self.split(TRAIN)
-        if logits.shape != (len(train), self.task.num_outputs):
-            raise ValueError(f"{file} holds logits {logits.shape}, not {(len(train), self.task.num_outputs)}")
-        train.teacher_logits = logits
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows of each split."""
+        return {name: len(examples) for name, examples in self.examples.items()}
+
+    def hand_out_logits(self, logits_of: TeacherLogits) -> None:
+        """Puts the teacher's clean logits into every training batch, whatever rows are trained on.
+
+        Args:
+            logits_of: Asked once for each split that is trained on.
+        """
+        self._logits_of = logits_of
+
+    def with_logits(self, split: EncodedSplit) -> EncodedSplit:
+        """The split with the teacher's logits in its batches, where the method was promised them.
+
+        Raises:
+            ValueError: The teacher answers with another number of rows or outputs.
+        """
+        if self._logits_of is not None and split.teacher_logits is None:
+            logits = self._logits_of(split)
+            if logits.shape != (len(split), self.task.num_outputs):
+                raise ValueError(f"the teacher's logits are {logits.shape}, not {(len(split), self.task.num_outputs)}")
+            split.teacher_logits = logits
+        return split
+
+    def train_on(self, split: EncodedSplit) -> None:
+        """Takes other rows to train on, from the next epoch on."""
+        self._training = split
+
+    @property
+    def training_split(self) -> EncodedSplit:
+        """The rows that are trained on: those of ``train_on``, else the split ``train``."""
+        return self.split(TRAIN) if self._training is None else self._training
 
     def train_dataloader(self) -> DataLoader[int]:
-        """Shuffled training batches of near-equal length."""
-        split = self.split(TRAIN)
+        """Shuffled training batches of near-equal length; a method that draws its rows anew draws them first."""
+        trainer: Any = self.trainer
+        if trainer is not None and hasattr(trainer.lightning_module, "start_epoch"):
+            trainer.lightning_module.start_epoch(trainer.fit_loop.epoch_progress.current.processed, self)
+        split = self.with_logits(self.training_split)
         return ResumableLoader(split, BucketSampler(split.lengths, self.batch_size, self.seed), self.workers)
 
     def val_dataloader(self) -> DataLoader[int]:
@@ -88,6 +129,63 @@ class GLUEDataModule(LightningDataModule):
     def eval_dataloader(self, name: str) -> DataLoader[int]:
         """Any split, each example once, longest first."""
         return eval_loader(self.split(name), self.eval_batch_size)
+
+
+class GLUEDataModule(TextDataModule):
+    """The data of a GLUE task, or of a user's own task file."""
+
+    @classmethod
+    def read(
+        cls,
+        task: str,
+        text: str = EMBEDDED,
+        data_dir: str | None = None,
+        profile: str = "auto",
+        limit_train: str | None = None,
+        selection: str = HOLDOUT,
+        max_length: int = 128,
+        batch_size: int = 32,
+        eval_batch_size: int = 128,
+        seed: int = 0,
+        split_seed: int = 0,
+        cache: Cache | None = None,
+    ) -> GLUEDataModule:
+        """Reads a task's data and the tokenizer of a checkpoint, as ``kdlab run`` does.
+
+        Args:
+            task: A name in ``TASKS``, or a task file.
+            text: Checkpoint whose tokenizer reads it: a folder, a name on the hub, or ``embedded``.
+            data_dir: Folder in the GLUE layout; None leaves the choice to the profile.
+            profile: ``auto``, ``paper`` or ``embedded``.
+            limit_train: Part of the training data (``10%``, ``500``); None takes all.
+            selection: ``holdout`` carves the selecting split out of train; ``dev`` selects on dev.
+            max_length: Longest input in tokens.
+            batch_size: Examples a training step.
+            eval_batch_size: Examples a batch of evaluation.
+            seed: Draws the order of training batches.
+            split_seed: Draws the limited subset and the hold-out.
+            cache: Where tokenised data is kept; the user's cache unless given.
+
+        Raises:
+            KdlabError: The task, its data or the checkpoint can't be had.
+        """
+        hub = Hub()
+        spec, base = find_task(task)
+        source = choose_source(spec, base, profile, data_dir, hub)
+        data = load_data(spec, source, hub, limit_train, selection, 0.1, split_seed)
+        checkpoint = resolve_checkpoint(text, cached_on_disk(text) or not hub.online)
+        return cls(
+            task=spec,
+            splits=data.splits,
+            tokenizer=checkpoint.tokenizer,
+            tokenizer_fingerprint=checkpoint.tokenizer_fingerprint,
+            max_length=max_length,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            select_on=data.select_on,
+            seed=seed,
+            cache=cache or Cache(),
+        )
 
 
 def eval_loader(split: EncodedSplit, batch_size: int) -> DataLoader[int]:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from kdlab.data import embedded
 from kdlab.data.examples import Examples, Loaded
+from kdlab.data.label_map import merge_labels
 from kdlab.data.readers.glue_folder import load_glue
 from kdlab.data.readers.hub import go_offline, hub_cached, hub_reachable, load_hub
 from kdlab.data.readers.task_file import load_custom, load_task
-from kdlab.data.subset import carve, limit
-from kdlab.data.tasks import TRAIN, TaskSpec, get_task
+from kdlab.data.subset import carve, limit_and_rest
+from kdlab.data.tasks import DEV, TEST, TRAIN, TaskSpec, get_task
 from kdlab.errors import KdlabError
 from kdlab.system.files import fingerprint
+from kdlab.system.spelling import plain
+from kdlab.types import CarvedRows, LeftoverRows, OtherTaskRows, SplitWish
 
 HOLDOUT = "holdout"
 _HOLDOUT_AT_MOST = 2000
+NO_WISHES: Mapping[str, SplitWish] = {}
 
 
 class Hub:
@@ -153,6 +158,7 @@ def load_data(
     selection: str,
     holdout: float,
     seed: int,
+    wishes: Mapping[str, SplitWish] = NO_WISHES,
 ) -> TaskData:
     """Reads, limits and cuts a task's examples; the same seed gives teacher and student the same.
 
@@ -164,19 +170,76 @@ def load_data(
         selection: ``holdout`` carves the selecting split out of train; ``dev`` selects on dev.
         holdout: Fraction that is carved out.
         seed: The split seed.
+        wishes: Further splits that a method wants, by name.
+
+    Raises:
+        KdlabError: A file, row, amount or wish is not what it must be.
     """
     loaded = _load(spec, source, hub, seed)
     splits, notes = dict(loaded.splits), list(loaded.notes)
+    leftover = splits[TRAIN].take([])
     if limit_train is not None:
         whole = len(splits[TRAIN])
-        splits[TRAIN] = limit(splits[TRAIN], limit_train, seed)
+        splits[TRAIN], leftover = limit_and_rest(splits[TRAIN], limit_train, seed)
         notes.append(f"train limited to {len(splits[TRAIN])} of {whole} examples (seed {seed})")
     select_on = next(s for s in splits if s.startswith("dev"))
     if selection == HOLDOUT:
         train, held = carve(splits[TRAIN], holdout, seed, _HOLDOUT_AT_MOST)
         splits = {TRAIN: train, HOLDOUT: held, **{k: v for k, v in splits.items() if k != TRAIN}}
         select_on = HOLDOUT
+    for name, wish in wishes.items():
+        splits[name] = _granted(name, wish, splits, leftover, spec, source, hub, seed)
+        notes.append(f"{name}: {len(splits[name]):,} rows for the method")
     return TaskData(spec, source, splits, select_on, tuple(notes))
+
+
+def _granted(
+    name: str,
+    wish: SplitWish,
+    splits: dict[str, Examples],
+    leftover: Examples,
+    spec: TaskSpec,
+    source: Source,
+    hub: Hub,
+    seed: int,
+) -> Examples:
+    """A split that a method wants; a carved one is taken out of train where it stands."""
+    if name in splits or name.startswith((DEV, TEST)):
+        raise ValueError(f"a method's split can't be called {name}: there is one already, or it would be reported")
+    if isinstance(wish, LeftoverRows):
+        if not len(leftover):
+            raise KdlabError(
+                f"The method wants unlabelled rows, and --limit-train leaves none over of {spec.name}: give a part of "
+                "the training data, such as --limit-train 10%."
+            )
+        return replace(leftover, labels=None)
+    if isinstance(wish, CarvedRows):
+        splits[TRAIN], carved = carve(splits[TRAIN], wish.fraction, seed)
+        return carved
+    if isinstance(wish, OtherTaskRows):
+        return _other_rows(wish, spec, source, hub)
+    raise ValueError(f"kdlab knows no rows of kind {type(wish).__name__}")
+
+
+def _other_rows(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub) -> Examples:
+    """The training rows of another task, with the indices of this task's labels."""
+    other, base = find_task(wish.task)
+    profile = "embedded" if source.embedded else "auto"
+    rows = _load(other, choose_source(other, base, profile, wish.data_dir, hub), hub, 0).splits[TRAIN]
+    if (other.text_pair is None) != (spec.text_pair is None):
+        raise KdlabError(
+            f"{wish.setting}={wish.task}: one of {other.name} and {spec.name} has pairs, the other single texts."
+        )
+    if spec.regression and other.regression:
+        return rows
+    meaning = {plain(a): name for a, name in spec.aliases.items()} | {plain(name): name for name in spec.labels}
+    label_map = merge_labels(spec.labels, meaning, other.labels, other.aliases)
+    if label_map is None or rows.labels is None:
+        raise KdlabError(
+            f"{wish.setting}={wish.task}: its labels ({', '.join(other.labels) or 'scores'}) are not those of "
+            f"{spec.name} ({', '.join(spec.labels) or 'scores'}); other spellings can stand in a task file, as aliases."
+        )
+    return replace(rows, labels=tuple(label_map.to[int(label)] for label in rows.labels))
 
 
 def _load(spec: TaskSpec, source: Source, hub: Hub, seed: int) -> Loaded:

@@ -18,7 +18,12 @@ _BINS = 10
 
 
 def limit(examples: Examples, amount: str, seed: int) -> Examples:
-    """A stratified subset of the examples, in their order.
+    """A stratified subset of the examples: the first part of ``limit_and_rest``."""
+    return limit_and_rest(examples, amount, seed)[0]
+
+
+def limit_and_rest(examples: Examples, amount: str, seed: int) -> tuple[Examples, Examples]:
+    """A stratified subset of the examples and what it leaves over, each in their order.
 
     Args:
         examples: The examples.
@@ -26,7 +31,7 @@ def limit(examples: Examples, amount: str, seed: int) -> Examples:
         seed: Chooses the subset; the subsets of one seed are nested.
 
     Returns:
-        The subset, with at least one example of every label that the examples have.
+        The subset, with at least one example of every label that the examples have, and the rest.
 
     Raises:
         KdlabError: The amount is no positive number or percentage up to 100, or less than the number of labels.
@@ -48,8 +53,9 @@ def limit(examples: Examples, amount: str, seed: int) -> Examples:
             f"one example a label."
         )
     if size >= len(examples):
-        return examples
-    return examples.take(sorted(_order(examples, strata, f"limit:{seed}")[:size]))
+        return examples, examples.take([])
+    order = _order(examples, strata, f"limit:{seed}")
+    return examples.take(sorted(order[:size])), examples.take(sorted(order[size:]))
 
 
 def carve(examples: Examples, fraction: float, seed: int, at_most: int | None = None) -> tuple[Examples, Examples]:

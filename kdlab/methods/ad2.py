@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from kdlab.data.tasks import TaskSpec
-from kdlab.errors import KdlabError, nearest
+from kdlab.errors import KdlabError
 from kdlab.evaluation.metrics import exact_kl
 from kdlab.losses.soft_targets import soft_cross_entropy, supervised
-from kdlab.methods.base import DistillModule, MethodConfig, Phase, TrainingConfig
-from kdlab.methods.shared.layer_match import RELATIONS, LayerMatch, check_attention, check_weights
+from kdlab.methods.base import DistillModule, MethodConfig, PhaseContext
+from kdlab.methods.shared.layer_match import RELATIONS, LayerMatch, check_attention
+from kdlab.methods.shared.settings import at_least, check_weights, one_of, positive
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.layer_maps import parse_layer_map
 from kdlab.ops.ascent import NORMS, Ball, ascend, climb, norm_of, random_like, random_start
@@ -106,31 +107,25 @@ class AD2Config(MethodConfig):
 
     def validate(self) -> None:
         """Checks words and ranges."""
-        words = (("preset", ATTACKS), ("norm", NORMS), ("attention", ("maps", RELATIONS)), ("attention_loss", _LOSSES))
-        for key, known in words:
-            if getattr(self, key) not in known:
-                raise nearest(str(getattr(self, key)), known, f"ad2.{key} of the name")
+        one_of(self, "preset", ATTACKS)
+        one_of(self, "norm", NORMS)
+        one_of(self, "attention", ("maps", RELATIONS))
+        one_of(self, "attention_loss", ("kl", "mse"))
+        section = self.section
         if self.attention == RELATIONS and self.attention_loss != "kl":
-            raise KdlabError(f"ad2.attention_loss={self.attention_loss} compares maps: relations take kl.")
-        check_weights("ad2", self, ("alpha", "feature_weight", "attention_weight"))
+            raise KdlabError(f"{section}.attention_loss={self.attention_loss} compares maps: relations take kl.")
+        check_weights(self, "alpha", "feature_weight", "attention_weight")
         ball = self.ball
-        if ball.steps < 0:
-            raise KdlabError(f"ad2.steps is {ball.steps}: it counts steps of ascent, 0 or more.")
-        if self.start_std < 0:
-            raise KdlabError(f"ad2.init_std is {self.start_std}: a standard deviation can't be negative.")
+        at_least(self, 0, "steps", counts="steps of ascent")
+        at_least(self, 0, "init_std")
         if self.attacks and (ball.steps or self.start_std) and ball.epsilon <= 0:
             raise KdlabError(
-                f"ad2.epsilon is {ball.epsilon}: the ball needs a positive radius (ad2.adversarial=false has none)."
+                f"{section}.epsilon is {ball.epsilon}: the ball needs a positive radius ({section}.adversarial=false "
+                "has none)."
             )
         if self.attacks and ball.steps and ball.step_size <= 0:
-            raise KdlabError(f"ad2.step_size is {ball.step_size}: the ascent needs a positive step.")
-        if self.temperature <= 0:
-            raise KdlabError(f"ad2.temperature is {self.temperature}: it must be positive.")
-        if self.relation_heads is not None and self.relation_heads <= 0:
-            raise KdlabError(f"ad2.relation_heads is {self.relation_heads}: it must be positive, or left out.")
-
-
-_LOSSES = ("kl", "mse")
+            raise KdlabError(f"{section}.step_size is {ball.step_size}: the ascent needs a positive step.")
+        positive(self, "temperature", "relation_heads")
 
 
 class AD2(DistillModule):
@@ -147,7 +142,7 @@ class AD2(DistillModule):
 
     name: ClassVar[str] = "ad2"
     Config: ClassVar[type[MethodConfig]] = AD2Config
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.HIDDEN, Need.ATTENTION})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.TEACHER})
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {
             "ad2.preset": "paper",
@@ -179,10 +174,9 @@ class AD2(DistillModule):
     @classmethod
     def needs_of(cls, config: AD2Config) -> frozenset[Need]:
         """Cached logits without deep KD, nothing without KD; with deep KD one pass of the teacher gives all."""
-        if not config.deep_kd:
-            return frozenset({Need.LOGITS} if config.kd else ())
-        asked = ((Need.HIDDEN, config.feature_weight), (Need.ATTENTION, config.attention_weight))
-        return frozenset({need for need, weight in asked if weight})
+        if config.deep_kd:
+            return frozenset({Need.TEACHER})
+        return frozenset({Need.LOGITS} if config.kd else ())
 
     @classmethod
     def check_pair(cls, config: AD2Config, teacher: Any, student: Any) -> None:
@@ -194,11 +188,11 @@ class AD2(DistillModule):
         if config.attention_weight:
             check_attention(cls.name, config.attention, config.relation_heads, pairs, teacher, student)
 
-    def begin_phase(self, phase: Phase, training: TrainingConfig, total_steps: int, seed: int) -> None:
+    def begin_phase(self, context: PhaseContext) -> None:
         """Draws the projection."""
-        super().begin_phase(phase, training, total_steps, seed)
+        super().begin_phase(context)
         if self.match is not None:
-            self.match.draw(seed)
+            self.match.draw(context.seed)
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         """Losses on the clean and on the adversarial input."""

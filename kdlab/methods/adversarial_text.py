@@ -18,12 +18,12 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import soft_cross_entropy, supervised
 from kdlab.methods.base import DistillModule, MethodConfig
-from kdlab.methods.shared.layer_match import check_weights
 from kdlab.methods.shared.players import STUDENT, Cycle
+from kdlab.methods.shared.settings import at_least, check_weights, positive
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM, readable
 from kdlab.ops.gumbel import draw_mask, draw_uniform, fill_embeddings, fill_ids, sample_words, straight_through
-from kdlab.types import Batch, EncoderOutput, GeneratorWish, LossTerms, Need, Taps
+from kdlab.types import Batch, EncoderOutput, LossTerms, MaskedLMResource, Need, Resource, Taps
 
 GENERATOR = "generator"
 _SMALL = ("cola", "mrpc", "rte")  # CILDA, section 4.2: n_G is 20 for these and 10 for the rest
@@ -70,24 +70,22 @@ class AdversarialTextConfig(MethodConfig):
         """Weight of everything on generated text in the student's loss."""
         return self.adv_weight
 
-    def check(self, section: str) -> None:
-        """Raises ``KdlabError`` for a value out of range, named with the method's section."""
-        for name, what in (("n_g", "generator"), ("n_s", "student")):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise KdlabError(f"{section}.{name} is {value}: it counts the {what}'s batches in a cycle, 1 or more.")
+    def validate(self) -> None:
+        """Checks ranges."""
+        at_least(self, 1, "n_g", counts="the generator's batches in a cycle")
+        at_least(self, 1, "n_s", counts="the student's batches in a cycle")
+        at_least(self, 1, "head_steps", "show")
+        at_least(self, 0, "show_every", counts="student steps (0 shows none)")
         if not 0 < self.p < 1:
-            raise KdlabError(f"{section}.p is {self.p}: it is the part of the tokens that is masked, between 0 and 1.")
-        for name in ("gumbel_temperature", "temperature", "generator_learning_rate"):
-            if (value := getattr(self, name)) is not None and value <= 0:
-                raise KdlabError(f"{section}.{name} is {value}: it must be positive.")
-        for name in ("head_steps", "show"):
-            if getattr(self, name) < 1:
-                raise KdlabError(f"{section}.{name} is {getattr(self, name)}: it must be 1 or more.")
-        if self.show_every < 0:
-            raise KdlabError(f"{section}.show_every is {self.show_every}: a number of student steps, or 0 for never.")
-        check_weights(section, self, ("ce_weight", "kd_weight", "adv_weight"))
+            raise KdlabError(
+                f"{self.section}.p is {self.p}: it is the part of the tokens that is masked, between 0 and 1."
+            )
+        positive(self, "gumbel_temperature", "temperature", "generator_learning_rate")
+        check_weights(self, "ce_weight", "kd_weight", "adv_weight")
         if not self.generated_weight:
-            raise KdlabError(f"{section}: generated text has no weight in the student's loss; that is what kd is for.")
+            raise KdlabError(
+                f"{self.section}: generated text has no weight in the student's loss; that is what kd is for."
+            )
 
 
 class AdversarialText(DistillModule):
@@ -99,7 +97,7 @@ class AdversarialText(DistillModule):
     """
 
     name: ClassVar[str]
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.MODEL})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.TEACHER})
     config: AdversarialTextConfig
     generator: MaskedLM
     _warned = False
@@ -116,16 +114,22 @@ class AdversarialText(DistillModule):
         return Cycle(((GENERATOR, n_g), (STUDENT, config.n_s)))
 
     @classmethod
-    def generator_wish(cls, config: Any) -> GeneratorWish:
-        """A masked LM."""
-        return GeneratorWish(config.generator, config.head_steps, f"{cls.name}.generator")
+    def players_of(cls, config: Any) -> tuple[str, ...]:
+        """The student and the generator."""
+        return (STUDENT, GENERATOR)
 
-    def take_generator(self, generator: MaskedLM) -> None:
+    @classmethod
+    def resources_of(cls, config: Any) -> dict[str, Resource]:
+        """A masked LM."""
+        return {GENERATOR: MaskedLMResource(config.generator, config.head_steps, f"{cls.name}.generator")}
+
+    def take(self, name: str, resource: Any) -> None:
         """Takes the generator, whose words must be the encoders'.
 
         Raises:
             KdlabError: Its vocabulary has another size.
         """
+        generator: MaskedLM = resource
         for who, encoder in (("teacher", self.frozen_teacher), ("student", self.student)):
             if len(encoder.word_table) != generator.vocabulary:
                 raise KdlabError(
@@ -141,7 +145,7 @@ class AdversarialText(DistillModule):
             ValueError: No generator was given.
         """
         if not hasattr(self, GENERATOR):
-            raise ValueError(f"{self.name} needs a generator: call take_generator before training")
+            raise ValueError(f"{self.name} needs a generator: call take before training")
         others = ("teacher.", f"{GENERATOR}.")
         held = [p for n, p in self.named_parameters() if not n.startswith(others)]
         return {STUDENT: held, GENERATOR: self.generator.parameters()}
@@ -226,7 +230,7 @@ class AdversarialText(DistillModule):
         made = replace(batch, input_ids=fill_ids(batch.input_ids, masked, sample_words(logits, drawn)))
         every, texts, step = self.config.show_every, self.generator.tokenizer, self.student_step + 1
         if self.training and texts is not None and any_masked and every and (step == 1 or step % every == 0):
-            self.show(_pairs(texts, batch, made, self.config.show))
+            self.context.listener.show(_pairs(texts, batch, made, self.config.show))
         return made, 0 * logits.amax() if len(logits) else logits.new_zeros(())
 
     def _soft(self, ours: Tensor, theirs: Tensor) -> Tensor:
@@ -243,7 +247,7 @@ class AdversarialText(DistillModule):
         counts = masked.sum(1).tolist()
         if not any(counts) and not self._warned:
             self._warned = True
-            self.warn(
+            self.context.listener.warn(
                 f"A batch has no token to mask, for all of its tokens are special or unknown to the vocabulary: its "
                 f"text stays as it is, and the generator learns nothing from it. Where the data is in another script, "
                 f"take a teacher, a student and {self.name}.generator that know it."

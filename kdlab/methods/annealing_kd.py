@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import logit_mse, supervised
 from kdlab.methods.base import DistillModule, MethodConfig, Phase
-from kdlab.methods.shared.settings import ROBERTA_PAIR
+from kdlab.methods.shared.settings import ROBERTA_PAIR, at_least, positive
 from kdlab.types import Batch, LossTerms, Need
 
 ANNEALING = "annealing"
@@ -31,12 +30,8 @@ class AnnealingKDConfig(MethodConfig):
 
     def validate(self) -> None:
         """Checks ranges."""
-        for name in ("tau", "epochs_each"):
-            if getattr(self, name) < 1:
-                raise KdlabError(f"annealing_kd.{name} is {getattr(self, name)}: it must be 1 or more.")
-        rate = self.annealing_learning_rate
-        if rate is not None and rate <= 0:
-            raise KdlabError(f"annealing_kd.annealing_learning_rate is {rate}: it must be positive, or left out.")
+        at_least(self, 1, "tau", "epochs_each")
+        positive(self, "annealing_learning_rate")
 
 
 class AnnealingKD(DistillModule):
@@ -67,13 +62,13 @@ class AnnealingKD(DistillModule):
     def phi(self) -> float:
         """Φ of this step."""
         tau = self.config.tau
-        temperature = max(tau - self.student_step * tau // self.total_steps, 1)
+        temperature = max(tau - self.student_step * tau // self.context.total_steps, 1)
         return 1 - (temperature - 1) / tau
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         """The phase's objective on the clean batch."""
         logits = self.student.classify(batch)  # (B, C)
-        if self.phase.name != ANNEALING:
+        if self.context.phase.name != ANNEALING:
             ce = supervised(logits, batch.gold(), self.task.regression)
             return LossTerms(ce, {"ce": ce})
         loss = logit_mse(logits, self.phi * batch.soft_labels())

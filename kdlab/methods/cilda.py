@@ -12,9 +12,9 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.losses.contrastive import info_nce, info_nce_bounds
 from kdlab.methods.adversarial_text import GENERATOR, AdversarialText, AdversarialTextConfig
-from kdlab.methods.base import MethodConfig, Phase, TrainingConfig
-from kdlab.methods.shared.layer_match import check_weights
-from kdlab.methods.shared.settings import ROBERTA_PAIR
+from kdlab.methods.base import MethodConfig, PhaseContext, TrainingConfig
+from kdlab.methods.shared.projection import Projection
+from kdlab.methods.shared.settings import ROBERTA_PAIR, at_least, check_weights, positive
 from kdlab.models.encoder import TextEncoder
 from kdlab.system.distributed import gather_rows
 from kdlab.types import Batch, EncoderOutput, Taps
@@ -52,19 +52,18 @@ class CILDAConfig(AdversarialTextConfig):
 
     def validate(self) -> None:
         """Checks ranges."""
-        self.check("cilda")
-        check_weights("cilda", self, ("crd_weight", "alpha1", "alpha2"))
+        super().validate()
+        section = self.section
+        check_weights(self, "crd_weight", "alpha1", "alpha2")
         if not (self.alpha1 or self.alpha2):
-            raise KdlabError("cilda.alpha1 and alpha2 are both 0: the generator would have nothing to maximise.")
+            raise KdlabError(f"{section}.alpha1 and alpha2 are both 0: the generator would have nothing to maximise.")
         if self.alpha2 and not self.crd_weight:
             raise KdlabError(
-                "cilda.crd_weight is 0, which leaves the projections untrained: the generator's contrast would be "
-                "noise, so set cilda.alpha2=0 as well."
+                f"{section}.crd_weight is 0, which leaves the projections untrained: the generator's contrast would be "
+                f"noise, so set {section}.alpha2=0 as well."
             )
-        if self.crd_temperature <= 0:
-            raise KdlabError(f"cilda.crd_temperature is {self.crd_temperature}: it must be positive.")
-        if self.width < 1:
-            raise KdlabError(f"cilda.width is {self.width}: features need a width of 1 or more.")
+        positive(self, "crd_temperature")
+        at_least(self, 1, "width")
 
 
 class CILDA(AdversarialText):
@@ -89,11 +88,10 @@ class CILDA(AdversarialText):
     def __init__(self, config: CILDAConfig, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:
         super().__init__(config, student, teacher, task)
         self.project: nn.ModuleDict | None = None
-        self.drawn = False
         if config.contrasts:
             both = {"theirs": self.frozen_teacher, "ours": student}
             widths = {who: encoder.depth * int(encoder.config.hidden_size) for who, encoder in both.items()}
-            self.project = nn.ModuleDict({who: nn.Linear(n, config.width, bias=False) for who, n in widths.items()})
+            self.project = nn.ModuleDict({who: Projection(n, config.width) for who, n in widths.items()})
 
     @classmethod
     def check_training(cls, config: CILDAConfig, training: TrainingConfig, task: TaskSpec) -> None:
@@ -105,14 +103,12 @@ class CILDA(AdversarialText):
                 "cilda.crd_weight=0 and cilda.alpha2=0."
             )
 
-    def begin_phase(self, phase: Phase, training: TrainingConfig, total_steps: int, seed: int) -> None:
+    def begin_phase(self, context: PhaseContext) -> None:
         """Draws the projections, the same whatever was drawn before."""
-        super().begin_phase(phase, training, total_steps, seed)
-        if self.project is not None and not self.drawn:
-            draw = torch.Generator().manual_seed(seed)
-            for linear in self.project.values():
-                nn.init.normal_(linear.weight, std=linear.in_features**-0.5, generator=draw)  # type: ignore[arg-type,operator]
-        self.drawn = True
+        super().begin_phase(context)
+        draw = torch.Generator().manual_seed(context.seed)
+        for projection in self.project.values() if self.project is not None else ():
+            projection.draw(draw)  # type: ignore[operator]
 
     @property
     def teacher_taps(self) -> Taps | None:

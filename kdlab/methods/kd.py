@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import soft_cross_entropy, supervised
 from kdlab.methods.base import DistillModule, MethodConfig
+from kdlab.methods.shared.settings import fraction, positive
 from kdlab.types import Batch, LossTerms, Need
 
 
@@ -27,10 +27,8 @@ class KDConfig(MethodConfig):
 
     def validate(self) -> None:
         """Checks ranges."""
-        if not 0 <= self.alpha <= 1:
-            raise KdlabError(f"kd.alpha is {self.alpha}: it weighs two losses and must lie in [0, 1].")
-        if self.temperature <= 0:
-            raise KdlabError(f"kd.temperature is {self.temperature}: it must be positive.")
+        fraction(self, "alpha")
+        positive(self, "temperature")
 
 
 class KD(DistillModule):

@@ -20,10 +20,6 @@ class MateKDConfig(AdversarialTextConfig):
 
     n_g: int | None = 10
 
-    def validate(self) -> None:
-        """Checks ranges."""
-        self.check("mate_kd")
-
 
 class MateKD(AdversarialText):
     """Max: ``KL(T(x') ‖ S(x'))``; min: ``⅓ CE + ⅓ KL(T(x) ‖ S(x)) + ⅓ KL(T(x') ‖ S(x'))`` (section 3, Algorithm 1).

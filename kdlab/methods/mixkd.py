@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import logit_mse, mixed_supervised, supervised
 from kdlab.methods.base import DistillModule, MethodConfig
+from kdlab.methods.shared.settings import at_least, check_weights, positive
 from kdlab.models.encoder import TextEncoder
 from kdlab.ops.mixup import MixPlan, draw_mix, mix_embeddings, mix_mask
 from kdlab.types import Batch, LossTerms, Need
@@ -36,13 +36,9 @@ class MixKDConfig(MethodConfig):
 
     def validate(self) -> None:
         """Checks ranges."""
-        for field in ("alpha_sm", "alpha_tmkd"):
-            if getattr(self, field) < 0:
-                raise KdlabError(f"mixkd.{field} is {getattr(self, field)}: the weight of a loss can't be negative.")
-        if self.beta <= 0:
-            raise KdlabError(f"mixkd.beta is {self.beta}: a Beta distribution needs a positive shape.")
-        if self.ratio < 1:
-            raise KdlabError(f"mixkd.ratio is {self.ratio}: it counts mixed samples for each original one, 1 or more.")
+        check_weights(self, "alpha_sm", "alpha_tmkd")
+        positive(self, "beta")
+        at_least(self, 1, "ratio", counts="mixed samples for each original one")
 
 
 class MixKD(DistillModule):
@@ -55,7 +51,7 @@ class MixKD(DistillModule):
 
     name: ClassVar[str] = "mixkd"
     Config: ClassVar[type[MethodConfig]] = MixKDConfig
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.MODEL})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TEACHER})
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     config: MixKDConfig
 

@@ -10,8 +10,9 @@ import torch
 from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import soft_cross_entropy, supervised
-from kdlab.methods.base import DistillModule, MethodConfig, Phase, TrainingConfig
-from kdlab.methods.shared.layer_match import LayerMatch, check_weights
+from kdlab.methods.base import DistillModule, MethodConfig, PhaseContext
+from kdlab.methods.shared.layer_match import LayerMatch
+from kdlab.methods.shared.settings import check_weights, fraction, positive
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.layer_maps import WORDS, LayerMap, parse_layer_map
 from kdlab.types import Batch, LossTerms, Need
@@ -36,11 +37,9 @@ class PKDConfig(MethodConfig):
 
     def validate(self) -> None:
         """Checks ranges."""
-        if not 0 <= self.alpha <= 1:
-            raise KdlabError(f"pkd.alpha is {self.alpha}: it weighs two losses and must lie in [0, 1].")
-        if self.temperature <= 0:
-            raise KdlabError(f"pkd.temperature is {self.temperature}: it must be positive.")
-        check_weights("pkd", self, ("beta",))
+        fraction(self, "alpha")
+        positive(self, "temperature")
+        check_weights(self, "beta")
 
 
 class PKD(DistillModule):
@@ -52,7 +51,7 @@ class PKD(DistillModule):
 
     name: ClassVar[str] = "pkd"
     Config: ClassVar[type[MethodConfig]] = PKDConfig
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.HIDDEN})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.TEACHER})
     config: PKDConfig
 
     def __init__(self, config: PKDConfig, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:
@@ -65,7 +64,7 @@ class PKD(DistillModule):
     @classmethod
     def needs_of(cls, config: PKDConfig) -> frozenset[Need]:
         """Without hidden states the cached logits are enough."""
-        return frozenset({Need.HIDDEN if config.beta else Need.LOGITS})
+        return frozenset({Need.TEACHER if config.beta else Need.LOGITS})
 
     @classmethod
     def check_pair(cls, config: PKDConfig, teacher: Any, student: Any) -> None:
@@ -73,11 +72,11 @@ class PKD(DistillModule):
         if config.beta:
             _pairs(config, teacher, student)
 
-    def begin_phase(self, phase: Phase, training: TrainingConfig, total_steps: int, seed: int) -> None:
+    def begin_phase(self, context: PhaseContext) -> None:
         """Draws the projection."""
-        super().begin_phase(phase, training, total_steps, seed)
+        super().begin_phase(context)
         if self.match is not None:
-            self.match.draw(seed)
+            self.match.draw(context.seed)
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         """Gold-label, soft-target and hidden-state loss on the clean batch."""

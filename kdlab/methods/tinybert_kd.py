@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import torch
 
 from kdlab.data.tasks import TaskSpec
-from kdlab.errors import KdlabError, nearest
+from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import soft_cross_entropy
-from kdlab.methods.base import DistillModule, MethodConfig, Phase, TrainingConfig
-from kdlab.methods.shared.layer_match import RELATIONS, LayerMatch, check_attention, check_weights
+from kdlab.methods.base import DistillModule, MethodConfig, Phase, PhaseContext
+from kdlab.methods.shared.layer_match import RELATIONS, LayerMatch, check_attention
+from kdlab.methods.shared.settings import check_weights, one_of, positive
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.layer_maps import LayerMap, parse_layer_map
 from kdlab.types import Batch, LossTerms, Need
@@ -46,16 +47,13 @@ class TinyBERTKDConfig(MethodConfig):
 
     def validate(self) -> None:
         """Checks ranges."""
-        if self.attention not in ("scores", RELATIONS):
-            raise nearest(self.attention, ("scores", RELATIONS), "tinybert_kd.attention of the name")
-        check_weights("tinybert_kd", self, ("hidden_weight", "attention_weight"))
+        one_of(self, "attention", ("scores", RELATIONS))
+        check_weights(self, "hidden_weight", "attention_weight")
         if not (self.hidden_weight or self.attention_weight):
-            raise KdlabError("tinybert_kd.hidden_weight and attention_weight are both 0: that is kd with kd.alpha=1.")
-        if self.temperature <= 0:
-            raise KdlabError(f"tinybert_kd.temperature is {self.temperature}: it must be positive.")
-        for name in ("layer_epochs", "layer_learning_rate", "relation_heads"):
-            if (value := getattr(self, name)) is not None and value <= 0:
-                raise KdlabError(f"tinybert_kd.{name} is {value}: it must be positive, or left out.")
+            raise KdlabError(
+                f"{self.section}.hidden_weight and attention_weight are both 0: that is kd with kd.alpha=1."
+            )
+        positive(self, "temperature", "layer_epochs", "layer_learning_rate", "relation_heads")
 
 
 class TinyBERTKD(DistillModule):
@@ -68,7 +66,7 @@ class TinyBERTKD(DistillModule):
 
     name: ClassVar[str] = "tinybert_kd"
     Config: ClassVar[type[MethodConfig]] = TinyBERTKDConfig
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.HIDDEN, Need.ATTENTION})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.TEACHER})
     config: TinyBERTKDConfig
 
     def __init__(
@@ -100,15 +98,15 @@ class TinyBERTKD(DistillModule):
         """Layers, then predictions."""
         return [Phase(LAYERS, config.layer_epochs, config.layer_learning_rate, choose=False), Phase("prediction")]
 
-    def begin_phase(self, phase: Phase, training: TrainingConfig, total_steps: int, seed: int) -> None:
+    def begin_phase(self, context: PhaseContext) -> None:
         """Draws the projection before the first phase."""
-        super().begin_phase(phase, training, total_steps, seed)
-        self.match.draw(seed)
+        super().begin_phase(context)
+        self.match.draw(context.seed)
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         """The phase's objective on the clean batch."""
         c = self.config
-        if self.phase.name != LAYERS:
+        if self.context.phase.name != LAYERS:
             logits = self.student.classify(batch)  # (B, C)
             soft = soft_cross_entropy(logits, batch.soft_labels(), c.temperature, True, self.task.regression)
             return LossTerms(soft, {"kd": soft})

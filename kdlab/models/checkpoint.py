@@ -49,6 +49,16 @@ class Checkpoint:
         get_family(config.model_type, str(self.folder))
         return config
 
+    def with_labels(self, labels: Sequence[str]) -> Checkpoint:
+        """The same checkpoint whose head's outputs are called so, in their order; this one stays as it is."""
+        import copy
+
+        config = copy.deepcopy(self.config)
+        config.id2label = dict(enumerate(labels))
+        other = Checkpoint(self.folder, self.source)
+        other.__dict__.update(self.__dict__, config=config)  # what cached properties have read need not be read again
+        return other
+
     @cached_property
     def weights_fingerprint(self) -> str:
         """SHA-256 of weights and configuration: a checkpoint retrained in place gets another."""

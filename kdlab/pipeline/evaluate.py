@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from kdlab.data.batches import EncodedSplit, encode
-from kdlab.data.ood.sets import OODSet, count_truncated, find_set, read_sets, source_digest
+from kdlab.data.ood.sets import OODSet, find_set, read_sets, source_digest
 from kdlab.data.ood.specs import AnswerableSet, choose_sets
 from kdlab.data.sources import Hub
-from kdlab.evaluation.predict import Prediction, predict
-from kdlab.models.checkpoint import Checkpoint, load_encoder
-from kdlab.models.encoder import TextEncoder
-from kdlab.pipeline.finished import FinishedRun, _aliases, _teacher, open_run
-from kdlab.pipeline.teacher import split_logits
-from kdlab.results.ood import ood_figures, read_ood, record_ood, show_ood
+from kdlab.models.checkpoint import load_encoder
+from kdlab.pipeline.finished import FinishedRun, find_teacher, open_run
+from kdlab.pipeline.ood import Predictor, answer_sets
+from kdlab.results.ood import read_ood, show_ood
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
-from kdlab.system.distributed import barrier, rank
+from kdlab.system.distributed import barrier, number
 from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.system.quiet import quiet_libraries
 
@@ -46,24 +39,24 @@ def evaluate_runs(
         KdlabError: Anything a user can get wrong.
     """
     quiet_libraries()
-    reporter, hub, cache = Reporter(quiet=rank() != 0), Hub(), Cache()
-    cache.say = reporter.warn
+    reporter = Reporter(quiet=number() != 0)
+    hub, cache = Hub(), Cache(say=reporter.warn)
     hardware = resolve_hardware(accelerator, 1, "32")
     work = []
     for name in runs:
         run = open_run(Path(name).expanduser().resolve())
-        merges, said = choose_sets(names, run.task, run.labels, _aliases(run))
-        for sentence in said:
+        asked, notes = choose_sets(names, run.record.task, run.labels, run.aliases)
+        for sentence in notes:
             reporter.warn(sentence)
-        asked = merges if fresh else [m for m in merges if not _is_recorded(run, m, folder, hub)]
-        work.append((run, merges, read_sets(asked, folder, run.on_embedded, hub)))
-    found = []
-    for run, merges, sets in work:
+        missing = asked if fresh else [one for one in asked if not _is_recorded(run, one, folder, hub)]
+        work.append((run, asked, read_sets(missing, folder, run.on_embedded, hub)))
+    figures = []
+    for run, asked, sets in work:
         with run.folder.locked(reporter.say):  # an equal command may have worked on it in the meantime
             todo = [s for s in sets if fresh or not is_recorded(run, s.spec.name, folder and source_digest(s.source))]
-            wanted = [merge.spec.name for merge in merges]
-            found.append(evaluate_run(run, todo, wanted, hardware, cache, reporter))
-    return found
+            wanted = [one.spec.name for one in asked]
+            figures.append(evaluate_run(run, todo, wanted, hardware, cache, reporter))
+    return figures
 
 
 def evaluate_run(
@@ -84,74 +77,28 @@ def evaluate_run(
         cache: Where teachers and tokenised data are kept.
         reporter: Shows the table.
     """
-    where = run.folder.path
-    reporter.say(f"{run.metrics['method']} on {run.task}, seed {run.metrics['seed']}: {where}")
-    done = [name for name in wanted if name not in [ood_set.spec.name for ood_set in sets]]
-    if done:
-        reporter.say(f"Recorded already (--fresh evaluates again): {', '.join(done)}.")
+    record = run.record
+    reporter.say(f"{record.method} on {record.task}, seed {record.seed}: {run.folder.path}")
+    recorded = [name for name in wanted if name not in [ood_set.spec.name for ood_set in sets]]
+    if recorded:
+        reporter.say(f"Recorded already (--fresh evaluates again): {', '.join(recorded)}.")
     if sets:
         student = load_encoder(run.student, run.labels, list(range(len(run.labels))), 0)
-        teacher, why = _teacher(run, cache)
+        teacher, why = find_teacher(run, cache)
         if why:
             reporter.warn(f"{why}: figures of the student alone.")
-        size = int(run.config["training"]["eval_batch_size"])
-        predictor = Predictor(run.student, int(run.metrics["max_length"]), size, hardware, cache)
-        for ood_set in sets:
-            who = "student alone" if teacher is None else "student and teacher"
-            reporter.say(f"Evaluating on {ood_set.spec.name}: {len(ood_set.examples):,} examples, {who}.")
-            ours = predictor.predict(student, ood_set)
-            key = str(run.metrics["fingerprints"]["teacher"])
-            theirs = None if teacher is None else predictor.predict_teacher(teacher, key, ood_set)
-            entry = ood_figures(
-                ood_set, ours, theirs, predictor.max_length, predictor.count_truncated(ood_set), run.on_embedded
-            )
-            if rank() == 0:
-                record_ood(run.folder, ood_set, entry, ours, theirs)
+        key = record.fingerprints.teacher
+        known = None if teacher is None or key is None else (teacher, key)
+        size = run.eval_batch_size
+        predictor = Predictor(run.student, record.max_length, size, hardware, cache, run.on_embedded)
+        answer_sets(sets, student, known, predictor, run.folder, reporter)
     barrier()
     entries = read_ood(run.folder)
     shown = {name: entries[name] for name in wanted}
     show_ood(shown, reporter, run.on_embedded)
-    if run.metrics["substituted"]:
-        reporter.say(f"SUBSTITUTED in its training: {'; '.join(run.metrics['substituted'])}.")
+    if record.substituted:
+        reporter.say(f"SUBSTITUTED in its training: {'; '.join(record.substituted)}.")
     return shown
-
-
-@dataclass(frozen=True)
-class Predictor:
-    """How a model is asked.
-
-    Attributes:
-        text: Checkpoint whose tokenizer reads the examples.
-        max_length: Longest input in tokens.
-        batch_size: Examples a forward pass.
-        hardware: Where.
-        cache: Where tokenised data is kept.
-    """
-
-    text: Checkpoint
-    max_length: int
-    batch_size: int
-    hardware: Hardware
-    cache: Cache
-
-    def predict(self, encoder: TextEncoder, ood_set: OODSet) -> Prediction:
-        """The logits ``(N, C)`` of a student on a set."""
-        return predict(encoder, self.encode(ood_set), self.batch_size, self.hardware.device)
-
-    def predict_teacher(self, encoder: TextEncoder, key: str, ood_set: OODSet) -> Prediction:
-        """The logits of a teacher, computed once for all its students."""
-        name, split = ood_set.spec.name, self.encode(ood_set)
-        file = split_logits(encoder, key, split, name, self.batch_size, self.hardware, self.cache)
-        return Prediction(torch.from_numpy(np.load(file)), 0.0)
-
-    def encode(self, ood_set: OODSet) -> EncodedSplit:
-        """The set's examples, tokenised and cut."""
-        text = self.text
-        return encode(ood_set.examples, text.tokenizer, text.tokenizer_fingerprint, self.max_length, self.cache)
-
-    def count_truncated(self, ood_set: OODSet) -> int:
-        """How many of its texts are longer than the model reads."""
-        return count_truncated(ood_set.examples, self.encode(ood_set), self.text.tokenizer, self.max_length)
 
 
 def is_recorded(run: FinishedRun, name: str, digest: str | None) -> bool:

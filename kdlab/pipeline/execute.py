@@ -8,28 +8,30 @@ from typing import Any
 
 import torch
 
-from kdlab.data.module import GLUEDataModule
+from kdlab.data.module import GLUEDataModule, TextDataModule
 from kdlab.data.ood.sets import source_digest
 from kdlab.evaluation.metrics import evaluate, trivial
 from kdlab.evaluation.predict import Prediction, predict
-from kdlab.methods.base import MethodConfig, TrainingConfig
+from kdlab.methods.base import DistillModule, TrainingConfig
 from kdlab.models.checkpoint import load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.student import take_layers
-from kdlab.pipeline.evaluate import Predictor, evaluate_run, is_recorded
-from kdlab.pipeline.finished import open_run
-from kdlab.pipeline.generator import obtain_generator
-from kdlab.pipeline.metrics_json import figures
-from kdlab.pipeline.teacher import clean_logits, obtain_teacher
+from kdlab.pipeline.evaluate import evaluate_run, is_recorded
+from kdlab.pipeline.finished import CONFIG, open_run
+from kdlab.pipeline.metrics_json import run_record
+from kdlab.pipeline.ood import Predictor, answer_sets
+from kdlab.pipeline.resources import hand_in
+from kdlab.pipeline.teacher import CachedTeacher, obtain_teacher
 from kdlab.planning.plan import Plan, student_head
 from kdlab.results.card import model_card
-from kdlab.results.ood import OOD_FILE, ood_figures, record_ood, show_ood
-from kdlab.results.record import METRICS, RunFolder, environment
+from kdlab.results.ood import OOD_FILE, show_ood
+from kdlab.results.record import RunFolder, environment
+from kdlab.results.run_record import METRICS, RunRecord
 from kdlab.results.tables import show_record
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import barrier, broadcast, rank
 from kdlab.system.files import write_atomic, write_folder
-from kdlab.training.fit import fit
+from kdlab.training.fit import TrainingRequest, fit
 from kdlab.training.loggers import finish_loggers, make_loggers
 from kdlab.types import Need
 
@@ -65,14 +67,13 @@ class RunContext:
 
     @cached_property
     def teacher(self) -> TextEncoder | None:
-        """The teacher, fine-tuned where the cache has none; None where nobody needs one."""
+        """The teacher, trained where the cache has none; None where nobody needs one."""
         plan = self.plan
         if plan.teacher is None:
             return None
         own = plan.config.teacher
-        return obtain_teacher(
-            plan.teacher, self.data(own, own.seed), own, own.seed, plan.hardware, plan.cache, self.reporter
-        )
+        data = self.data(own, own.seed)
+        return obtain_teacher(plan.teacher, data, own, own.seed, plan.hardware, plan.cache, self.reporter)
 
     @cached_property
     def teacher_predictions(self) -> dict[str, Prediction]:
@@ -80,33 +81,37 @@ class RunContext:
         if self.teacher is None:
             return {}
         own = self.plan.config.teacher
-        found = _predict_all(self.teacher, self.data(own, own.seed), self.plan)
-        self.check_learned(
-            found, "teacher", "a student can learn nothing from it; check the teacher's settings and label order"
-        )
-        return found
-
-    @cached_property
-    def teacher_ood(self) -> dict[str, Prediction]:
-        """The teacher's logits on every set out of domain."""
-        teacher, plan = self.teacher, self.plan.teacher
-        if teacher is None or plan is None:
-            return {}
-        predictor = self.predictor
-        return {ood_set.spec.name: predictor.predict_teacher(teacher, plan.key, ood_set) for ood_set in self.plan.ood}
+        predictions = self.predict_all(self.teacher, self.data(own, own.seed))
+        then = "a student can learn nothing from it; check the teacher's settings and label order"
+        self.check_learned(predictions, "teacher", then)
+        return predictions
 
     @property
     def predictor(self) -> Predictor:
-        """How models are asked."""
+        """How models are asked on sets out of domain."""
         plan = self.plan
         size = plan.config.training.eval_batch_size
-        return Predictor(plan.text, plan.max_length, size, plan.hardware, plan.cache)
+        return Predictor(plan.text, plan.max_length, size, plan.hardware, plan.cache, plan.task.source.embedded)
 
-    def check_learned(self, found: dict[str, Prediction], who: str, then: str) -> None:
+    def cached_teacher(self) -> CachedTeacher:
+        """The teacher as the source of clean logits."""
+        plan = self.plan
+        if self.teacher is None or plan.teacher is None:
+            raise ValueError(f"{plan.method.name} needs a teacher")
+        size = plan.config.teacher.eval_batch_size
+        return CachedTeacher(self.teacher, plan.teacher.key, size, plan.hardware, plan.cache, plan.task.spec.name)
+
+    def predict_all(self, encoder: TextEncoder, data: TextDataModule) -> dict[str, Prediction]:
+        """An encoder's logits on every dev and test split."""
+        names = [*self.plan.task.dev_splits, *self.plan.task.test_splits]
+        device = self.plan.hardware.device
+        return {name: predict(encoder, data.split(name), data.eval_batch_size, device) for name in names}
+
+    def check_learned(self, predictions: dict[str, Prediction], who: str, then: str) -> None:
         """Warns where an encoder does no better than one answer to everything.
 
         Args:
-            found: Its logits on each dev split.
+            predictions: Its logits on each dev split.
             who: Teacher or student.
             then: What follows from it and what to do, which ends the sentence.
         """
@@ -114,7 +119,7 @@ class RunContext:
         metric = task.spec.monitor if task.spec.regression else "accuracy"
         split = task.dev_splits[0]
         labels = torch.tensor(task.splits[split].labels)
-        score = evaluate(found[split].logits, labels, [metric], task.spec.regression)[metric]
+        score = evaluate(predictions[split].logits, labels, [metric], task.spec.regression)[metric]
         constant = trivial(labels, metric, task.spec.regression)
         if score <= constant:
             self.reporter.warn(
@@ -123,108 +128,69 @@ class RunContext:
             )
 
 
-def run_seed(context: RunContext, seed: int) -> dict[str, Any]:
-    """Trains, evaluates and records one student, or returns its finished record."""
+def run_seed(context: RunContext, seed: int) -> RunRecord:
+    """Trains, evaluates and records one student, or returns its finished record.
+
+    Raises:
+        KdlabError: Anything that goes wrong on the way; what was finished before is kept.
+    """
     plan, reporter = context.plan, context.reporter
     folder = RunFolder(plan.folder(seed))
     with folder.locked(reporter.say):
-        done = broadcast(folder.finished())
-        if done is None or plan.config.fresh:
+        record = broadcast(folder.finished())
+        if record is None or plan.config.fresh:
             return _train_and_record(context, seed, folder)
         folder.drop_checkpoints()
         reporter.say(f"Seed {seed} is finished already (--fresh runs it again):")
-        _close(done, folder, reporter)
+        _show(record, folder, reporter)
         _complete(context, folder)
-        return done
+        return record
 
 
-def _train_and_record(context: RunContext, seed: int, folder: RunFolder) -> dict[str, Any]:
-
+def _train_and_record(context: RunContext, seed: int, folder: RunFolder) -> RunRecord:
+    """Prepare, build, train, judge, record."""
     plan, reporter = context.plan, context.reporter
     teacher_predictions = context.teacher_predictions
-    plain = {**plan.settings.plain, "seed": seed, "seeds": 1, "fresh": False}
+    config = {**plan.settings.plain, "seed": seed, "seeds": 1, "fresh": False}
+    _prepare(folder, plan, config)
+    module, data = _build(context, seed)
+    reporter.say(f"Training the student, seed {seed}.")
+    loggers = make_loggers(plan.config.logger, folder.path, config, reporter)
+    training, hardware = plan.config.training, plan.hardware
+    fitted = fit(module, data, TrainingRequest(training, hardware, folder.path, seed, loggers, reporter, "student"))
+    student = module.finished_student()
+    predictions = context.predict_all(student, data)
+    context.check_learned(predictions, "student", "it has learned nothing yet; train it longer, or at another rate")
+    record = run_record(plan, seed, fitted, predictions, teacher_predictions)
+    ood = _answer_ood(context, student, folder)
+    finish_loggers(loggers, _closing_figures(record, ood), {fitted.metric: fitted.value}, fitted.steps)
+    if rank() == 0:
+        _write_record(folder, plan, record, student, predictions, teacher_predictions)
+    _show(record, folder, reporter)
+    if ood:
+        show_ood(ood, reporter, plan.task.source.embedded)
+    return record
+
+
+def _prepare(folder: RunFolder, plan: Plan, config: dict[str, Any]) -> None:
+    """A folder with the configuration; every process waits for it."""
     if rank() == 0:
         folder.prepare(plan.config.fresh)
-        folder.write("config.yaml", plain)
+        folder.write(CONFIG, config)
     barrier()
+
+
+def _build(context: RunContext, seed: int) -> tuple[DistillModule, GLUEDataModule]:
+    """The method with student, teacher and all it wants, and its data."""
+    plan = context.plan
     data = context.data(plan.config.training, seed)
-    settings = plan.settings.method if isinstance(plan.settings.method, MethodConfig) else MethodConfig()
-    needs = plan.method.needs_of(settings)
+    needs = plan.method.needs_of(plan.settings.method)
     if Need.LOGITS in needs:
-        data.hand_out_logits(_logits_file(context, data))
-    teacher = context.teacher if needs - {Need.LOGITS} else None
-    module = plan.method(settings, _build_student(context, seed), teacher, plan.task.spec)
-    if plan.generator is not None:
-        module.take_generator(obtain_generator(plan.generator, data, plan.hardware, plan.cache, reporter))
-    reporter.say(f"Training the student, seed {seed}.")
-    loggers = make_loggers(plan.config.logger, folder.path, plain, reporter)
-    fitted = fit(module, data, plan.config.training, plan.hardware, folder.path, seed, loggers, reporter, "student")
-    predictions = _predict_all(module.student, data, plan)
-    context.check_learned(predictions, "student", "it has learned nothing yet; train it longer, or at another rate")
-    metrics = figures(plan, seed, fitted, predictions, teacher_predictions)
-    closing = {f"{split}/{name}": v for split, vs in metrics["student"]["metrics"].items() for name, v in vs.items()}
-    if metrics["teacher"]:
-        theirs = metrics["teacher"]["metrics"].items()
-        closing |= {f"teacher/{split}/{name}": v for split, vs in theirs for name, v in vs.items()}
-    outside = _outside(context, module.student, folder)
-    for name, entry in outside.items():
-        closing |= {f"ood/{name}/{m}": v["value"] for m, v in entry["student"].items() if m != "groups"}
-    for split, far in (metrics["divergence"] or {}).items():
-        closing |= {f"divergence/{split}/{name}": v for name, v in far.items()}
-    finish_loggers(loggers, closing, {fitted.metric: fitted.value}, fitted.steps)
-    if rank() == 0:
-        _record(folder, plan, metrics, module.student, predictions, teacher_predictions)
-    _close(metrics, folder, reporter)
-    if outside:
-        show_ood(outside, reporter, plan.task.source.embedded)
-    return metrics
-
-
-def _outside(context: RunContext, encoder: TextEncoder, folder: RunFolder) -> dict[str, dict[str, Any]]:
-    """Evaluates a student that was just trained on the plan's sets out of domain, and records the figures."""
-    predictor, found = context.predictor, {}
-    if rank() == 0:
-        (folder.path / OOD_FILE).unlink(missing_ok=True)  # of this run before it was interrupted
-    for ood_set in context.plan.ood:
-        name = ood_set.spec.name
-        context.reporter.say(f"Evaluating on {name}: {len(ood_set.examples):,} examples.")
-        ours, theirs = predictor.predict(encoder, ood_set), context.teacher_ood.get(name)
-        embedded = context.plan.task.source.embedded
-        found[name] = ood_figures(
-            ood_set, ours, theirs, predictor.max_length, predictor.count_truncated(ood_set), embedded
-        )
-        if rank() == 0:
-            record_ood(folder, ood_set, found[name], ours, theirs)
-    return found
-
-
-def _complete(context: RunContext, folder: RunFolder) -> None:
-    """Evaluates the student of a finished run on those of the plan's sets that its record lacks."""
-    plan = context.plan
-    if not plan.ood:
-        return
-    run, own_files = open_run(folder.path), plan.config.evaluation.ood_dir is not None
-    done = {
-        f.spec.name: is_recorded(run, f.spec.name, source_digest(f.source) if own_files else None) for f in plan.ood
-    }
-    done = broadcast(done)
-    sets = [ood_set for ood_set in plan.ood if not done[ood_set.spec.name]]
-    evaluate_run(run, sets, list(done), plan.hardware, plan.cache, context.reporter)
-
-
-def _close(metrics: dict[str, Any], folder: RunFolder, reporter: Reporter) -> None:
-
-    show_record(metrics, reporter)
-    reporter.say(f"Record: {folder.path}")
-
-
-def _logits_file(context: RunContext, data: GLUEDataModule) -> Path:
-
-    plan = context.plan
-    if context.teacher is None or plan.teacher is None:
-        raise ValueError(f"{plan.method.name} needs a teacher")
-    size = plan.config.teacher.eval_batch_size
-    return clean_logits(context.teacher, plan.teacher.key, data, size, plan.hardware, plan.cache)
+        data.hand_out_logits(context.cached_teacher())
+    teacher = context.teacher if Need.TEACHER in needs else None
+    module = plan.method(plan.settings.method, _build_student(context, seed), teacher, plan.task.spec)
+    hand_in(module, plan.resources, data, plan.hardware, plan.cache, context.reporter)
+    return module, data
 
 
 def _build_student(context: RunContext, seed: int) -> TextEncoder:
@@ -240,24 +206,62 @@ def _build_student(context: RunContext, seed: int) -> TextEncoder:
     return take_layers(load_encoder(student.donor, labels, None, seed), student.layers)
 
 
-def _predict_all(encoder: TextEncoder, data: GLUEDataModule, plan: Plan) -> dict[str, Prediction]:
+def _answer_ood(context: RunContext, student: TextEncoder, folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """The student and its teacher on the plan's sets out of domain, recorded."""
+    plan = context.plan
+    if rank() == 0:
+        (folder.path / OOD_FILE).unlink(missing_ok=True)  # of this run before it was interrupted
+    if not plan.ood:
+        return {}
+    teacher = None if context.teacher is None or plan.teacher is None else (context.teacher, plan.teacher.key)
+    return answer_sets(plan.ood, student, teacher, context.predictor, folder, context.reporter)
 
-    names = [*plan.task.dev_splits, *plan.task.test_splits]
-    return {n: predict(encoder, data.split(n), data.eval_batch_size, plan.hardware.device) for n in names}
+
+def _closing_figures(record: RunRecord, ood: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """What the loggers get at the end, such as ``dev/accuracy``, ``teacher/dev/accuracy`` and ``ood/hans/accuracy``."""
+    figures = {f"{split}/{name}": v for split, vs in record.student.metrics.items() for name, v in vs.items()}
+    if record.teacher is not None:
+        theirs = record.teacher.metrics.items()
+        figures |= {f"teacher/{split}/{name}": v for split, vs in theirs for name, v in vs.items()}
+    for name, entry in ood.items():
+        figures |= {f"ood/{name}/{m}": v["value"] for m, v in entry["student"].items() if m != "groups"}
+    for split, far in (record.divergence or {}).items():
+        figures |= {f"divergence/{split}/{name}": v for name, v in far.items()}
+    return figures
 
 
-def _record(
+def _complete(context: RunContext, folder: RunFolder) -> None:
+    """Evaluates the student of a finished run on those of the plan's sets that its record lacks."""
+    plan = context.plan
+    if not plan.ood:
+        return
+    run, own_files = open_run(folder.path), plan.config.evaluation.ood_dir is not None
+    recorded = {}
+    for ood_set in plan.ood:
+        digest = source_digest(ood_set.source) if own_files else None
+        recorded[ood_set.spec.name] = is_recorded(run, ood_set.spec.name, digest)
+    recorded = broadcast(recorded)
+    missing = [ood_set for ood_set in plan.ood if not recorded[ood_set.spec.name]]
+    evaluate_run(run, missing, list(recorded), plan.hardware, plan.cache, context.reporter)
+
+
+def _show(record: RunRecord, folder: RunFolder, reporter: Reporter) -> None:
+    show_record(record, reporter)
+    reporter.say(f"Record: {folder.path}")
+
+
+def _write_record(
     folder: RunFolder,
     plan: Plan,
-    metrics: dict[str, Any],
+    record: RunRecord,
     encoder: TextEncoder,
     student: dict[str, Prediction],
     teacher: dict[str, Prediction],
 ) -> None:
     """Writes everything but the history, which the CSV logger wrote; ``metrics.json`` comes last."""
-    spec = plan.task.spec
+    spec, content = plan.task.spec, record.to_json()
     folder.write("environment.json", environment(plan.hardware.describe()))
-    folder.write("fingerprints.json", metrics["fingerprints"])
+    folder.write("fingerprints.json", content["fingerprints"])
     for split, prediction in student.items():
         theirs = teacher[split].logits if split in teacher else None
         folder.write_predictions(split, spec, plan.task.splits[split], prediction.logits, theirs)
@@ -267,8 +271,8 @@ def _record(
     def save(student_folder: Path) -> None:
         encoder.to("cpu").model.save_pretrained(student_folder)
         plan.text.tokenizer.save_pretrained(student_folder)
-        write_atomic(student_folder / "README.md", model_card(metrics, spec.labels))
+        write_atomic(student_folder / "README.md", model_card(record, spec.labels))
 
     write_folder(folder.path / "student", save)
-    folder.write(METRICS, metrics)
+    folder.write(METRICS, content)
     folder.drop_checkpoints()

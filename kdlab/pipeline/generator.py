@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from kdlab.data.batches import BucketSampler, EncodedSplit
-from kdlab.data.module import GLUEDataModule
+from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
 from kdlab.methods.shared.players import adamw, linear_warmup_decay
@@ -26,7 +26,7 @@ from kdlab.types import Batch
 
 
 def obtain_generator(
-    plan: GeneratorPlan, data: GLUEDataModule, hardware: Hardware, cache: Cache, reporter: Reporter
+    plan: GeneratorPlan, data: TextDataModule, hardware: Hardware, cache: Cache, reporter: Reporter
 ) -> MaskedLM:
     """The generator, its head trained first where it has none and the cache has no such generator either.
 
@@ -40,10 +40,12 @@ def obtain_generator(
     if not plan.head_steps:
         return load_masked_lm(plan.checkpoint, plan.seed)
 
+    text = data.split(TRAIN)  # by every process: what follows happens on rank 0 alone
+
     def build(folder: Path) -> None:
         made = load_masked_lm(plan.checkpoint, plan.seed)
         reporter.say(f"Training a masked-LM head for {plan.checkpoint.source}, {plan.head_steps} steps of {BATCH}.")
-        train_head(made, data.split(TRAIN), plan.head_steps, plan.seed, hardware.device, reporter)
+        train_head(made, text, plan.head_steps, plan.seed, hardware.device, reporter)
         made.to("cpu").model.save_pretrained(folder)
         plan.checkpoint.tokenizer.save_pretrained(folder)
 

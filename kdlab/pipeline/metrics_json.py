@@ -1,9 +1,8 @@
-"""The figures of a run: what ``metrics.json`` says."""
+"""The figures of a run that was just carried out, as its record says them."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 import torch
 
@@ -11,17 +10,23 @@ from kdlab import __version__
 from kdlab.evaluation.metrics import divergence, evaluate, trivial
 from kdlab.evaluation.predict import Prediction
 from kdlab.planning.plan import Plan
+from kdlab.results.run_record import (
+    Fingerprints,
+    RunRecord,
+    Scores,
+    Selection,
+    SourceRecord,
+    StudentRecord,
+    TeacherRecord,
+    TrainingRecord,
+)
 from kdlab.training.fit import Fitted
 
 
-def figures(
-    plan: Plan,
-    seed: int,
-    fitted: Fitted,
-    student: dict[str, Prediction],
-    teacher: dict[str, Prediction],
-) -> dict[str, Any]:
-    """The content of ``metrics.json``.
+def run_record(
+    plan: Plan, seed: int, fitted: Fitted, student: dict[str, Prediction], teacher: dict[str, Prediction]
+) -> RunRecord:
+    """The figures of a run.
 
     Args:
         plan: What was decided.
@@ -30,78 +35,64 @@ def figures(
         student: The student's logits on each dev and test split.
         teacher: The teacher's, or empty without one.
     """
-    main = plan.task.dev_splits[0]
+    main, spec = plan.task.dev_splits[0], plan.task.spec
     ours = _scores(plan, student)
-    theirs = _scores(plan, teacher) if teacher else None
-    retained = {}
-    if theirs is not None:
-        for split, values in ours.items():
-            positive = {n: 100 * v / theirs[split][n] for n, v in values.items() if theirs[split][n] > 0}
-            retained[split] = positive
-    return {
-        "kdlab": __version__,
-        "method": plan.method.name,
-        "task": plan.task.spec.name,
-        "aliases": plan.task.spec.aliases,
-        "profile": plan.config.profile,
-        "seed": seed,
-        "teacher_seed": plan.config.teacher.seed,
-        "split_seed": plan.config.data.split_seed,
-        "source": {**asdict(plan.task.source), "embedded": plan.task.source.embedded},
-        "substituted": list(plan.substituted),
-        "selection": {
-            "split": plan.task.select_on,
-            "metric": fitted.metric,
-            "value": fitted.value,
-            "epoch": fitted.epoch,
-        },
-        "max_length": plan.max_length,
-        "training": {"steps": fitted.steps, "epochs": plan.config.training.epochs, "seconds": round(fitted.seconds, 2)},
-        "teacher": None
-        if theirs is None or plan.teacher is None
-        else {
-            "source": plan.teacher.checkpoint.source,
-            "status": plan.teacher.status,
-            "parameters": plan.teacher_parameters,
-            "samples_per_second": teacher[main].samples_per_second,
-            "metrics": theirs,
-        },
-        "student": {
-            "made_of": plan.student.made_of,
-            "parameters": plan.student.parameters,
-            "samples_per_second": student[main].samples_per_second,
-            "metrics": ours,
-        },
-        **({"generator": plan.generator.about()} if plan.generator else {}),
-        "retained": retained,
-        "constant": _constant(plan),
-        "divergence": _divergence(plan, student, teacher) if teacher else None,
-        "fingerprints": _fingerprints(plan, seed),
-    }
-
-
-def _fingerprints(plan: Plan, seed: int) -> dict[str, Any]:
-    return {
-        "run": plan.identity(seed),
-        "experiment": plan.identity(None),
-        "data": plan.task.fingerprint,
-        "splits": plan.task.fingerprints,
-        "teacher": plan.teacher.key if plan.teacher else None,
-        "tokenizer": plan.text.tokenizer_fingerprint,
-    }
-
-
-def _scores(plan: Plan, predictions: dict[str, Prediction]) -> dict[str, dict[str, float]]:
-    spec = plan.task.spec
-    return {
-        split: evaluate(
-            predictions[split].logits, torch.tensor(plan.task.splits[split].labels), spec.metrics, spec.regression
+    theirs = _scores(plan, teacher) if teacher else {}
+    made_by = None
+    if plan.teacher is not None and teacher:
+        made_by = TeacherRecord(
+            source=plan.teacher.checkpoint.source,
+            status=plan.teacher.status,
+            parameters=plan.teacher_parameters,
+            samples_per_second=teacher[main].samples_per_second,
+            metrics=theirs,
         )
-        for split in plan.task.dev_splits
-    }
+    return RunRecord(
+        kdlab=__version__,
+        method=plan.method.name,
+        task=spec.name,
+        aliases=spec.aliases,
+        profile=plan.config.profile,
+        seed=seed,
+        teacher_seed=plan.config.teacher.seed,
+        split_seed=plan.config.data.split_seed,
+        source=SourceRecord(**asdict(plan.task.source), embedded=plan.task.source.embedded),
+        substituted=list(plan.substituted),
+        selection=Selection(plan.task.select_on, fitted.metric, fitted.value, fitted.epoch),
+        max_length=plan.max_length,
+        training=TrainingRecord(fitted.steps, plan.config.training.epochs, round(fitted.seconds, 2)),
+        teacher=made_by,
+        student=StudentRecord(plan.student.made_of, plan.student.parameters, student[main].samples_per_second, ours),
+        resources={name: resource.about() for name, resource in plan.resources.items()},
+        retained={split: _retained(values, theirs[split]) for split, values in ours.items() if split in theirs},
+        constant=_constant(plan),
+        divergence=_divergence(plan, student, teacher) if teacher else None,
+        fingerprints=Fingerprints(
+            run=plan.identity(seed),
+            experiment=plan.identity(None),
+            data=plan.task.fingerprint,
+            splits=plan.task.fingerprints,
+            teacher=plan.teacher.key if plan.teacher else None,
+            tokenizer=plan.text.tokenizer_fingerprint,
+        ),
+    )
 
 
-def _constant(plan: Plan) -> dict[str, dict[str, float]]:
+def _scores(plan: Plan, predictions: dict[str, Prediction]) -> Scores:
+    spec, splits = plan.task.spec, plan.task.splits
+    scores = {}
+    for split in plan.task.dev_splits:
+        labels = torch.tensor(splits[split].labels)
+        scores[split] = evaluate(predictions[split].logits, labels, spec.metrics, spec.regression)
+    return scores
+
+
+def _retained(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float]:
+    """The student's share of the teacher's metrics in percent, where those are positive."""
+    return {name: 100 * value / theirs[name] for name, value in ours.items() if theirs[name] > 0}
+
+
+def _constant(plan: Plan) -> Scores:
     """What one answer to everything reaches, the most frequent label: near it nothing was learned."""
     spec, splits = plan.task.spec, plan.task.splits
     return {
@@ -110,9 +101,7 @@ def _constant(plan: Plan) -> dict[str, dict[str, float]]:
     }
 
 
-def _divergence(
-    plan: Plan, student: dict[str, Prediction], teacher: dict[str, Prediction]
-) -> dict[str, dict[str, float]]:
+def _divergence(plan: Plan, student: dict[str, Prediction], teacher: dict[str, Prediction]) -> Scores:
     """How far the student is from the teacher on each dev split."""
     scored = plan.task.spec.regression
     return {split: divergence(student[split].logits, teacher[split].logits, scored) for split in plan.task.dev_splits}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kdlab.planning.plan import Plan
+    from kdlab.results.run_record import RunRecord
 
 
 def run(
     overrides: Mapping[str, Any], dry_run: bool = False, print_config: bool = False, words: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
+) -> list[RunRecord]:
     """One method on one task, for every seed asked for.
 
     Args:
@@ -23,7 +25,7 @@ def run(
             overrides unless given.
 
     Returns:
-        The figures (``metrics.json``) of each seed; empty for a dry run.
+        The record of each seed; empty for a dry run.
 
     Raises:
         KdlabError: Anything a user can get wrong, before or during the run.
@@ -36,16 +38,16 @@ def run(
     from kdlab.results.record import check_writable
     from kdlab.results.tables import show_seeds
     from kdlab.system import distributed
+    from kdlab.system.cache import Cache
     from kdlab.system.console import Reporter
     from kdlab.system.quiet import quiet_libraries
 
     quiet_libraries()
-    plan = make_plan(overrides)
+    reporter = Reporter(quiet=distributed.number() != 0)
+    plan = make_plan(overrides, Cache(say=reporter.warn))
     if plan.hardware.devices > 1 and not distributed.launched() and not (dry_run or print_config):
-        return _on_several(plan, words or ["run", *(f"{k}={v}" for k, v in overrides.items())])
+        return _on_several(plan, words or ["run", *command_words(overrides)])
     distributed.join(gpu=plan.hardware.accelerator == "gpu")
-    reporter = Reporter(quiet=distributed.rank() != 0)
-    plan.cache.say = reporter.warn
     if print_config:
         _print_config(plan)
         return []
@@ -61,7 +63,12 @@ def run(
     return records
 
 
-def _on_several(plan: Plan, words: Sequence[str]) -> list[dict[str, Any]]:
+def command_words(overrides: Mapping[str, Any]) -> list[str]:
+    """Settings as ``key=value`` words of the command line, which reads values as YAML: JSON is YAML too."""
+    return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in overrides.items()]
+
+
+def _on_several(plan: Plan, words: Sequence[str]) -> list[RunRecord]:
     """The same command in one process a device; this one only waits and reads the records."""
     from kdlab.errors import KdlabError
     from kdlab.results.record import RunFolder
@@ -73,7 +80,7 @@ def _on_several(plan: Plan, words: Sequence[str]) -> list[dict[str, Any]]:
     records = [RunFolder(plan.folder(seed)).finished() for seed in plan.seeds]
     if code or None in records:
         raise KdlabError(f"The run on {plan.hardware.devices} devices ended with code {code}: its reason stands above.")
-    return [r for r in records if r is not None]
+    return [record for record in records if record is not None]
 
 
 def _print_config(plan: Plan) -> None:

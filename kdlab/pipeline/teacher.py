@@ -1,52 +1,56 @@
-"""The teacher: used as it is or fine-tuned once, kept under its fingerprint, with its clean logits."""
+"""The teacher of a plan: used as it is or trained once, kept under its fingerprint, with its logits on any split."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kdlab.data.batches import EncodedSplit
-from kdlab.data.module import GLUEDataModule
-from kdlab.data.tasks import TRAIN
+from kdlab.data.module import TextDataModule
 from kdlab.evaluation.predict import predict
 from kdlab.methods.finetune import FineTune
-from kdlab.methods.shared.settings import MethodConfig, TrainingConfig
+from kdlab.methods.shared.settings import TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, load_encoder
 from kdlab.models.encoder import TextEncoder
-from kdlab.planning.teacher import _FORMAT, TeacherPlan
+from kdlab.pipeline.resources import hand_in
+from kdlab.planning.teacher import LOGITS_FORMAT, TeacherPlan
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import rank
 from kdlab.system.files import fingerprint, write_atomic, writing
 from kdlab.system.hardware import Hardware
-from kdlab.training.fit import fit
+from kdlab.training.fit import TrainingRequest, fit
 from kdlab.training.history import history_of
 
 
 def obtain_teacher(
     plan: TeacherPlan,
-    data: GLUEDataModule,
+    data: TextDataModule,
     training: TrainingConfig,
     seed: int,
     hardware: Hardware,
     cache: Cache,
     reporter: Reporter,
 ) -> TextEncoder:
-    """The teacher, fine-tuned first where the cache has none.
+    """The teacher, trained first where the cache has none.
 
     Args:
         plan: From ``plan_teacher``.
         data: The task's data, with the teacher's tokenizer.
-        training: How it is fine-tuned.
+        training: How it is trained.
         seed: The teacher's own.
         hardware: Where.
         cache: Where it is kept.
         reporter: Shows progress.
+
+    Raises:
+        KdlabError: The training fails, or the cache can't be written.
     """
     spec = data.task
     if plan.order is not None:
@@ -60,14 +64,16 @@ def obtain_teacher(
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
     def train(folder: Path, done: Path) -> None:
-        reporter.say(f"Fine-tuning the teacher {plan.checkpoint.source} on {spec.name}.")
-        student = load_encoder(plan.checkpoint, spec.labels, None, seed)
-        module = FineTune(MethodConfig(), student, None, spec)
-        fitted = fit(module, data, training, hardware, folder, seed, [history_of(folder)], reporter, "teacher")
+        how = "" if plan.method is FineTune else f" with {plan.method.name}"
+        reporter.say(f"Fine-tuning the teacher {plan.checkpoint.source} on {spec.name}{how}.")
+        module = plan.method(plan.settings, load_encoder(plan.checkpoint, spec.labels, None, seed), None, spec)
+        hand_in(module, plan.resources, data, hardware, cache, reporter)
+        request = TrainingRequest(training, hardware, folder, seed, [history_of(folder)], reporter, "teacher")
+        fitted = fit(module, data, request)
         if rank() != 0:
             return
         with writing(folder):
-            module.student.to("cpu").model.save_pretrained(folder)
+            module.finished_student().to("cpu").model.save_pretrained(folder)
             plan.checkpoint.tokenizer.save_pretrained(folder)
         write_atomic(done, json.dumps(asdict(fitted), indent=1))
 
@@ -77,43 +83,40 @@ def obtain_teacher(
     return load_encoder(kept, spec.labels, list(range(spec.num_outputs)), seed)
 
 
-def clean_logits(
-    teacher: TextEncoder, key: str, data: GLUEDataModule, batch_size: int, hardware: Hardware, cache: Cache
-) -> Path:
-    """File of the teacher's logits on the training split, ``(N, C)`` float32, computed once.
+@dataclass(frozen=True)
+class CachedTeacher:
+    """A teacher whose clean logits on a split, ``(N, C)`` float32, are computed once for all its students.
 
-    Args:
-        teacher: The teacher.
-        key: Its fingerprint: two teachers never share logits, nor one that was retrained in place.
-        data: The task's data.
+    Attributes:
+        encoder: The teacher.
+        key: Its fingerprint: two teachers never share logits, nor one that was trained again in place.
         batch_size: Examples a forward pass.
         hardware: Where.
         cache: Where they are kept.
-    """
-    return split_logits(teacher, key, data.split(TRAIN), data.task.name, batch_size, hardware, cache)
-
-
-def split_logits(
-    teacher: TextEncoder, key: str, split: EncodedSplit, name: str, batch_size: int, hardware: Hardware, cache: Cache
-) -> Path:
-    """File of the teacher's logits on any tokenised split, ``(N, C)`` float32, computed once.
-
-    Args:
-        teacher: The teacher.
-        key: Its fingerprint.
-        split: N examples.
         name: Of the task or set, for the cache's list.
-        batch_size: Examples a forward pass.
-        hardware: Where.
-        cache: Where they are kept.
     """
 
-    def build(folder: Path) -> None:
-        logits = predict(teacher, split, batch_size, hardware.device).logits
-        if rank() == 0:
-            with writing(folder / "logits.npy"):
-                np.save(folder / "logits.npy", logits.numpy())
+    encoder: TextEncoder
+    key: str
+    batch_size: int
+    hardware: Hardware
+    cache: Cache
+    name: str
 
-    whole = fingerprint("logits", _FORMAT, key, split.fingerprint)
-    about: dict[str, Any] = {"task": name, "examples": len(split)}
-    return cache.get_or_make("logits", whole, build, about, on_all_ranks=True) / "logits.npy"
+    def __call__(self, split: EncodedSplit) -> NDArray[np.float32]:
+        """The logits on a split, memory-mapped."""
+        logits: NDArray[np.float32] = np.load(self.file(split), mmap_mode="r")
+        return logits
+
+    def file(self, split: EncodedSplit) -> Path:
+        """Where the logits on a split are kept, computed first where the cache has none."""
+
+        def build(folder: Path) -> None:
+            logits = predict(self.encoder, split, self.batch_size, self.hardware.device).logits
+            if rank() == 0:
+                with writing(folder / "logits.npy"):
+                    np.save(folder / "logits.npy", logits.numpy())
+
+        whole = fingerprint("logits", LOGITS_FORMAT, self.key, split.fingerprint)
+        about: dict[str, Any] = {"task": self.name, "examples": len(split)}
+        return self.cache.get_or_make("logits", whole, build, about, on_all_ranks=True) / "logits.npy"

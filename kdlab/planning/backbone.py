@@ -1,11 +1,11 @@
-"""Which checkpoint the teacher starts from where the user names none."""
+"""Which checkpoint the teacher starts from where the user names none, and how checkpoints are opened."""
 
 from __future__ import annotations
 
 from kdlab.config.schema import RunConfig
 from kdlab.data.sources import Hub
 from kdlab.errors import KdlabError
-from kdlab.models.checkpoint import EMBEDDED, cached_on_disk
+from kdlab.models.checkpoint import EMBEDDED, Checkpoint, cached_on_disk, resolve_checkpoint
 from kdlab.models.student import parse_student
 
 BACKBONE = "bert-base-uncased"  # the backbone of the papers' teachers
@@ -40,3 +40,18 @@ def choose_backbone(run: RunConfig, needed: bool, embedded_data: bool, hub: Hub)
         f"the embedded encoder stands in for {BACKBONE}, which is not in the hub's cache and can't be reached: "
         "--teacher FOLDER gives a real one",
     )
+
+
+def open_checkpoint(source: str, hub: Hub) -> Checkpoint:
+    """A checkpoint whose files can be read, so that a damaged one is refused before any training.
+
+    Args:
+        source: A folder, a name on the hub, or ``embedded``.
+        hub: Asked whether it answers only where the checkpoint is not on this machine.
+
+    Raises:
+        KdlabError: It can't be had or read.
+    """
+    checkpoint = resolve_checkpoint(source, cached_on_disk(source) or not hub.online)
+    _ = checkpoint.config, checkpoint.weight_names, checkpoint.tokenizer
+    return checkpoint

@@ -24,7 +24,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         *(("", note) for note in task.notes),
         ("teacher", _teacher_line(plan)),
         ("student", _student_line(plan)),
-        *([("generator", plan.generator.describe())] if plan.generator else []),
+        *((name, resource.describe()) for name, resource in plan.resources.items()),
         (
             "training",
             f"{plan.steps()} steps: {plan.epochs()}{_turns(plan)}, batch {run.training.batch_size}, learning rate "

@@ -13,7 +13,7 @@ from kdlab.models.encoder import usable_positions
 from kdlab.models.generator import check_mask_token, has_mlm_head
 from kdlab.models.vocabulary import check_one_vocabulary
 from kdlab.system.files import fingerprint
-from kdlab.types import GeneratorWish
+from kdlab.types import MaskedLMResource
 
 _FORMAT = 1  # raised when heads are made in another way
 BATCH, RATE, MASKED = 32, 1e-4, 0.15
@@ -57,7 +57,7 @@ class GeneratorPlan:
 
 
 def plan_generator(
-    wish: GeneratorWish,
+    wish: MaskedLMResource,
     asked: Checkpoint | None,
     near: Sequence[Checkpoint],
     task: TaskData,
@@ -80,19 +80,19 @@ def plan_generator(
     """
     chosen = asked or next((c for c in near if has_mlm_head(c)), near[0])
     why = "the generator writes the ids that the teacher reads, so take one of the teacher's family"
-    check_one_vocabulary((wish.key, chosen), ("the teacher", near[-1]), why)
+    check_one_vocabulary((wish.setting, chosen), ("the teacher", near[-1]), why)
     check_mask_token(chosen)
     rows = {c.source: int(c.config.vocab_size) for c in (chosen, *near)}
     if len(set(rows.values())) > 1:
         shown = ", ".join(f"{n} in {source}" for source, n in rows.items())
         raise KdlabError(
-            f"{wish.key}: generator, student and teacher have embeddings of different numbers of words ({shown}), and "
-            "one choice of words must fit all: take checkpoints with one number."
+            f"{wish.setting}: generator, student and teacher have embeddings of different numbers of words ({shown}), "
+            "and one choice of words must fit all: take checkpoints with one number."
         )
     if usable_positions(chosen.config) < max_length:
         raise KdlabError(
-            f"{wish.key} {chosen.source} has positions for {usable_positions(chosen.config)} tokens, but inputs have "
-            f"up to {max_length}: set data.max_length, or take another generator."
+            f"{wish.setting} {chosen.source} has positions for {usable_positions(chosen.config)} tokens, but inputs "
+            f"have up to {max_length}: set data.max_length, or take another generator."
         )
     if has_mlm_head(chosen):
         return GeneratorPlan(chosen, fingerprint("as is", chosen.weights_fingerprint), 0, seed)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from typing import Any
 
+from kdlab.config.schema import TeacherConfig
 from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
-from kdlab.methods.shared.settings import NOT_IN_FINGERPRINT, TrainingConfig
+from kdlab.methods.base import DistillModule, MethodConfig
+from kdlab.methods.finetune import FineTune
 from kdlab.models.checkpoint import Checkpoint, head_order
+from kdlab.planning.identity import method_part, training_part
+from kdlab.planning.resources import PlannedResource, resource_keys
 from kdlab.system.cache import Cache
 from kdlab.system.files import fingerprint
 
 AS_IS = "used as it is"
-
-
 _FORMAT = 1  # raised when teachers are made in another way
+LOGITS_FORMAT = 1  # raised when their logits are computed in another way
 
 
 @dataclass(frozen=True)
@@ -23,76 +27,111 @@ class TeacherPlan:
 
     Attributes:
         checkpoint: Where its weights start.
-        order: Rows of its head in the task's label order; None where it must be fine-tuned.
+        order: Rows of its head in the task's label order; None where it must be trained.
         key: Fingerprint of the teacher that results.
-        status: ``used as it is``, ``found in the cache`` or ``to be fine-tuned``.
+        status: ``used as it is``, ``found in the cache``, ``to be fine-tuned`` or ``to be trained with METHOD``.
+        method: The class of the method that makes it.
+        settings: That method's settings.
         reason: Why a head that is there is not used, or empty.
+        resources: What its method wants besides, by name.
     """
 
     checkpoint: Checkpoint
     order: list[int] | None
     key: str
     status: str
+    method: type[DistillModule] = FineTune
+    settings: Any = field(default_factory=MethodConfig)
     reason: str = ""
+    resources: dict[str, PlannedResource] = field(default_factory=dict)
 
 
-def plan_teacher(
-    checkpoint: Checkpoint,
-    spec: TaskSpec,
-    training: TrainingConfig,
-    labels: list[str] | None,
-    seed: int,
-    data_fingerprint: str,
-    max_length: int,
-    arithmetic: str,
-    cache: Cache,
-) -> TeacherPlan:
-    """Decides by label *name* whether a checkpoint's head is this task's, and where the fine-tuned teacher is kept.
+@dataclass(frozen=True)
+class TeacherQuestion:
+    """What a teacher's fingerprint depends on besides its checkpoint.
 
-    Args:
-        checkpoint: A folder.
+    Attributes:
         spec: The task.
-        training: How it would be fine-tuned.
-        labels: Order of the head's labels as the user states it, for heads that name them LABEL_0, LABEL_1, ….
-        seed: The teacher's own.
+        config: How it would be trained.
+        method: The class of the method that would make it.
+        about_method: Its name, and for a user's own file its content's fingerprint.
+        settings: That method's settings.
         data_fingerprint: Of train and the split that selects.
         max_length: Longest input in tokens.
         arithmetic: Precision, and whether encoders are compiled.
+        resources: What the method wants besides, by name.
+    """
+
+    spec: TaskSpec
+    config: TeacherConfig
+    data_fingerprint: str
+    max_length: int
+    arithmetic: str
+    method: type[DistillModule] = FineTune
+    about_method: tuple[str, ...] = (FineTune.name,)
+    settings: Any = field(default_factory=MethodConfig)
+    resources: dict[str, PlannedResource] = field(default_factory=dict)
+
+
+def plan_teacher(checkpoint: Checkpoint, asked: TeacherQuestion, cache: Cache) -> TeacherPlan:
+    """Decides by label *name* whether a checkpoint's head is this task's, and where a trained teacher is kept.
+
+    Args:
+        checkpoint: A folder.
+        asked: What else its fingerprint depends on.
         cache: Looked into, not written.
 
     Raises:
-        KdlabError: The stated labels are not as many as the head's outputs.
+        KdlabError: The stated labels are not as many as the head's outputs, or not the task's.
     """
-    if labels is not None and checkpoint.has_head:
-        if len(labels) != len(checkpoint.head_labels):
-            raise KdlabError(
-                f"teacher.labels states {len(labels)} labels ({', '.join(labels)}), but the head of "
-                f"{checkpoint.source} has {len(checkpoint.head_labels)} outputs: name each one once, in their order."
-            )
-        checkpoint.config.id2label = dict(enumerate(labels))
+    spec, config, makes = asked.spec, asked.config, (asked.method, asked.settings)
+    checkpoint = checkpoint if config.labels is None else _relabelled(checkpoint, config.labels)
+    plain = asked.method is FineTune
     order = head_order(checkpoint, spec.labels, spec.aliases)
-    if order is not None:
+    if config.labels is not None and checkpoint.has_head and order is None:
+        raise KdlabError(
+            f"teacher.labels={config.labels} doesn't name the labels of {spec.name}, each one once: "
+            f"{', '.join(spec.labels) or 'none, for it is scored'}."
+        )
+    if order is not None and plain:
         return TeacherPlan(checkpoint, order, key_as_is(checkpoint, order), AS_IS)
-    settings = {f.name: getattr(training, f.name) for f in fields(TrainingConfig) if f.name not in NOT_IN_FINGERPRINT}
     key = fingerprint(
         "teacher",
         _FORMAT,
         checkpoint.weights_fingerprint,
         checkpoint.tokenizer_fingerprint,
-        data_fingerprint,
-        settings,
-        seed,
-        max_length,
-        arithmetic,
+        asked.data_fingerprint,
+        training_part(config),
+        config.seed,
+        asked.max_length,
+        asked.arithmetic,
+        *([] if plain else [list(asked.about_method), method_part(asked.settings)]),
+        *resource_keys(asked.resources),
     )
     reason = ""
-    if checkpoint.has_head:
-        wanted = ", ".join(spec.labels) or "one score"
-        reason = f"its head says {', '.join(checkpoint.head_labels)}, not {wanted}"
+    if checkpoint.has_head and order is None:
+        reason = f"its head says {', '.join(checkpoint.head_labels)}, not {', '.join(spec.labels) or 'one score'}"
         if len(checkpoint.head_labels) == spec.num_outputs > 1:
             reason += "; teacher.labels=[…] states their order"
-    status = "found in the cache" if cache.find("teacher", key) else "to be fine-tuned"
-    return TeacherPlan(checkpoint, None, key, status, reason)
+    to_do = "to be fine-tuned" if plain else f"to be trained with {asked.method.name}"
+    status = "found in the cache" if cache.find("teacher", key) else to_do
+    return TeacherPlan(checkpoint, None, key, status, *makes, reason, asked.resources)
+
+
+def _relabelled(checkpoint: Checkpoint, labels: list[str]) -> Checkpoint:
+    """The checkpoint with its head's labels as the user states them; one without a head stays as it is.
+
+    Raises:
+        KdlabError: They are not as many as the head's outputs.
+    """
+    if not checkpoint.has_head:
+        return checkpoint
+    if len(labels) != len(checkpoint.head_labels):
+        raise KdlabError(
+            f"teacher.labels states {len(labels)} labels ({', '.join(labels)}), but the head of "
+            f"{checkpoint.source} has {len(checkpoint.head_labels)} outputs: name each one once, in their order."
+        )
+    return checkpoint.with_labels(labels)
 
 
 def key_as_is(checkpoint: Checkpoint, order: list[int]) -> str:

@@ -1,29 +1,24 @@
 """How far students are from their teachers, over methods: a table, and a picture in the manner of CILDA's figure 2.
 
-    python -m kdlab.reports.divergence runs/* --figure divergence.svg
-
 A run is a folder that ``kdlab run`` wrote; runs are averaged where they differ in nothing but the seed. The figures are
-those of its record; of older records, which have none, they are computed from the predictions on dev. The table goes to
-standard output, tab-separated; the picture is an SVG file that is written without any plotting library.
+those of its record; of older records, which have none, they are computed from the predictions on dev. The picture is an
+SVG file that is written without any plotting library.
 """
 
 from __future__ import annotations
 
-import argparse
 import html
 import json
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from kdlab.errors import KdlabError, nearest
 from kdlab.evaluation.metrics import divergence
-from kdlab.system.files import write_atomic
+from kdlab.results.run_record import METRICS, RunRecord, Scores
 
 MEASURES = {"kl": "mean KL(teacher ‖ student), nats", "mse": "mean squared difference of logits"}
 COLOURS = (
@@ -52,32 +47,27 @@ class Row:
     embedded: bool
 
 
-def read_run(folder: Path) -> dict[str, dict[str, float]]:
+def check_measure(name: str) -> None:
+    """Raises ``KdlabError`` where there is no such measure."""
+    if name not in MEASURES:
+        raise nearest(name, MEASURES, "measure")
+
+
+def divergence_of(record: RunRecord, folder: Path) -> Scores:
     """The divergence of a run on each dev split; empty without a teacher.
 
     Args:
-        folder: What ``kdlab run`` wrote.
+        record: Its figures.
+        folder: Where they lie, with the predictions from which an older record's is computed.
 
     Raises:
-        KdlabError: It is no finished run.
+        KdlabError: The predictions can't be read.
     """
-    metrics = _metrics(folder)
-    if metrics.get("teacher") is None:
+    if record.teacher is None:
         return {}
-    if "divergence" in metrics:
-        found: dict[str, dict[str, float]] = metrics["divergence"]
-        return found
-    return {split: _of_predictions(folder, split) for split in metrics["student"]["metrics"]}
-
-
-def _metrics(folder: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError) as e:
-        raise KdlabError(
-            f"{folder} is no finished run, for its metrics.json can't be read ({e}), and is left out."
-        ) from e
+    if record.divergence is not None:
+        return record.divergence
+    return {split: _of_predictions(folder, split) for split in record.student.metrics}
 
 
 def _of_predictions(folder: Path, split: str) -> dict[str, float]:
@@ -104,19 +94,19 @@ def collect(folders: Sequence[Path], say: Callable[[str], None]) -> list[Row]:
     found: dict[tuple[str, str, bool], dict[str, dict[int, dict[str, float]]]] = {}
     for folder in folders:
         try:
-            metrics, splits = _metrics(folder), read_run(folder)
-            embedded, method, seed = bool(metrics["source"]["embedded"]), str(metrics["method"]), int(metrics["seed"])
-            experiment = str(metrics["fingerprints"].get("experiment", ""))
-            task = str(metrics["task"])
-        except (KdlabError, LookupError, TypeError, AttributeError) as e:
-            say(str(e) if isinstance(e, KdlabError) else f"{folder} is no run of kdlab's.")
+            record = RunRecord.read(folder / METRICS)
+            splits = divergence_of(record, folder)
+        except KdlabError as e:
+            say(f"{e} It is left out.")
             continue
+        method, seed, embedded = record.method, record.seed, record.source.embedded
         for split, values in splits.items():
-            name = " ".join([task, *([split] if split != "dev" else []), *(["(embedded)"] if embedded else [])])
-            seeds = found.setdefault((name, method, embedded), {}).setdefault(experiment, {})
-            if seed in seeds:
-                say(f"{folder} repeats seed {seed} of {method} on {name} and is left out.")
-            seeds.setdefault(seed, values)
+            words = [record.task, *([split] if split != "dev" else []), *(["(embedded)"] if embedded else [])]
+            task = " ".join(words)
+            by_seed = found.setdefault((task, method, embedded), {}).setdefault(record.fingerprints.experiment, {})
+            if seed in by_seed:
+                say(f"{folder} repeats seed {seed} of {method} on {task} and is left out.")
+            by_seed.setdefault(seed, values)
     if not found:
         raise KdlabError("None of these is a finished run with a teacher, and without one there is no divergence.")
     rows = []
@@ -192,36 +182,3 @@ def _stamp(rows: Sequence[Row]) -> str:
 
 def _text(x: float, y: float, words: str, anchor: str = "start", size: int = 12) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{html.escape(words)}</text>'
-
-
-def _note(sentence: str) -> None:
-    sys.stderr.write(f"note: {sentence}\n")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the table and writes the picture; 2 for an error of the user's, one sentence on standard error."""
-    parser = argparse.ArgumentParser(
-        prog="python -m kdlab.reports.divergence", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a finished run")
-    parser.add_argument(
-        "--figure", type=Path, metavar="FILE", help="SVG file for the picture; none is drawn without it"
-    )
-    parser.add_argument("--measure", default="kl", metavar="{kl,mse}", help="what is drawn (default: kl)")
-    arguments = parser.parse_args(argv)
-    try:
-        if arguments.measure not in MEASURES:
-            raise nearest(arguments.measure, MEASURES, "measure")
-        rows = collect(arguments.runs, _note)
-        sys.stdout.write(table(rows))
-        if arguments.figure is not None:
-            write_atomic(arguments.figure, picture(rows, arguments.measure))
-            sys.stdout.write(f"Figure: {arguments.figure}\n")
-    except KdlabError as e:
-        sys.stderr.write(f"error: {' '.join(str(e).split())}\n")
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -39,10 +39,10 @@ from kdlab import __version__
 from kdlab.data.examples import Examples
 from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
+from kdlab.results.run_record import METRICS, RunRecord
 from kdlab.system.distributed import rank
 from kdlab.system.files import write_atomic
 
-METRICS = "metrics.json"
 _PACKAGES = ("torch", "lightning", "transformers", "datasets", "torchmetrics", "wandb", "omegaconf", "numpy")
 
 
@@ -56,13 +56,17 @@ class RunFolder:
 
     path: Path
 
-    def finished(self) -> dict[str, Any] | None:
-        """The figures of a finished run, or None."""
+    def finished(self) -> RunRecord | None:
+        """The figures of a finished run; None where there are none, or a file that was cut off.
+
+        Raises:
+            KdlabError: They are a newer kdlab's, or lack a field or have a foreign one.
+        """
         try:
-            found = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
+            content = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return found if isinstance(found, dict) else None
+        return RunRecord.from_json(content, self.path / METRICS)
 
     @contextmanager
     def locked(self, say: Callable[[str], None]) -> Iterator[None]:

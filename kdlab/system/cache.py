@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from kdlab.errors import KdlabError
-from kdlab.system.distributed import barrier, broadcast, rank
+from kdlab.system.distributed import barrier, broadcast, rank, world_size
 from kdlab.system.files import _to_disk, file_digest, write_atomic, writing
 
 MANIFEST = "manifest.json"
@@ -69,6 +69,7 @@ class Cache:
         except RuntimeError as e:
             raise KdlabError(f"KDLAB_CACHE={root or default_root()}: there is no such home folder.") from e
         self.say = say
+        self._builds_alone = False  # whether rank 0 builds an entry that the others wait for
 
     def path(self, kind: str, key: str) -> Path:
         """Where the entry lies or would lie."""
@@ -139,13 +140,19 @@ class Cache:
         Raises:
             KdlabError: The cache folder cannot be written.
         """
+        if self._builds_alone and world_size() > 1:
+            raise ValueError(f"{kind} is asked for where rank 0 alone builds another entry: ask for it before")
         folder = self.path(kind, key)
         lock = self._lock(folder) if rank() == 0 else None
         try:
             if broadcast(lock is not None and self._is_missing(kind, folder)):
                 work = folder.with_name(f".{folder.name}.work")
                 if lock is not None:
-                    self._build(work, build, {"kind": kind, "key": key, **about}, resumable)
+                    self._builds_alone = not on_all_ranks
+                    try:
+                        self._build(work, build, {"kind": kind, "key": key, **about}, resumable)
+                    finally:
+                        self._builds_alone = False
                     work.rename(folder)
                 elif on_all_ranks:
                     build(work)

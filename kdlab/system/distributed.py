@@ -53,6 +53,13 @@ def rank() -> int:
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
+def number() -> int:
+    """This process's number from 0, also before it has met the others."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank()
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) if launched() else 0
+
+
 def join(gpu: bool) -> None:
     """Meets the other processes, where there are any."""
     if not launched() or dist.is_initialized():

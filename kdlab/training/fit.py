@@ -15,10 +15,9 @@ from lightning import Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
-from kdlab.data.module import GLUEDataModule
-from kdlab.data.tasks import TRAIN
-from kdlab.errors import KdlabError
-from kdlab.methods.base import DistillModule, TrainingConfig
+from kdlab.data.module import TextDataModule
+from kdlab.methods.base import DistillModule, PhaseContext, TrainingConfig
+from kdlab.methods.shared.context import Listener
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import barrier, local_world_size, rank, world_size
 from kdlab.system.files import write_atomic
@@ -27,7 +26,7 @@ from kdlab.training.checkpoints import Checkpoints, StraightToDisk, load_checkpo
 from kdlab.training.history import CSVHistory
 from kdlab.training.progress import TrainingProgress
 from kdlab.training.steps import count_steps
-from kdlab.training.text_samples import ShownText
+from kdlab.training.text_samples import TextSamples
 
 
 @dataclass(frozen=True)
@@ -56,17 +55,35 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def fit(
-    module: DistillModule,
-    data: GLUEDataModule,
-    training: TrainingConfig,
-    hardware: Hardware,
-    folder: Path,
-    seed: int,
-    loggers: Sequence[Logger],
-    reporter: Reporter,
-    title: str,
-) -> Fitted:
+@dataclass(frozen=True)
+class TrainingRequest:
+    """How and where a module is trained, and who is told.
+
+    Attributes:
+        training: Epochs, learning rate and the like; a phase may change some.
+        hardware: Where.
+        folder: Checkpoints go below it.
+        seed: Draws everything random in it.
+        loggers: Lightning loggers; a ``CSVHistory`` among them is truncated when training goes on.
+        reporter: Shows progress.
+        title: Whose training it is.
+    """
+
+    training: TrainingConfig
+    hardware: Hardware
+    folder: Path
+    seed: int
+    loggers: Sequence[Logger]
+    reporter: Reporter
+    title: str
+
+    @property
+    def history(self) -> CSVHistory | None:
+        """The history among the loggers."""
+        return next((logger for logger in self.loggers if isinstance(logger, CSVHistory)), None)
+
+
+def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -> Fitted:
     """Trains a module through all its phases and leaves it with the weights that did best on the selection split.
 
     Where an earlier process left checkpoints of the same training in the folder, it goes on from the last of them and
@@ -75,29 +92,23 @@ def fit(
     Args:
         module: A method.
         data: Its data.
-        training: Epochs, learning rate and the like; a phase may change some.
-        hardware: Where.
-        folder: Checkpoints go below it.
-        seed: Draws everything random in it.
-        loggers: Lightning loggers; a ``CSVHistory`` among them is cut back when training goes on.
-        reporter: Shows progress.
-        title: Whose training it is.
+        request: How, where, and who is told.
+
+    Raises:
+        KdlabError: The method can't be trained so, or a loss became no number.
     """
-    if training.accumulate > 1 and len(module.players()) > 1:
-        raise KdlabError(f"{module.name} steps several players by hand and can't add up gradients: set accumulate=1.")
+    training, folder, history = request.training, request.folder, request.history
     module.check_training(module.config, training, module.task)
-    seed_all(seed)
-    if hardware.compile:
+    seed_all(request.seed)
+    if request.hardware.compile:
         module.compile_encoders()
-    seconds, steps, rows = 0.0, 0, 0
-    history = next((logger for logger in loggers if isinstance(logger, CSVHistory)), None)
+    rows_an_epoch = module.rows_of(module.config, data.sizes)
+    seconds, steps, lines = 0.0, 0, 0
     fitted: Fitted | None = None
     for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
-        total = count_steps(len(data.split(TRAIN)), training, epochs, module.cycle, world_size())
-        module.steps_before = steps
-        steps += total
-        name = f"{title}-{number}-{phase.name}"
+        total = count_steps(rows_an_epoch, training, epochs, module.cycle, world_size())
+        name = f"{request.title}-{number}-{phase.name}"
         done = folder / "checkpoints" / f"{name}-done.json"
         keep = Checkpoints(
             folder=folder / "checkpoints",
@@ -107,48 +118,67 @@ def fit(
             every=training.checkpoint_every,
             check=module.check_finite,
         )
-        module.begin_phase(phase, training, total, seed)
+        samples = TextSamples(folder, module, request.loggers, request.reporter)
+        listener = RunListener(request.reporter, samples, keep)
+        module.begin_phase(PhaseContext(phase, training, max(total, 1), request.seed, steps, data, listener))
+        steps += total
         if done.is_file():
             state = json.loads(done.read_text(encoding="utf-8"))
             keep.restore(state)
         else:
-            said = (list(loggers), reporter, title, folder)
-            _fit_phase(module, data, training, epochs, total, hardware, keep, rows, *said)
+            _fit_phase(module, data, request, epochs, keep, samples, lines)
             state = keep.state_dict()
             if rank() == 0:
                 write_atomic(done, json.dumps(state))
             barrier()
-        rows = int(state["history_rows"])
+        lines = int(state["history_rows"])
         seconds += keep.seconds()
         module.load_weights(load_checkpoint(keep.best if phase.choose else keep.last)["state_dict"])
         fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, seconds)
     if fitted is None:
         raise ValueError(f"{module.name} has no phases")
     if history is not None:
-        history.truncate(rows)  # what an earlier process wrote behind the last phase is written again
+        history.truncate(lines)  # what an earlier process wrote behind the last phase is written again
     return fitted
+
+
+class RunListener(Listener):
+    """Tells a run's user, its text samples and its checkpoints what a training has to say.
+
+    Args:
+        reporter: Shows warnings.
+        samples: Takes text that the method made.
+        checkpoints: Asked after each step.
+    """
+
+    def __init__(self, reporter: Reporter, samples: TextSamples, checkpoints: Checkpoints) -> None:
+        self.reporter, self.samples, self.checkpoints = reporter, samples, checkpoints
+
+    def warn(self, text: str) -> None:
+        """A sentence for the user."""
+        self.reporter.warn(text)
+
+    def show(self, pairs: list[tuple[str, str]]) -> None:
+        """Pairs of original and made text."""
+        self.samples.show(pairs)
+
+    def step_done(self, trainer: Trainer) -> None:
+        """A checkpoint may be due."""
+        self.checkpoints.after_step(trainer)
 
 
 def _fit_phase(
     module: DistillModule,
-    data: GLUEDataModule,
-    training: TrainingConfig,
+    data: TextDataModule,
+    request: TrainingRequest,
     epochs: int,
-    total: int,
-    hardware: Hardware,
     keep: Checkpoints,
-    rows: int,
-    loggers: list[Logger],
-    reporter: Reporter,
-    title: str,
-    folder: Path,
+    samples: TextSamples,
+    lines: int,
 ) -> None:
-    """Trains one phase, from its last checkpoint where there is one; ``rows`` of the history stand before it."""
+    """Trains one phase, from its last checkpoint where there is one; ``lines`` of the history stand before it."""
     manual = not module.automatic_optimization
-    module.after_step = keep.after_step
-    shown = ShownText(folder, module, loggers, reporter)
-    module.show = shown.show
-    module.warn = reporter.warn
+    training, hardware, reporter, title = request.training, request.hardware, request.reporter, request.title
     trainer = Trainer(
         accelerator=hardware.accelerator,
         devices=local_world_size(),
@@ -159,24 +189,25 @@ def _fit_phase(
         max_steps=-1 if manual else training.max_steps,
         accumulate_grad_batches=1 if manual else training.accumulate,
         plugins=[StraightToDisk()],
-        callbacks=[keep, TrainingProgress(reporter, module, title, total, epochs), shown],
-        logger=loggers or False,
+        callbacks=[keep, TrainingProgress(reporter, module, title, epochs), samples],
+        logger=list(request.loggers) or False,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
         num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=int(module.draws_rows),
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=keep.folder,
     )
-    going_on = zipfile.is_zipfile(keep.last)
-    if going_on:
+    resumes = zipfile.is_zipfile(keep.last)
+    if resumes:
         reporter.say(f"  {title}: goes on from {keep.last}")
     elif keep.last.exists():
         reporter.warn(f"The checkpoint {keep.last} is damaged: the training starts again.")
-    if not going_on and keep.history is not None:
-        keep.history.truncate(rows)
+    if not resumes and keep.history is not None:
+        keep.history.truncate(lines)
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=keep.last if going_on else None, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=keep.last if resumes else None, weights_only=True)
     except SystemExit as e:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from e
 

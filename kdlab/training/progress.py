@@ -19,15 +19,14 @@ class TrainingProgress(Callback):
         reporter: Where it is shown.
         module: The method in training.
         title: Whose training it is (``teacher`` or ``student``).
-        steps: Optimiser steps of the phase.
         epochs: Epochs of the phase.
     """
 
-    def __init__(self, reporter: Reporter, module: DistillModule, title: str, steps: int, epochs: int) -> None:
+    def __init__(self, reporter: Reporter, module: DistillModule, title: str, epochs: int) -> None:
         self.reporter = reporter
         self.module = module
         self.title = title
-        self.steps = steps
+        self.steps = module.context.total_steps
         self.epochs = epochs
         self.started = time.perf_counter()
         self.first_step = 0  # where an interrupted training goes on
@@ -62,7 +61,10 @@ class TrainingProgress(Callback):
         if self.bar is not None:
             label = f"{self._who()}: epoch {trainer.current_epoch + 1}/{self.epochs}"
             self.bar.update(
-                self.task, description=label, completed=self.module.student_step, terms=_numbers(self.module.last_terms)
+                self.task,
+                description=label,
+                completed=self.module.student_step,
+                terms=_numbers(self.module.terms.last_line),
             )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -71,9 +73,10 @@ class TrainingProgress(Callback):
         spent = time.perf_counter() - self.started
         made = max(self.module.student_step - self.first_step, 1)
         left = spent / made * max(self.steps - self.module.student_step, 0)
+        terms = _numbers(self.module.terms.last_line)
         self.reporter.say(
             f"  {self._who()}: epoch {trainer.current_epoch + 1}/{self.epochs}, "
-            f"step {self.module.student_step}/{self.steps}, {_numbers(self.module.last_terms)}, {_numbers(values)}, "
+            f"step {self.module.student_step}/{self.steps}, {terms}, {_numbers(values)}, "
             f"{duration(spent)} so far, about {duration(left)} left"
         )
 
@@ -87,7 +90,7 @@ class TrainingProgress(Callback):
 
     def _who(self) -> str:
         several = len(self.module.phases()) > 1
-        return f"{self.title}, phase {self.module.phase.name}" if several else self.title
+        return f"{self.title}, phase {self.module.context.phase.name}" if several else self.title
 
     def _stop(self) -> None:
         if self.bar is not None:

@@ -19,12 +19,12 @@ FILE = "augmented.jsonl"
 _COLUMNS = ["phase", "step", "original", "generated"]
 
 
-class ShownText(Callback):
+class TextSamples(Callback):
     """Writes pairs of original and made text; a training that goes on from a checkpoint forgets what came after it.
 
     Args:
         folder: Of the run; its file is ``augmented.jsonl``.
-        module: Calls ``show`` in a student step.
+        module: Whose phase and step a pair belongs to.
         loggers: Of which W&B and TensorBoard get the text too.
         reporter: Says the pairs.
     """
@@ -40,14 +40,14 @@ class ShownText(Callback):
         if rank() != 0 or not self.file.is_file():
             return
         lines = [line for text in self.file.read_text(encoding="utf-8").splitlines() if (line := _whole(text))]
-        here, done = self.module.phase.name, self.module.student_step
+        here, done = self.module.context.phase.name, self.module.student_step
         self._write([line for line in lines if line["phase"] != here or line["step"] <= done])
 
     def show(self, pairs: list[tuple[str, str]]) -> None:
         """Takes pairs of original and made text, in the student step under way."""
         if rank() != 0:
             return
-        phase, step = self.module.phase.name, self.module.student_step + 1
+        phase, step = self.module.context.phase.name, self.module.student_step + 1
         rows: list[list[Any]] = [[phase, step, *pair] for pair in pairs]
         with self.file.open("a", encoding="utf-8") as f:
             f.writelines(json.dumps(dict(zip(_COLUMNS, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)

@@ -173,9 +173,19 @@ def test_students(refused, student: str, said: str):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["rum"], "Argument COMMAND: invalid choice: 'rum'"),
-        (["--seed", "1"], "Argument COMMAND: invalid choice: '1'"),
-        (["--verbose"], "'--verbose' is no command"),
+        (["rum"], "There is no command 'rum': did you mean run?"),
+        (["--seed", "1"], "There is no flag '--seed'"),
+        (["--verbose"], "There is no flag '--verbose': did you mean --version?"),
+        (["evaluat", "runs/x"], "There is no command 'evaluat': did you mean evaluate?"),
+        (["cache", "ls", "--verify"], "There is no flag '--verify'"),
+        (["cache", "ls", "more"], "'more' is nothing that kdlab cache knows: see kdlab cache --help"),
+        (["list"], "The following arguments are required: kind"),
+        (["list", "method"], "Argument kind: invalid choice: 'method'"),
+        (["experiment"], "The following arguments are required: FILE"),
+        (["experiment", "nowhere.yaml"], "nowhere.yaml can't be read"),
+        (["divergence"], "The following arguments are required: RUN"),
+        (["divergence", "nowhere", "--figur", "x"], "There is no flag '--figur': did you mean --figure or --measure?"),
+        (["divergence", "nowhere", "--measure", "kll"], "There is no measure 'kll': did you mean kl?"),
         (["run", "--list", "models"], "Argument --list: invalid choice: 'models'"),
     ],
 )
@@ -452,7 +462,7 @@ def test_the_papers_pair_is_asked_for_under_its_profile(lab: Lab, tmp_path: Path
 
 
 def test_error_at_a_later_seed_keeps_the_seeds_before(lab: Lab, tmp_path: Path):
-    method = method_file(tmp_path, after="loss = loss * (float('nan') if self.seed == 1 else 1.0)")
+    method = method_file(tmp_path, after="loss = loss * (float('nan') if self.context.seed == 1 else 1.0)")
     words = lab.words(tmp_path / "out", "--seeds", 3, method=method)
     done = lab.run(*words)
     assert "The loss term 'loss' of mine became nan in step 1" in done.sentence

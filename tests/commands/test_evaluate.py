@@ -11,7 +11,7 @@ from cli_fixtures import NLI, Lab, metrics, open_lab, pairs, predictions, write_
 from ood_fixtures import HEURISTICS, SETS, contents, open_runs, open_sets, recorded
 from safetensors.torch import load_file, save_file
 
-import kdlab.pipeline.evaluate
+import kdlab.pipeline.ood
 import kdlab.pipeline.teacher
 from kdlab.evaluation.metrics import divergence, evaluate, wilson
 
@@ -156,7 +156,7 @@ def test_the_same_command_returns_the_record(lab: Lab, copied, sets: Path, monke
     first = lab.run(*words)
     before = contents(folder)
     with monkeypatch.context() as patch:
-        patch.setattr(kdlab.pipeline.evaluate, "predict", lambda *_: pytest.fail("evaluated again"))
+        patch.setattr(kdlab.pipeline.ood, "predict", lambda *_: pytest.fail("evaluated again"))
         again = lab.run(*words)
         assert lab.run("evaluate", folder, "--on", "hans").code == 0  # without the files too
     assert contents(folder) == before
@@ -277,9 +277,10 @@ def test_the_plan_says_what_is_left_out(lab: Lab, sets: Path, tmp_path: Path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_two_processes_give_the_figures_of_one(lab: Lab, sets: Path):
+@pytest.mark.parametrize("torchrun", [False, pytest.param(True, marks=pytest.mark.full)], ids=["forks", "torchrun"])
+def test_two_processes_give_the_figures_of_one(lab: Lab, sets: Path, torchrun: bool):
     words = ("--ood-dir", sets, "evaluation.ood=[hans]")
-    one, two = (lab.run_on(n, "kd", *words) for n in (1, 2))
+    one, two = lab.run_on(1, "kd", *words), lab.run_on(2, "kd", *words, torchrun=torchrun)
     assert [line["id"] for line in predictions(two, "ood-hans")] == list(range(60))  # each once, in order
     assert recorded(two)["hans"]["examples"] == recorded(one)["hans"]["examples"] == 60
     answered = [[line["student"] for line in predictions(run, "ood-hans")] for run in (one, two)]

@@ -70,7 +70,7 @@ def test_a_run_that_is_none_is_refused(lab: Lab, copied, tmp_path: Path):
     (folder / "metrics.json").write_text(text[: len(text) // 2])
     assert "metrics.json can't be read" in refused(folder)
     (folder / "metrics.json").write_text("{}")
-    assert "config.yaml or metrics.json lacks what it must say ('task')" in refused(folder)
+    assert "metrics.json has no field 'kdlab', which every record of kdlab's has" in refused(folder)
     (folder / "metrics.json").unlink()
     assert f"The run in {folder} is not finished, for it has no metrics.json" in refused(folder)
 
@@ -108,7 +108,7 @@ def test_files_that_are_missing_or_wrong(lab: Lab, runs: dict[str, Path], sets: 
     [
         (["runs/x"], "The following arguments are required: --on"),
         (["runs/x", "--on"], "Argument --on: expected at least one argument"),
-        (["runs/x", "--on", "hans", "--seed=3"], "'--seed=3' is nothing that kdlab evaluate knows"),
+        (["runs/x", "--on", "hans", "--seed=3"], "There is no flag '--seed'"),
         (["~nobody.of.that.name", "--on", "hans"], "RUN '~nobody.of.that.name': there is no such home folder"),
     ],
 )

@@ -321,7 +321,7 @@ def test_teacher_and_student_learn_from_the_same_subset(lab: Lab, tmp_path: Path
     real = kdlab.pipeline.execute.fit
 
     def spy(module, data, *rest):
-        seen[rest[-1]] = {name: examples.ids for name, examples in data.examples.items()}
+        seen[rest[0].title] = {name: examples.ids for name, examples in data.examples.items()}
         return real(module, data, *rest)
 
     monkeypatch.setattr(kdlab.pipeline.execute, "fit", spy)

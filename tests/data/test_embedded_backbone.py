@@ -61,6 +61,7 @@ def test_pairs_are_written_as_bert_writes_them(tokenizer):
     assert encoded["token_type_ids"] == [0] * 7 + [1] * 5
 
 
+@pytest.mark.full
 def test_every_word_of_the_corpus_is_one_piece(tokenizer):
     for task in TASKS:
         for examples in generate(task).values():
@@ -80,6 +81,7 @@ def test_any_ascii_word_can_be_spelled(tokenizer):
     assert tokenizer.unk_token not in tokenizer.tokenize(string.punctuation)
 
 
+@pytest.mark.full
 def test_masked_words_are_predicted_far_above_the_commonest_word(masked_model, tokenizer):
     from pretrain import masked_accuracy
 

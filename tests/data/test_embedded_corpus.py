@@ -106,6 +106,7 @@ def test_text_reads_as_english(corpus, task):
             assert all(part[0].isupper() for part in text.split(". ")), text
 
 
+@pytest.mark.full
 def test_pretraining_text_holds_no_held_out_sentence(corpus):
     lines = pretraining_text()
     hidden = set().union(*(sentences(e) for splits in corpus.values() for s, e in splits.items() if s != "train"))

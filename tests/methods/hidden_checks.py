@@ -13,7 +13,7 @@ from helpers import PAIRS, tiny_batch, tiny_encoder
 from objective_checks import _close, by_hand_ce, by_hand_kl
 
 from kdlab.methods import load_method
-from kdlab.methods.base import TrainingConfig
+from kdlab.methods.base import PhaseContext, TrainingConfig
 from kdlab.types import Need
 
 DEEP = {"pairs": ((2, 1), (4, 2)), "layer_map": [[2, 1], [4, 2]]}
@@ -106,7 +106,7 @@ def check_tinybert_kd():
     for hidden in (16, 24):
         module = equal_pair("tinybert_kd", hidden=hidden, hidden_weight=0.5, attention_weight=2.0, temperature=3.0)
         layers, prediction = module.phases()
-        module.begin_phase(layers, TrainingConfig(), 1, 0)
+        module.begin_phase(PhaseContext(layers, TrainingConfig(), 1, 0))
         losses = module.compute_loss(batch)
         ours, theirs = (by_hand_pass(e, batch) for e in (module.student, module.teacher))
         project = None if hidden == 16 else module.match.project.weight
@@ -118,7 +118,7 @@ def check_tinybert_kd():
             attention = attention + sum(gap.square().mean() for gap in gaps) / len(gaps)
         hidden_loss = by_hand_features(ours, theirs, ((0, 0), *DEEP["pairs"]), batch, project)
         _equal(losses, {"hidden": hidden_loss, "attention": attention}, {"hidden": 0.5, "attention": 2.0})
-        module.begin_phase(prediction, TrainingConfig(), 1, 0)
+        module.begin_phase(PhaseContext(prediction, TrainingConfig(), 1, 0))
         soft = 9 * by_hand_kl(batch.teacher_logits, ours.logits, 3.0)
         _equal(module.compute_loss(batch), {"kd": soft}, {"kd": 1.0})
 

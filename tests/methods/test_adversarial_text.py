@@ -24,7 +24,7 @@ import kdlab.methods.adversarial_text
 from kdlab.errors import KdlabError
 from kdlab.methods import load_method
 from kdlab.methods.annealing_kd import AnnealingKDConfig
-from kdlab.methods.base import TrainingConfig
+from kdlab.methods.base import PhaseContext, TrainingConfig
 from kdlab.methods.cilda import CILDA, CILDAConfig
 from kdlab.methods.mate_kd import MateKDConfig
 from kdlab.methods.shared.players import Cycle
@@ -60,8 +60,8 @@ def test_other_families_read_the_same_text_as_vectors_and_as_ids(monkeypatch, na
     kind = load_method(name)
     teacher = tiny_encoder(family, layers=3, hidden=24, seed=1)
     module = kind(kind.Config(), tiny_encoder(family), teacher, tiny_method("kd").task)
-    module.take_generator(tiny_generator(family))
-    module.begin_phase(module.phases()[0], TrainingConfig(), 1, 0)
+    module.take("generator", tiny_generator(family))
+    module.begin_phase(PhaseContext(module.phases()[0], TrainingConfig(), 1, 0))
     batch = tiny_batch(logits=True)
     attack, learn = module.attack(batch), module.compute_loss(batch)
     torch.testing.assert_close(attack.terms["generator_kd"], learn.terms["adv"], atol=1e-5, rtol=1e-4)
@@ -73,7 +73,7 @@ def test_other_families_read_the_same_text_as_vectors_and_as_ids(monkeypatch, na
 def test_regression_terms_are_squared_errors(monkeypatch, name):
     fixed_draws(monkeypatch, alike=True)
     module, batch = tiny_method(name, task=SCORES), tiny_batch(task=SCORES, logits=True)
-    module.begin_phase(module.phases()[0], TrainingConfig(), 1, 0)
+    module.begin_phase(PhaseContext(module.phases()[0], TrainingConfig(), 1, 0))
     terms, made = module.compute_loss(batch).terms, module.augment(batch)
     clean, ours, theirs = module.student.classify(batch), module.student.classify(made), module.teacher.classify(made)
     torch.testing.assert_close(terms["ce"], (clean.squeeze(-1) - batch.labels).square().mean())
@@ -90,7 +90,7 @@ class Notes:
         self.module, self.order, self.gradients, self.rates = module, [], [], {"student": [], "generator": []}
         self.examples: list[list[int]] = []
         self.projections: list[torch.Tensor] = []
-        loss_of, optimize = module.loss_of, module.optimize
+        loss_of, step = module.loss_of, module.step
 
         def watched_loss(player, batch):
             self.order.append(player)
@@ -100,14 +100,16 @@ class Notes:
             self.before = {n: p.detach().clone() for n, p in module.named_parameters()}
             return loss_of(player, batch)
 
-        def watched_step(player, loss):
+        def watched_step(player, losses):
             reach = {}
             for who, held in (("student", module.student), ("generator", module.generator)):
                 inside = [p for p in held.parameters() if p.requires_grad]
-                found = torch.autograd.grad(loss, inside, retain_graph=True, allow_unused=True) if inside else ()
+                found = (
+                    torch.autograd.grad(losses.total, inside, retain_graph=True, allow_unused=True) if inside else ()
+                )
                 reach[who] = any(g is not None and bool(g.any()) for g in found)
             self.gradients.append(reach)
-            optimize(player, loss)
+            step(player, losses)
             left = [n for n, p in module.named_parameters() if p.grad is not None and p.grad.any()]
             assert not left, f"{left[0]} keeps a gradient"
             moved = {n.split(".")[0] for n, p in module.named_parameters() if not torch.equal(p, self.before[n])}
@@ -116,7 +118,7 @@ class Notes:
             wanted = {player} if self.rates[player][-1] else set()
             assert rest == wanted, f"{sorted(rest)} moved in a step of the {player}"
 
-        module.loss_of, module.optimize = watched_loss, watched_step
+        module.loss_of, module.step = watched_loss, watched_step
 
 
 @BOTH
@@ -256,13 +258,14 @@ def test_a_generator_without_a_token_to_mask_stays_as_it_is(cache, tmp_path, mon
     monkeypatch.setattr(kdlab.methods.adversarial_text, "draw_mask", lambda *a: right(*a) & (next(calls) == 0))
     module, seen, said = tiny_method("mate_kd", n_g=2, n_s=2), [], []
     monkeypatch.setattr(Reporter, "warn", lambda self, text: said.append(text))
-    take = type(module).optimize
+    right_step = type(module).step
 
-    def optimize(self, player, loss):
-        take(self, player, loss)
-        seen.append((player, [p.detach().clone() for p in module.generator.parameters()]))
+    def step(self, player, losses):
+        right_step(self, player, losses)
+        if losses.total.requires_grad:
+            seen.append((player, [p.detach().clone() for p in module.generator.parameters()]))
 
-    monkeypatch.setattr(type(module), "optimize", optimize)
+    monkeypatch.setattr(type(module), "step", step)
     train(module, tiny_data(cache, train=64), tmp_path, epochs=1)
     assert [player for player, _ in seen] == ["generator", "student", "student", "student", "student"]
     assert all(torch.equal(a, b) for a, b in zip(seen[0][1], module.generator.parameters(), strict=True))
@@ -314,7 +317,7 @@ def test_a_training_without_a_turn_of_the_student_is_refused(cache, tmp_path):
 def test_a_generator_of_another_vocabulary_is_refused():
     module = tiny_method("mate_kd")
     with pytest.raises(KdlabError, match=r"generator has 61 words and the teacher 60: set mate_kd\.generator"):
-        module.take_generator(tiny_generator(vocabulary=61))
+        module.take("generator", tiny_generator(vocabulary=61))
 
 
 @pytest.mark.parametrize(

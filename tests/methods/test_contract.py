@@ -13,7 +13,7 @@ from cli_fixtures import Lab, metrics, predictions, write_checkpoint, write_rte
 from helpers import PAIRS, SCORES, brief_words, tiny_batch, tiny_data, tiny_encoder, tiny_method, train
 
 from kdlab.methods import METHODS, load_method
-from kdlab.methods.base import DistillModule, MethodConfig, TrainingConfig
+from kdlab.methods.base import DistillModule, MethodConfig, PhaseContext, TrainingConfig
 from kdlab.system.hardware import Hardware
 from kdlab.types import Need
 
@@ -102,7 +102,7 @@ def test_autocast_to_bf16_stays_finite(name, cache, tmp_path):
     module = tiny_method(name)
     fitted = train(module, tiny_data(cache), tmp_path, hardware=Hardware("cpu", 1, "bf16-mixed"))
     assert math.isfinite(fitted.value)
-    assert all(math.isfinite(value) for value in module.last_terms.values())
+    assert all(math.isfinite(value) for value in module.terms.last_line.values())
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in module.student.parameters())
 
 
@@ -158,6 +158,11 @@ TWO_PROCESSES: dict[str, tuple[tuple[str, ...], float]] = {
 def test_two_processes_give_what_one_gives(name, lab):
     words, most = TWO_PROCESSES.get(name, ((), 1e-5))
     one, two = (lab.run_on(devices, name, "training.epochs=2", *brief_words(name), *words) for devices in (1, 2))
+    check_two_processes(one, two, most)
+
+
+def check_two_processes(one, two, most):
+    """That two records are equal, their logits to within ``most``."""
     ours, theirs = predictions(one, "dev"), predictions(two, "dev")
     assert [line["id"] for line in theirs] == list(range(25))  # each example once
     assert [line["student"] for line in ours] == [line["student"] for line in theirs]
@@ -186,7 +191,7 @@ def test_terms_and_metrics_are_in_the_history(name, task, cache, tmp_path):
     assert [int(row["step"]) for row in steps] == list(range(1, sum(counts) + 1))
     for number, (phase, count) in enumerate(zip(phases, counts, strict=True)):
         probe = tiny_method(name)
-        probe.begin_phase(phase, TrainingConfig(), count, 0)
+        probe.begin_phase(PhaseContext(phase, TrainingConfig(), count))
         terms = {f"train/{term}" for term in probe.compute_loss(tiny_batch(logits=True)).terms}
         first = sum(counts[:number])
         for row in steps[first : first + count]:

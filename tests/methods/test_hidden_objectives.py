@@ -21,7 +21,7 @@ from test_objectives import count_passes
 import kdlab.models.encoder
 from kdlab.errors import KdlabError
 from kdlab.methods.ad2 import AD2, AD2Config
-from kdlab.methods.base import TrainingConfig
+from kdlab.methods.base import PhaseContext, TrainingConfig
 from kdlab.methods.pkd import PKD, PKDConfig
 from kdlab.methods.tinybert_kd import TinyBERTKD, TinyBERTKDConfig
 from kdlab.ops.ascent import NORMS, norm_of
@@ -205,7 +205,7 @@ def test_the_ablations():
     assert set(minus_dkd.terms) == {"ce", "kd", "ada", "gap", "delta_norm", "gain"}
     only_deep = {"features", "attention", "features_adv", "attention_adv"}
     assert set(tiny_method("ad2").compute_loss(batch).terms) - set(minus_dkd.terms) == only_deep
-    needs = {(): {Need.HIDDEN, Need.ATTENTION}, ("deep_kd",): {Need.LOGITS}, ("kd",): set()}
+    needs = {(): {Need.TEACHER}, ("deep_kd",): {Need.LOGITS}, ("kd",): set()}
     for off, wanted in needs.items():
         assert AD2.needs_of(AD2Config(**dict.fromkeys(off, False))) == wanted
 
@@ -254,12 +254,12 @@ def test_a_projection_is_made_only_where_widths_differ_and_drawn_by_the_seed():
     for seed in (0, 0, 1):
         module = tiny_method("pkd")
         assert module.match.project.weight.shape == (24, 16)
-        module.begin_phase(module.phases()[0], TrainingConfig(), 1, seed)
+        module.begin_phase(PhaseContext(module.phases()[0], TrainingConfig(), 1, seed))
         weights.append(module.match.project.weight.detach().clone())
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     assert 0.2 < float(weights[0].std()) < 0.3  # 1/√16
-    module.begin_phase(module.phases()[0], TrainingConfig(), 1, 5)  # a later phase goes on with it
+    module.begin_phase(PhaseContext(module.phases()[0], TrainingConfig(), 1, 5))  # a later phase goes on with it
     assert torch.equal(module.match.project.weight, weights[2])
 
 
@@ -269,9 +269,9 @@ def test_the_predictions_of_tinybert_kd_start_from_the_last_layers_epoch(cache, 
     whole = module.compute_loss
 
     def watched(batch):
-        starts.setdefault(module.phase.name, module.student.model.bert.pooler.dense.weight.detach().clone())
+        starts.setdefault(module.context.phase.name, module.student.model.bert.pooler.dense.weight.detach().clone())
         layer = module.student.model.bert.encoder.layer[0].output.dense.weight.detach().clone()
-        starts.setdefault(f"{module.phase.name} layer", layer)
+        starts.setdefault(f"{module.context.phase.name} layer", layer)
         return whole(batch)
 
     module.compute_loss = watched

@@ -27,6 +27,10 @@ class Duel(DistillModule):
         self.seen: dict[str, list[tuple[float, float]]] = {"student": [], "generator": []}
         self.crossed: list[str] = []
 
+    @classmethod
+    def players_of(cls, config):
+        return ("student", "generator")
+
     def players(self):
         return {"student": self.student.parameters(), "generator": self.generator.parameters()}
 
@@ -48,11 +52,9 @@ class Duel(DistillModule):
         logits = self.student(attention_mask=batch.attention_mask, embeddings=shifted).logits
         return supervised(logits, batch.gold())
 
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
-        self.optimize("generator", -self._attacked(batch))
+    def loss_of(self, player, batch: Batch) -> LossTerms:
         loss = self._attacked(batch)
-        self.optimize("student", loss)
-        self.record_terms({"loss": loss})
+        return LossTerms(loss if player == "student" else -loss)
 
 
 class TwoPhases(FineTune):
@@ -68,7 +70,7 @@ class TwoPhases(FineTune):
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.rates.append((self.phase.name, self.student_step, rate))
+        self.rates.append((self.context.phase.name, self.student_step, rate))
         return super().compute_loss(batch)
 
 
@@ -126,7 +128,7 @@ def test_each_player_is_clipped_and_follows_its_schedule(cache, tmp_path):
 def test_the_second_player_pulls_the_other_way(cache, tmp_path):
     alone, batch = tiny_method(Duel), tiny_data(cache).split("train").collate(range(16))
     before = float(alone._attacked(batch).detach())
-    alone.training_step = lambda batch, batch_idx: alone.optimize("generator", -alone._attacked(batch))
+    alone.loss_of = lambda player, batch: None if player == "student" else LossTerms(-alone._attacked(batch))
     train(alone, tiny_data(cache), tmp_path, epochs=10, learning_rate=1e-2)
     assert float(alone._attacked(batch).detach()) > before
 

@@ -200,7 +200,7 @@ def full_size(module):
 
 def shrinking(module):
     """Φ from the lowest temperature to the highest."""
-    return 1 - (module.student_step * 7 // module.total_steps) / 7
+    return 1 - (module.student_step * 7 // module.context.total_steps) / 7
 
 
 def mixtures(embeddings, masked, one_hot, table):

@@ -13,7 +13,7 @@ from helpers import tiny_batch, tiny_method
 from objective_checks import _close, by_hand_ce, by_hand_kl
 
 import kdlab.methods.adversarial_text
-from kdlab.methods.base import TrainingConfig
+from kdlab.methods.base import PhaseContext, TrainingConfig
 
 LENGTHS = (9, 4, 7, 5, 9, 6)
 MASKED = torch.zeros(6, 9, dtype=torch.bool)
@@ -41,7 +41,7 @@ def fixed_draws(patch, alike=False):
 def text_method(name, **settings):
     """A method whose projections are drawn."""
     module = tiny_method(name, **settings)
-    module.begin_phase(module.phases()[0], TrainingConfig(), 4, 0)
+    module.begin_phase(PhaseContext(module.phases()[0], TrainingConfig(), 4, 0))
     return module
 
 
@@ -95,13 +95,13 @@ def check_annealing_kd():
     assert not first.choose
     logits = module.student.classify(batch)
     for a_stretch in (6, 1):  # two epochs of three steps; a phase that ``max_steps`` cut to one step a temperature
-        module.begin_phase(first, TrainingConfig(), 7 * a_stretch, 0)
+        module.begin_phase(PhaseContext(first, TrainingConfig(), 7 * a_stretch, 0))
         for step in range(7 * a_stretch):
             module.student_step = step
             losses, phi = module.compute_loss(batch), (step // a_stretch + 1) / 7
             _close(losses.total, (logits - phi * batch.teacher_logits).square().mean())
             _close(losses.terms["phi"], phi)
-    module.begin_phase(second, TrainingConfig(), 1, 0)
+    module.begin_phase(PhaseContext(second, TrainingConfig(), 1, 0))
     losses = module.compute_loss(batch)
     _close(losses.total, by_hand_ce(logits, batch.labels))
     assert set(losses.terms) == {"ce"}

@@ -44,7 +44,7 @@ def test_a_backbone_without_a_head_gets_one_and_the_run_says_so(lab: Lab, tmp_pa
     (record,) = tmp_path.glob("*/metrics.json")
     found = metrics(record.parent)
     assert sentence in found["substituted"][0]
-    assert found["generator"]["head_steps"] == 3
+    assert found["resources"]["generator"]["head_steps"] == 3
     assert sentence in (record.parent / "student" / "README.md").read_text()
     weights = load_file(record.parent / "student" / "model.safetensors")
     assert all(name.startswith(("bert.", "classifier.")) for name in weights)
@@ -57,7 +57,7 @@ def test_a_backbone_without_a_head_gets_one_and_the_run_says_so(lab: Lab, tmp_pa
         assert (
             lab.run(*words, env=env)
             .field("generator")
-            .endswith(f"fingerprint {found['generator']['fingerprint'][:12]}")
+            .endswith(f"fingerprint {found['resources']['generator']['fingerprint'][:12]}")
         )
     again = lab.run(*lab.words(tmp_path / "again", *brief_words(method), "seed=1", method=method), env=env)
     assert "Training a masked-LM head" not in again.out
@@ -193,7 +193,7 @@ def test_the_papers_family_goes_the_whole_way(lab: Lab, robertas: dict[str, Path
     assert "SUBSTITUTED" not in done.out
     (record,) = tmp_path.glob("cilda*")
     found = metrics(record)
-    assert found["generator"]["source"] == str(robertas["student"])
+    assert found["resources"]["generator"]["source"] == str(robertas["student"])
     lines = [json.loads(line) for line in (record / "augmented.jsonl").read_text().splitlines()]
     assert any("*" in line["generated"] for line in lines)
     assert not any("<" in line["original"] + line["generated"] for line in lines)

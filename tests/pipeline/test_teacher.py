@@ -11,28 +11,23 @@ import pytest
 import torch
 from helpers import CPU, PAIRS, save_checkpoint, tiny_batch, tiny_data, tiny_encoder
 
+from kdlab.config.schema import TeacherConfig
 from kdlab.errors import KdlabError
 from kdlab.methods.base import TrainingConfig
 from kdlab.models.checkpoint import Checkpoint
-from kdlab.pipeline.teacher import clean_logits, obtain_teacher
-from kdlab.planning.teacher import plan_teacher
+from kdlab.pipeline.teacher import CachedTeacher, obtain_teacher
+from kdlab.planning.teacher import TeacherQuestion, plan_teacher
 from kdlab.system.console import Reporter
 
 TRAINING = TrainingConfig(epochs=1, batch_size=8, learning_rate=1e-3)
 OTHER_LABELS = dataclasses.replace(PAIRS, labels=("left", "right"), aliases={})
 
 
-def plan(cache, folder, **changes):
-    arguments = {
-        "spec": OTHER_LABELS,
-        "training": TRAINING,
-        "labels": None,
-        "seed": 0,
-        "data_fingerprint": "data",
-        "max_length": 32,
-        "arithmetic": "32-true",
-    }
-    return plan_teacher(Checkpoint(folder, "tiny"), cache=cache, **{**arguments, **changes})
+def plan(cache, folder, training=TRAINING, labels=None, seed=0, **changes):
+    config = TeacherConfig(**vars(training), labels=labels, seed=seed)
+    arguments = {"spec": OTHER_LABELS, "data_fingerprint": "data", "max_length": 32, "arithmetic": "32-true"}
+    question = TeacherQuestion(config=config, **{**arguments, **changes})
+    return plan_teacher(Checkpoint(folder, "tiny"), question, cache)
 
 
 def obtain(planned, cache, seed=0):
@@ -132,15 +127,19 @@ def test_the_fingerprint_changes_with_everything_that_shapes_a_teacher(cache, ch
     assert plan(cache, changed(checkpoint_folder, tmp_path / "c", "config.json")).key != plans["as it was"].key
 
 
+def logits_file(teacher, key, data, size, cache):
+    return CachedTeacher(teacher, key, size, CPU, cache, "tiny").file(data.split("train"))
+
+
 def test_clean_logits_are_the_teachers_in_the_splits_order(cache, checkpoint_folder):
     teacher, data = tiny_encoder(dropout=0.5, seed=3).train(), tiny_data(cache)
-    file = clean_logits(teacher, "a teacher", data, 5, CPU, cache)
+    file = logits_file(teacher, "a teacher", data, 5, cache)
     found = np.load(file)
     split = data.split("train")
     direct = torch.cat([teacher.eval().classify(split.collate([i])) for i in range(16)]).detach()
     assert found.dtype == np.float32
     torch.testing.assert_close(torch.from_numpy(found), direct, atol=1e-5, rtol=0)
-    data.hand_out_logits(file)
+    data.hand_out_logits(CachedTeacher(teacher, "a teacher", 5, CPU, cache, "tiny"))
     for batch in data.train_dataloader():
         torch.testing.assert_close(batch.soft_labels(), direct[batch.index], atol=1e-5, rtol=0)
 
@@ -150,14 +149,14 @@ def test_clean_logits_are_computed_once_and_two_teachers_never_share(cache):
     teachers = {key: tiny_encoder(seed=seed) for seed, key in enumerate(("one", "two"))}
     for teacher in teachers.values():
         teacher.register_forward_pre_hook(lambda *_: passes.append(1))
-    files = {key: clean_logits(teacher, key, data, 16, CPU, cache) for key, teacher in teachers.items()}
+    files = {key: logits_file(teacher, key, data, 16, cache) for key, teacher in teachers.items()}
     assert len(passes) == 2
     assert files["one"] != files["two"]
     assert np.abs(np.load(files["one"]) - np.load(files["two"])).max() > 1e-2
-    assert clean_logits(teachers["one"], "one", data, 16, CPU, cache) == files["one"]
+    assert logits_file(teachers["one"], "one", data, 16, cache) == files["one"]
     assert len(passes) == 2
     other = tiny_data(cache, train=12)
-    assert clean_logits(teachers["one"], "one", other, 16, CPU, cache) != files["one"]
+    assert logits_file(teachers["one"], "one", other, 16, cache) != files["one"]
     assert len(passes) == 3
 
 

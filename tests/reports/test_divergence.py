@@ -9,7 +9,7 @@ import torch
 from cli_fixtures import Lab, metrics, open_lab, predictions
 from ood_fixtures import SETS, open_runs
 
-from kdlab.reports.divergence import main as draw
+from kdlab.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_the_figure_over_methods(runs: dict[str, Path], lab: Lab, tmp_path: Path
     kl = figures.pop("divergence")["dev"]["kl"]
     (old / "metrics.json").write_text(json.dumps({**figures, "seed": 7}))  # a record made before there was any
     folders = [str(f) for f in (runs["rte"], old, other, runs["mnli"], runs["stsb"])]
-    assert draw([*folders, "--figure", str(tmp_path / "figure.svg")]) == 0
+    assert main(["divergence", *folders, "--figure", str(tmp_path / "figure.svg")]) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [row[:3] for row in rows[1:6]] == [
         ["rte", "kd", "0,7"],
@@ -64,7 +64,7 @@ def test_the_figure_over_methods(runs: dict[str, Path], lab: Lab, tmp_path: Path
     picture = (tmp_path / "figure.svg").read_text()
     assert picture.count("<circle") == 5
     assert all(word in picture for word in ("mixkd", "mnli dev_mm"))
-    assert draw([str(tmp_path)]) == 2
+    assert main(["divergence", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert "is no finished run" in said
     assert "None of these is a finished run" in said
@@ -79,7 +79,7 @@ def test_what_differs_in_more_than_the_seed_is_not_averaged(lab: Lab, tmp_path: 
     (out / "unfinished").mkdir()
     (out / "other").mkdir()
     (out / "other" / "metrics.json").write_text("[1]")
-    assert draw(sorted(map(str, out.iterdir()))) == 0
+    assert main(["divergence", *sorted(map(str, out.iterdir()))]) == 0
     shown = capsys.readouterr()
     rows = [line.split("\t")[1:3] for line in shown.out.splitlines()[1:]]
     assert sorted(seeds for _, seeds in rows) == ["0,1", "2"]
@@ -87,4 +87,4 @@ def test_what_differs_in_more_than_the_seed_is_not_averaged(lab: Lab, tmp_path: 
     assert all(method.startswith("kd ") for method, _ in rows)
     assert shown.err.count("repeats seed 0 of kd on rte and is left out") == 1
     assert shown.err.count("unfinished is no finished run") == 1
-    assert shown.err.count("other is no run of kdlab's") == 1
+    assert shown.err.count("other/metrics.json is no record of kdlab's") == 1

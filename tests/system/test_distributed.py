@@ -65,16 +65,16 @@ def test_no_process_is_left_without_examples(lab: Lab):
 def test_each_process_goes_on_with_its_own_terms(monkeypatch):
     def window(value):
         module = tiny_method("kd")
-        module.record_terms({"loss": torch.tensor(value)})
-        return module.window.state_dict()
+        module.terms.add({"loss": torch.tensor(value)})
+        return module.terms.state_dict()
 
     monkeypatch.setattr(base, "gather", lambda mine: [mine, window(3.0)])
     module, checkpoint = tiny_method("kd"), {"state_dict": {}}
-    module.record_terms({"loss": torch.tensor(1.0)})
+    module.terms.add({"loss": torch.tensor(1.0)})
     module.on_save_checkpoint(checkpoint)
     for processes, number, means in ((2, 0, {"loss": 1.0}), (2, 1, {"loss": 3.0}), (1, 0, {})):
         monkeypatch.setattr(base, "world_size", lambda n=processes: n)
         monkeypatch.setattr(base, "rank", lambda n=number: n)
         resumed = tiny_method("kd")
         resumed.on_load_checkpoint(checkpoint)
-        assert resumed.window.means() == means
+        assert resumed.terms.means() == means

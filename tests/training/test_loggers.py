@@ -1,6 +1,7 @@
 """What reaches the loggers: every loss term, validation, the closing figures, and the configuration."""
 
 import csv
+import threading
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,24 @@ def test_wandb_holds_what_the_csv_holds(record: Path):
         assert list(written.values()) == pytest.approx(list(csv_column(record, name).values()), abs=1e-6)
     steps = [line["trainer/global_step"] for line in lines if "train/loss" in line]
     assert steps == list(range(1, metrics(record)["training"]["steps"] + 1))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_wandbs_file_is_read_to_its_end(record: Path, tmp_path: Path, share: float):
+    (whole,) = record.glob("wandb/offline-run-*/*.wandb")
+    expected = read_wandb(record)
+    data = whole.read_bytes()
+    growing = tmp_path / "wandb" / "offline-run-1" / "run-1.wandb"
+    growing.parent.mkdir(parents=True)
+    growing.write_bytes(data[: 7 + int(share * (len(data) - 8))])  # from the header alone to all but one byte
+    with pytest.raises(AssertionError, match="no exit record after"):
+        read_wandb(tmp_path, patience=0.0)
+    timer = threading.Timer(0.3, growing.write_bytes, (data,))
+    timer.start()
+    try:
+        assert read_wandb(tmp_path) == expected
+    finally:
+        timer.join()
 
 
 def test_wandb_that_refuses_is_one_sentence(lab: Lab, tmp_path: Path):

@@ -5,19 +5,17 @@ import os
 import random
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from cli_fixtures import Lab, write_checkpoint, write_rte
+from cli_fixtures import Lab, warm, write_checkpoint, write_rte
 from helpers import brief_words
 from safetensors.torch import load_file
 
 from kdlab.training.checkpoints import load_checkpoint
 
-DRIVER = Path(__file__).parents[1] / "kill_driver.py"
 SETTINGS = ("teacher.epochs=2", "training.epochs=3", "training.log_every=3")
 AT_ONCE = ("training.checkpoint_every=0", "teacher.checkpoint_every=0")
 # kd on 58 examples in batches of 16: 4 steps an epoch, 2 epochs of teacher and 3 of student
@@ -57,8 +55,7 @@ def launch(
     """The same command in a process of its own, killed at a point."""
     env = {**os.environ, "KDLAB_CACHE": str(lab.root / f"cache-{name}"), "HF_HUB_OFFLINE": "1"}
     words = [str(word) for word in lab.words(lab.root / f"out-{name}", *SETTINGS, *(more or AT_ONCE), method=method)]
-    command = [sys.executable, str(DRIVER), point, str(count), *words]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    return warm().run([point, str(count), *words], env)
 
 
 def outcome(lab: Lab, name: str) -> tuple[dict, dict, str, list[str]]:

@@ -80,6 +80,7 @@ def test_agents_command(started):
     assert env["WANDB_RUN_ID"] == "run456"
 
 
+@pytest.mark.full
 def test_cell_runs_as_the_agent_runs_it(lab: Lab, tmp_path: Path, started):
     command, env = started
     out = tmp_path / "out"

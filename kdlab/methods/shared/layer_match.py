@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from kdlab.errors import KdlabError
 from kdlab.losses.attention import map_kl, map_mse, score_mse
 from kdlab.losses.hidden import hidden_mse, pkd_loss
+from kdlab.methods.shared.projection import Projection
 from kdlab.models.encoder import get_family
 from kdlab.models.layer_maps import LayerMap
 from kdlab.ops.attention import attention_scores
@@ -67,13 +68,6 @@ def check_attention(
                 )
 
 
-def check_weights(section: str, config: Any, names: tuple[str, ...]) -> None:
-    """Raises ``KdlabError`` where one of these weights of losses is negative."""
-    for name in names:
-        if getattr(config, name) < 0:
-            raise KdlabError(f"{section}.{name} is {getattr(config, name)}: the weight of a loss can't be negative.")
-
-
 class LayerMatch(nn.Module):
     """Compares the mapped layers of two passes.
 
@@ -103,18 +97,14 @@ class LayerMatch(nn.Module):
         self.attention = tuple(pair for pair in attention if 0 not in pair)
         self.kind, self.distance = kind, distance
         self.relation_heads = relation_heads or math.gcd(teacher.num_attention_heads, student.num_attention_heads)
-        self.project: nn.Linear | None = None
+        self.project: Projection | None = None
         if hidden and teacher.hidden_size != student.hidden_size:
-            self.project = nn.Linear(student.hidden_size, teacher.hidden_size, bias=False)
-        self.drawn = False
+            self.project = Projection(student.hidden_size, teacher.hidden_size)
 
     def draw(self, seed: int) -> None:
-        """Draws the projection the first time it is asked to; a later phase goes on with what was learned."""
-        if self.project is not None and not self.drawn:
-            draw = torch.Generator().manual_seed(seed)
-            std = self.project.in_features**-0.5  # keeps the size of a state
-            torch.nn.init.normal_(self.project.weight, std=std, generator=draw)
-        self.drawn = True
+        """Draws the projection, where there is one and it is not drawn yet."""
+        if self.project is not None:
+            self.project.draw(torch.Generator().manual_seed(seed))
 
     @property
     def teacher_taps(self) -> Taps:

@@ -1,4 +1,4 @@
-"""Who is optimised: players and their turns, who takes a gradient, and each one's optimiser, clipping and schedule."""
+"""Who is optimised: players and their turns, who takes a gradient, optimisers and schedules."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from lightning import LightningModule
-from torch import Tensor
 from torch.nn import Parameter
-
-from kdlab.data.tasks import TaskSpec
-from kdlab.methods.shared.settings import Phase, TrainingConfig
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 STUDENT = "student"
 
@@ -123,96 +120,44 @@ def linear_warmup_decay(total: int, warmup: float) -> Callable[[int], float]:
     return at
 
 
-class Players(LightningModule):
-    """The side of a method that optimises: one player by Lightning, several by hand, each in its own steps.
+class Players:
+    """The weights that are optimised, by player, each with its optimiser and its schedule.
 
-    Attributes:
-        student_step: Steps that the student has made in this phase; schedules, history and checkpoints count in them.
-        batches_seen: Batches of this phase so far: where the cycle stands.
-        held: Each player's weights; walking through all modules in every step would cost milliseconds.
+    Built once a phase, because walking through all modules in every step would cost milliseconds.
+
+    Args:
+        parameters: Each player's weights, the student's first.
+        optimizers: One for each player.
+        schedules: One for each player; None keeps its learning rate.
     """
 
-    config: Any
-    task: TaskSpec
-    phase: Phase
-    training_config: TrainingConfig
-    total_steps: int
-    student_step: int
-    batches_seen: int
-    held: dict[str, list[Parameter]]
-
-    # --- what a method overrides -------------------------------------------------------------------------------------
-
-    def players(self) -> dict[str, Iterable[Parameter]]:
-        """Who is optimised, by name, the student first. The default is one player.
-
-        A second makes the method step by hand: it overrides ``cycle_of`` and ``loss_of``, or, where all move on every
-        batch, ``training_step``, in which it calls ``optimize`` for each.
-        """
-        return {STUDENT: [p for n, p in self.named_parameters() if not n.startswith("teacher.")]}
-
-    @classmethod
-    def cycle_of(cls, config: Any, task: TaskSpec) -> Cycle:
-        """Whose turn it is on which batch, where players take turns."""
-        return Cycle()
-
-    def learning_rate_of(self, player: str) -> float:
-        """A player's peak learning rate."""
-        return self.phase.learning_rate or self.training_config.learning_rate
-
-    # --- how it is done ----------------------------------------------------------------------------------------------
-
-    @property
-    def cycle(self) -> Cycle:
-        """Whose turn it is on which batch."""
-        return self.cycle_of(self.config, self.task)
-
-    def optimize(self, player: str, loss: Tensor) -> None:
-        """Backward, clip, step and schedule of one player of several."""
-        at = list(self.held).index(player)
-        optimizers: Any = self.optimizers()
-        schedules: Any = self.lr_schedulers()
-        optimizer = optimizers[at]
-        with gradients_for(player, self.held):
-            self.manual_backward(loss)
-            optimizer.step()  # clips in on_before_optimizer_step, where a gradient scaler has unscaled
-            optimizer.zero_grad()
-        schedules[at].step()
-        if player == STUDENT:
-            self.student_step += 1
-
-    def on_before_optimizer_step(self, optimizer: Any) -> None:
-        """Clips a player that is stepped by hand; the Trainer asks for the only player's clipping below."""
-        if not self.automatic_optimization:
-            self._clip(optimizer)
-
-    def configure_gradient_clipping(
+    def __init__(
         self,
-        optimizer: Any,
-        gradient_clip_val: Any = None,
-        gradient_clip_algorithm: Any = None,
+        parameters: Mapping[str, Iterable[Parameter]],
+        optimizers: Mapping[str, Optimizer],
+        schedules: Mapping[str, LRScheduler | None],
     ) -> None:
-        """Clips here, not in the Trainer, which refuses fused AdamW under autocast though nothing is scaled there."""
-        self._clip(optimizer)
+        self.parameters = {name: list(weights) for name, weights in parameters.items()}
+        self.optimizers = dict(optimizers)
+        self.schedules = dict(schedules)
 
-    def _clip(self, optimizer: Any) -> None:
-        if self.training_config.clip:
-            held = [p for group in optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(held, self.training_config.clip)
+    def index(self, player: str) -> int:
+        """Where its optimiser stands among all."""
+        return list(self.parameters).index(player)
 
-    def configure_optimizers(self) -> Any:
-        """AdamW for each player with linear warm-up and decay, counted in its own steps."""
-        optimizers, schedules = [], []
-        fused = self.trainer.precision != "16-mixed"  # a gradient scaler must unscale before clipping
-        batches = self.cycle.batches(STUDENT, self.total_steps)
-        self.held = {name: list(parameters) for name, parameters in self.players().items()}
-        for player, parameters in self.held.items():
-            rate = self.learning_rate_of(player)
-            optimizer = adamw(parameters, rate, self.training_config.weight_decay, fused)
-            optimizers.append(optimizer)
-            schedule = linear_warmup_decay(self.cycle.steps(player, batches), self.training_config.warmup)
-            schedules.append(torch.optim.lr_scheduler.LambdaLR(optimizer, schedule))
-        if self.automatic_optimization:
-            each_step = {"scheduler": schedules[0], "interval": "step"}
-            return {"optimizer": optimizers[0], "lr_scheduler": each_step}
-        return optimizers, schedules
+    def for_lightning(self, automatic: bool) -> Any:
+        """What ``configure_optimizers`` returns."""
+        optimizers = list(self.optimizers.values())
+        schedules = [schedule for schedule in self.schedules.values() if schedule is not None]
+        if not automatic:
+            return optimizers, schedules
+        if not schedules:
+            return optimizers[0]
+        return {"optimizer": optimizers[0], "lr_scheduler": {"scheduler": schedules[0], "interval": "step"}}
+
+
+def clip_gradients(optimizer: Optimizer, largest: float) -> None:
+    """Scales an optimiser's gradients down to a norm; 0 leaves them as they are."""
+    if largest:
+        weights = [p for group in optimizer.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(weights, largest)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
+
+from kdlab.errors import KdlabError, nearest
 
 
 @dataclass
@@ -12,12 +15,62 @@ class MethodConfig:
 
     Attributes:
         not_in_fingerprint: Those that change nothing of the student, and so stand in no fingerprint.
+        section: Where they stand in the configuration: the method's name, which it sets itself.
     """
 
     not_in_fingerprint: ClassVar[tuple[str, ...]] = ()
+    section: ClassVar[str] = "method"
 
     def validate(self) -> None:
         """Raises ``KdlabError`` for values that make no sense; the base has none."""
+
+
+def positive(config: MethodConfig, *names: str) -> None:
+    """Raises ``KdlabError`` where one of these settings is neither positive nor left out (None)."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value <= 0:
+            raise KdlabError(f"{config.section}.{name} is {value}: it must be positive.")
+
+
+def at_least(config: MethodConfig, least: int, *names: str, counts: str = "") -> None:
+    """Raises ``KdlabError`` where one of these settings is below a number; None is left out.
+
+    Args:
+        config: The settings.
+        least: The smallest number that makes sense.
+        names: Which of them.
+        counts: What they count, for the message.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value < least:
+            must = f"it counts {counts}, {least} or more" if counts else f"it must be {least} or more"
+            raise KdlabError(f"{config.section}.{name} is {value}: {must}.")
+
+
+def fraction(config: MethodConfig, *names: str) -> None:
+    """Raises ``KdlabError`` where one of these settings is not in [0, 1]."""
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value <= 1:
+            raise KdlabError(f"{config.section}.{name} is {value}: it must lie in [0, 1].")
+
+
+def one_of(config: MethodConfig, name: str, words: Iterable[str]) -> None:
+    """Raises ``KdlabError`` where a setting is none of these words."""
+    value = str(getattr(config, name))
+    if value not in words:
+        raise nearest(value, words, f"{config.section}.{name} of the name")
+
+
+def check_weights(config: MethodConfig, *names: str) -> None:
+    """Raises ``KdlabError`` where one of these weights of losses is negative."""
+    for name in names:
+        if getattr(config, name) < 0:
+            raise KdlabError(
+                f"{config.section}.{name} is {getattr(config, name)}: the weight of a loss can't be negative."
+            )
 
 
 @dataclass

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kdlab.data import embedded
-from kdlab.data.ood.sets import ForeignSet, find_set, read_set, read_sets
-from kdlab.data.ood.specs import OOD, TOGETHER, choose_sets, fitting, merge_labels
+from kdlab.data.ood.sets import OODSet, find_set, read_set, read_sets
+from kdlab.data.ood.specs import OOD, TOGETHER, choose_sets, fitting, match_set
 from kdlab.data.sources import Hub, Source
 from kdlab.data.tasks import DEV, TASKS
 from kdlab.errors import KdlabError
@@ -29,7 +29,7 @@ MODELS = {"hans": "mnli", "scitail": "mnli", "paws_wiki": "qqp", "paws_qqp": "mr
 
 
 def merged(name: str):
-    return merge_labels(OOD[name], MODELS[name], TASKS[MODELS[name]].labels)
+    return match_set(OOD[name], MODELS[name], TASKS[MODELS[name]].labels)
 
 
 def write(root: Path, name: str, lines: list[str]) -> Path:
@@ -39,7 +39,7 @@ def write(root: Path, name: str, lines: list[str]) -> Path:
     return path
 
 
-def read(root: Path, name: str) -> ForeignSet:
+def read(root: Path, name: str) -> OODSet:
     (found,) = read_sets([merged(name)], str(root), False, Hub())
     return found
 
@@ -65,7 +65,7 @@ def test_every_set_is_consistent(out):
     assert set(out.task.aliases.values()) <= set(out.task.labels)
     assert set(out.trained_on) <= set(TASKS)
     for task in out.trained_on:
-        assert set(merge_labels(out, task, TASKS[task].labels).to) == {0, 1}
+        assert set(match_set(out, task, TASKS[task].labels).label_map.to) == {0, 1}
     if "f1" in out.task.metrics:
         assert out.task.labels[1] == "paraphrase"  # F1 is of class 1
 
@@ -86,7 +86,7 @@ def test_every_set_is_consistent(out):
     ],
 )
 def test_labels_are_merged_by_name(name, labels, to):
-    assert merge_labels(OOD[name], "mine", labels).to == to
+    assert match_set(OOD[name], "mine", labels).label_map.to == to
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_labels_are_merged_by_name(name, labels, to):
 )
 def test_labels_without_a_counterpart_are_refused_with_both_sets(name, labels):
     with pytest.raises(KdlabError) as caught:
-        merge_labels(OOD[name], "mine", labels)
+        match_set(OOD[name], "mine", labels)
     said = str(caught.value)
     assert all(word in said for word in (name, "mine", *labels, *OOD[name].task.labels))
     assert labels or "gives a score" in said
@@ -109,11 +109,11 @@ def test_labels_without_a_counterpart_are_refused_with_both_sets(name, labels):
 
 def test_another_spelling_of_a_label_may_be_the_sets():
     aliases = {"entailment": "e", "neutral": "n", "contradiction": "c", "ja": "e"}
-    assert merge_labels(OOD["hans"], "mine", ("e", "n", "c"), aliases).to == (0, 1, 1)
+    assert match_set(OOD["hans"], "mine", ("e", "n", "c"), aliases).label_map.to == (0, 1, 1)
     assert "hans" in fitting(("e", "n", "c"), aliases)
     assert fitting(("e", "n", "c")) == []
     found, _ = choose_sets(["all"], "mine", ("e", "n", "c"), aliases)
-    assert [merge.out.name for merge in found] == ["hans", "scitail"]
+    assert [one.spec.name for one in found] == ["hans", "scitail"]
 
 
 @pytest.mark.parametrize(
@@ -125,29 +125,29 @@ def test_another_spelling_of_a_label_may_be_the_sets():
     ],
 )
 def test_a_set_knows_its_own_spellings_in_a_models_labels(name, labels, to):
-    assert merge_labels(OOD[name], "mine", labels).to == to
+    assert match_set(OOD[name], "mine", labels).label_map.to == to
 
 
 def test_a_task_of_ones_own_is_told_of_aliases():
     with pytest.raises(KdlabError, match=r"can stand in its task file, as aliases\.$"):
-        merge_labels(OOD["imdb"], "mine", ("0", "1"))
+        match_set(OOD["imdb"], "mine", ("0", "1"))
     with pytest.raises(KdlabError, match=r"take paws_wiki or paws_qqp\.$"):
-        merge_labels(OOD["imdb"], "mrpc", TASKS["mrpc"].labels)
+        match_set(OOD["imdb"], "mrpc", TASKS["mrpc"].labels)
 
 
 def test_what_was_merged_is_said():
-    assert merged("hans").words == "neutral and contradiction are non-entailment"
-    assert merged("imdb").words == ""
+    assert merged("hans").label_map.words == "neutral and contradiction are non-entailment"
+    assert merged("imdb").label_map.words == ""
 
 
 def test_groups_of_sets_and_what_is_left_out():
     assert fitting(TASKS["qqp"].labels) == list(TOGETHER["paws"])
     found, said = choose_sets(["paws", "paws_wiki"], "mrpc", TASKS["mrpc"].labels)
-    assert ([m.out.name for m in found], said) == (["paws_wiki", "paws_qqp"], [])
+    assert ([one.spec.name for one in found], said) == (["paws_wiki", "paws_qqp"], [])
     found, said = choose_sets(["all"], "sst2", TASKS["sst2"].labels)
-    assert ([m.out.name for m in found], said) == (["imdb"], [])
+    assert ([one.spec.name for one in found], said) == (["imdb"], [])
     found, said = choose_sets(["imdb", "hans"], "sst2", TASKS["sst2"].labels)
-    assert [m.out.name for m in found] == ["imdb"]
+    assert [one.spec.name for one in found] == ["imdb"]
     assert len(said) == 1
     assert said[0].startswith("hans can't be answered by a model of sst2")
     assert "meant for models of" in choose_sets(["hans"], "qnli", TASKS["qnli"].labels)[1][0]

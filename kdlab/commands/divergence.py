@@ -1,0 +1,38 @@
+"""How far students are from their teachers, over methods: a table, and a picture in the manner of CILDA's figure 2."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from kdlab.commands.arguments import Parser, expanded
+
+EXAMPLE = "kdlab divergence runs/* --figure divergence.svg"
+INTERRUPTED = "nothing was written"
+
+
+def add_arguments(parser: Parser) -> None:
+    """The words of ``kdlab divergence``."""
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a finished run")
+    parser.add_argument("--figure", metavar="FILE", help="SVG file for the picture; none is drawn without it")
+    parser.add_argument("--measure", default="kl", metavar="{kl,mse}", help="what is drawn (default: kl)")
+
+
+def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """``kdlab divergence RUN … [--figure FILE]``."""
+    from kdlab.reports.divergence import check_measure, collect, picture, table
+    from kdlab.system.files import write_atomic
+
+    check_measure(arguments.measure)
+    rows = collect([expanded("RUN", run) for run in arguments.runs], _note)
+    sys.stdout.write(table(rows))
+    if arguments.figure is not None:
+        file = expanded("--figure", arguments.figure)
+        write_atomic(file, picture(rows, arguments.measure))
+        sys.stdout.write(f"Figure: {file}\n")
+    return 0
+
+
+def _note(sentence: str) -> None:
+    sys.stderr.write(f"note: {sentence}\n")

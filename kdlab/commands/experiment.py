@@ -1,0 +1,33 @@
+"""Run every cell of a table that is not recorded yet, and print the table.
+
+Words key=value go over all cells, or replace what the file's 'fill' fills in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kdlab.commands.arguments import Parser, expanded, parse_override
+
+EXAMPLE = "kdlab experiment experiments/ad2/ablations.yaml profile=embedded seeds=5"
+INTERRUPTED = "the same command goes on with the cells that are not recorded yet"
+
+
+def add_arguments(parser: Parser) -> None:
+    """The words of ``kdlab experiment``."""
+    parser.add_argument("file", metavar="FILE", help="YAML file with the cells of a table")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="a setting for all cells")
+
+
+def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """``kdlab experiment FILE [key=value …]``."""
+    file: Path = expanded("FILE", arguments.file)
+    over = dict(parse_override(word, "kdlab experiment") for word in arguments.settings)
+    from kdlab.studies.grid import read_grid, run_grid, show
+
+    cells, paper = read_grid(file, over)
+    sys.stdout.write(show(run_grid(cells), paper) + "\n")
+    return 0

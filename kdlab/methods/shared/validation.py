@@ -1,0 +1,52 @@
+"""The student's answers on a whole split, and the task's metrics of them, over all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from kdlab.data.batches import SortedSampler
+from kdlab.data.module import TextDataModule
+from kdlab.data.tasks import TaskSpec
+from kdlab.evaluation.metrics import evaluate
+from kdlab.losses.soft_targets import supervised
+from kdlab.system.distributed import gather
+from kdlab.types import Batch
+
+Answers = list[tuple[Tensor, Tensor, Tensor]]
+"""For each batch: positions ``(B,)``, logits ``(B, C)`` and labels ``(B,)``."""
+
+
+def answers_on(data: TextDataModule, split: str, answer: Callable[[Batch], Tensor], device: torch.device) -> Answers:
+    """This process's share of the answers on a split, longest examples first; no random number is drawn.
+
+    Args:
+        data: Where the split is.
+        split: Its name; its rows have labels.
+        answer: Logits ``(B, C)`` of a batch.
+        device: Where it runs.
+    """
+    rows, answers = data.split(split), []
+    for positions in SortedSampler(rows.lengths, data.eval_batch_size):
+        batch = rows.collate(positions).to(device)
+        answers.append((batch.index, answer(batch).float(), batch.gold()))
+    return answers
+
+
+def scores_of(answers: Answers, task: TaskSpec) -> dict[str, float]:
+    """The task's metrics and ``loss`` on the examples that the processes answered, each counted once.
+
+    Args:
+        answers: This process's; every process calls this.
+        task: What the labels are.
+    """
+    own = [torch.cat(column).cpu() for column in zip(*answers, strict=True)]
+    parts = gather(own)
+    index, logits, labels = (torch.cat([part[i] for part in parts]) for i in range(3))
+    once = torch.empty(int(index.max()) + 1, dtype=torch.long)
+    once[index] = torch.arange(len(index))  # where each example stands
+    logits, labels = logits[once], labels[once]
+    scores = evaluate(logits, labels, task.metrics, task.regression)
+    return {**scores, "loss": float(supervised(logits, labels, task.regression))}

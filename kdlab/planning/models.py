@@ -1,0 +1,100 @@
+"""Which models a run has: teacher, student, what the method wants besides, and how long inputs may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kdlab.data.sources import Hub, TaskData
+from kdlab.errors import KdlabError
+from kdlab.models.checkpoint import Checkpoint, labelled_config
+from kdlab.models.encoder import usable_positions
+from kdlab.models.student import parse_student
+from kdlab.models.vocabulary import check_one_vocabulary
+from kdlab.planning.backbone import open_checkpoint
+from kdlab.planning.request import Request
+from kdlab.planning.resources import PlannedResource, Surroundings, plan_resources
+from kdlab.planning.student import StudentPlan, count_weights, plan_student
+from kdlab.planning.teacher import TeacherPlan, TeacherQuestion, plan_teacher
+from kdlab.system.cache import Cache
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a run.
+
+    Attributes:
+        teacher: What is done for the teacher; None where none is needed.
+        teacher_parameters: Number of the teacher's weights; 0 without one.
+        student: What the student is made of.
+        text: Checkpoint whose tokenizer reads the data.
+        max_length: Longest input in tokens.
+        resources: What is done for the models that the method wants besides, by name.
+    """
+
+    teacher: TeacherPlan | None
+    teacher_parameters: int
+    student: StudentPlan
+    text: Checkpoint
+    max_length: int
+    resources: dict[str, PlannedResource]
+
+
+def choose_models(request: Request, hub: Hub, cache: Cache) -> Models:
+    """Finds the checkpoints that a run needs, and decides what is made of them.
+
+    Args:
+        request: What the user asked for.
+        hub: Asked whether it answers only where that matters.
+        cache: Looked into for a teacher, not written.
+
+    Raises:
+        KdlabError: A checkpoint can't be had or read, or two of them don't fit each other.
+    """
+    run, method, own, task = request.run, request.method, request.settings.method, request.task
+    spec = parse_student(run.student.source)
+    needs_teacher = bool(method.needs_of(own)) or spec.from_teacher
+    base = open_checkpoint(request.backbone, hub) if needs_teacher else None
+    donor_source = spec.checkpoint or spec.donor
+    donor = None if donor_source is None else open_checkpoint(donor_source, hub)
+    if base is not None and donor is not None:
+        why = "both read the same ids, so take a pair with one vocabulary"
+        check_one_vocabulary(("Teacher", base), ("student", donor), why)
+    student = plan_student(spec, donor, base, task)
+    if base is not None:
+        method.check_pair(own, base.config, student.config)
+    text = base or donor
+    if text is None:
+        raise ValueError("neither teacher nor student has a tokenizer")
+    max_length = _max_length(run.data.max_length, [c.config for c in (base, donor) if c], task)
+    teacher, parameters = None, 0
+    if base is not None:
+        parameters = count_weights(base, labelled_config(base.config, task.spec.labels))
+        teacher = _plan_teacher(request, base, max_length, hub, cache)
+    near = [checkpoint for checkpoint in (donor, base) if checkpoint is not None]
+    around = Surroundings(near, task, max_length, run.teacher.seed, hub)
+    return Models(teacher, parameters, student, text, max_length, plan_resources(method, own, around))
+
+
+def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub, cache: Cache) -> TeacherPlan:
+    run, method, settings = request.run, request.teacher_method, request.settings.teacher_method
+    around = Surroundings([base], request.task, max_length, run.teacher.seed, hub)
+    asked = TeacherQuestion(
+        spec=request.task.spec,
+        config=run.teacher,
+        data_fingerprint=request.task.training_fingerprint,
+        max_length=max_length,
+        arithmetic=request.hardware.arithmetic,
+        method=method,
+        about_method=request.about_teacher_method,
+        settings=settings,
+        resources=plan_resources(method, settings, around),
+    )
+    return plan_teacher(base, asked, cache)
+
+
+def _max_length(asked: int | None, configs: list[Any], task: TaskData) -> int:
+    most = min(usable_positions(config) for config in configs)
+    if asked is not None and asked > most:
+        raise KdlabError(f"data.max_length={asked}, but the encoder has positions for {most} tokens.")
+    return asked or min(128, most)

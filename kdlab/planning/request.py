@@ -1,0 +1,110 @@
+"""What the user asked for: settings, task, data, hardware, and the encoder that all of it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kdlab.config.resolve import Draft
+from kdlab.config.schema import Resolved, RunConfig, TeacherConfig
+from kdlab.data.ood.sets import OODSet, read_sets
+from kdlab.data.ood.specs import choose_sets
+from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
+from kdlab.errors import KdlabError
+from kdlab.methods import about_method, load_method
+from kdlab.methods.base import DistillModule
+from kdlab.models.checkpoint import EMBEDDED
+from kdlab.planning.backbone import choose_backbone
+from kdlab.system.hardware import Hardware, resolve_hardware
+from kdlab.types import SplitWish
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, checked and read.
+
+    Attributes:
+        settings: The checked configuration.
+        method: The method's class.
+        about_method: Its name, and for a user's own file its content's fingerprint.
+        teacher_method: The class of the method that makes the teacher.
+        about_teacher_method: As for the method.
+        hardware: Where it runs.
+        task: The task's examples.
+        ood: Sets out of domain on which the student is evaluated too.
+        ood_notes: What is to be said of sets that were asked for, in sentences.
+        backbone: Checkpoint that the teacher starts from.
+        substituted: What it stands in for, in sentences.
+    """
+
+    settings: Resolved
+    method: type[DistillModule]
+    about_method: tuple[str, ...]
+    teacher_method: type[DistillModule]
+    about_teacher_method: tuple[str, ...]
+    hardware: Hardware
+    task: TaskData
+    ood: tuple[OODSet, ...]
+    ood_notes: tuple[str, ...]
+    backbone: str
+    substituted: tuple[str, ...]
+
+    @property
+    def run(self) -> RunConfig:
+        """Settings that every run has."""
+        return self.settings.run
+
+
+def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
+    """Checks the settings, and reads the data.
+
+    Args:
+        overrides: Dotted settings from the YAML file and the command line.
+        hub: Asked whether it answers only where that matters.
+
+    Raises:
+        KdlabError: Anything a user can get wrong in them.
+    """
+    name = str(overrides.get("method", RunConfig.method))
+    teacher_name = str(overrides.get("teacher.method", TeacherConfig.method))
+    method, teacher_method = load_method(name), load_method(teacher_name)
+    draft = Draft(method, teacher_method, overrides)
+    settings = draft.resolved
+    run = settings.run
+    hardware = resolve_hardware(run.accelerator, run.devices, run.precision, run.compile)
+    spec, base = find_task(run.task)
+    source = choose_source(spec, base, run.profile, run.data.dir, hub)
+    needs_teacher = bool(method.needs_of(settings.method))
+    backbone, substituted = choose_backbone(run, needs_teacher, source.embedded, hub)
+    if backbone == EMBEDDED:
+        settings = draft.with_preset(EMBEDDED)
+        run = settings.run
+    wishes = _wishes(method.splits_of(settings.method), teacher_method.splits_of(settings.teacher_method))
+    cut = (run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
+    task = load_data(spec, source, hub, *cut, wishes)
+    asked, notes = choose_sets(run.evaluation.ood, spec.name, spec.labels, spec.aliases)
+    return Request(
+        settings=settings,
+        method=method,
+        about_method=tuple(about_method(name)),
+        teacher_method=teacher_method,
+        about_teacher_method=tuple(about_method(teacher_name)),
+        hardware=hardware,
+        task=task,
+        ood=read_sets(asked, run.evaluation.ood_dir, source.embedded, hub),
+        ood_notes=tuple(notes),
+        backbone=backbone,
+        substituted=substituted,
+    )
+
+
+def _wishes(own: Mapping[str, SplitWish], teachers: Mapping[str, SplitWish]) -> dict[str, SplitWish]:
+    """The rows that the run's method and its teacher's want together."""
+    for name in own.keys() & teachers.keys():
+        if own[name] != teachers[name]:
+            raise KdlabError(
+                f"The method and teacher.method both want rows called '{name}', of different kinds: {own[name]} and "
+                f"{teachers[name]}; give both the same settings."
+            )
+    return {**teachers, **own}

@@ -1,0 +1,77 @@
+"""What a plan says of models besides student and teacher, whatever their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kdlab.data.sources import Hub, TaskData
+from kdlab.methods.contract import MethodContract
+from kdlab.models.checkpoint import Checkpoint
+from kdlab.planning.backbone import open_checkpoint
+from kdlab.planning.generator import plan_generator
+from kdlab.types import MaskedLMResource, Resource
+
+
+class PlannedResource(Protocol):
+    """What is decided of a resource before it is made."""
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of what results."""
+
+    @property
+    def substituted(self) -> tuple[str, ...]:
+        """What it stands in for, in sentences."""
+
+    def describe(self) -> str:
+        """As the plan says it."""
+
+    def about(self) -> dict[str, Any]:
+        """As the record says it."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a resource is planned from.
+
+    Attributes:
+        near: The student's and the teacher's checkpoints, in this order.
+        task: The data.
+        max_length: Longest input in tokens.
+        seed: The teacher's, so that student seeds share a resource.
+        hub: Whether it answers.
+    """
+
+    near: Sequence[Checkpoint]
+    task: TaskData
+    max_length: int
+    seed: int
+    hub: Hub
+
+
+def plan_resources(method: type[MethodContract], config: Any, around: Surroundings) -> dict[str, PlannedResource]:
+    """Decides about every resource of a method.
+
+    Args:
+        method: The method's class.
+        config: Its settings.
+        around: What they are planned from.
+
+    Raises:
+        KdlabError: One can't be had, or fits neither student nor teacher.
+    """
+    return {name: _plan(resource, around) for name, resource in method.resources_of(config).items()}
+
+
+def _plan(resource: Resource, around: Surroundings) -> PlannedResource:
+    if isinstance(resource, MaskedLMResource):
+        asked = None if resource.source is None else open_checkpoint(resource.source, around.hub)
+        return plan_generator(resource, asked, around.near, around.task, around.max_length, around.seed)
+    raise ValueError(f"kdlab knows no resource of kind {type(resource).__name__}")
+
+
+def resource_keys(resources: Mapping[str, PlannedResource]) -> list[str]:
+    """Their fingerprints, in the order of their names."""
+    return [resources[name].key for name in sorted(resources)]

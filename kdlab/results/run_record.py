@@ -1,0 +1,214 @@
+"""``metrics.json`` as a typed value: what a run says of itself, written and read in one place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from kdlab import __version__
+from kdlab.errors import KdlabError
+
+METRICS = "metrics.json"
+FORMAT = 2  # raised when records are written in another way; 1 had no `format`, and `generator` in place of `resources`
+Scores = dict[str, dict[str, float]]
+"""Split to metric to value."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """Where the data came from: ``kind``, ``where`` and why, and whether it is the embedded corpus."""
+
+    kind: str
+    where: str
+    embedded: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What chose the checkpoint: split, metric, its value there, and the epoch from 1."""
+
+    split: str
+    metric: str
+    value: float
+    epoch: int
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """The student's optimiser steps, the epochs that were asked for, and wall time in seconds."""
+
+    steps: int
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TeacherRecord:
+    """The teacher: where it came from, what was done for it, its size, speed and metrics."""
+
+    source: str
+    status: str
+    parameters: int
+    samples_per_second: float
+    metrics: Scores
+
+
+@dataclass(frozen=True)
+class StudentRecord:
+    """The student: what it was made of, its size, speed and metrics."""
+
+    made_of: str
+    parameters: int
+    samples_per_second: float
+    metrics: Scores
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """SHA-256 of run, data, teacher (None without one), tokenizer, of what all seeds share, and of each split."""
+
+    run: str
+    data: str
+    teacher: str | None
+    tokenizer: str
+    experiment: str = ""
+    splits: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The figures of a finished run.
+
+    Attributes:
+        kdlab: Version that wrote it.
+        method: The method's name.
+        task: The task's name.
+        profile: Where data and encoders were allowed to come from.
+        seed: The student's.
+        teacher_seed: The teacher's.
+        split_seed: Drew the limited subset and the hold-out.
+        source: Where the data came from.
+        substituted: What stood in for something that could not be had, in sentences.
+        selection: What chose the checkpoint.
+        max_length: Longest input in tokens.
+        training: Steps, epochs, seconds.
+        teacher: None where no teacher was needed.
+        student: The student.
+        retained: The student's share of the teacher's metrics, in percent.
+        fingerprints: What it depends on.
+        aliases: Other spellings of the task's labels; None in records that don't say them.
+        resources: Models besides student and teacher, by name.
+        constant: What one answer to everything reaches; empty in records that don't say it.
+        divergence: Distance from the teacher by split (``kl`` in nats, ``mse``); None without a teacher and in records
+            that don't say it.
+        format: How it is written.
+    """
+
+    kdlab: str
+    method: str
+    task: str
+    profile: str
+    seed: int
+    teacher_seed: int
+    split_seed: int
+    source: SourceRecord
+    substituted: list[str]
+    selection: Selection
+    max_length: int
+    training: TrainingRecord
+    teacher: TeacherRecord | None
+    student: StudentRecord
+    retained: Scores
+    fingerprints: Fingerprints
+    aliases: dict[str, str] | None = None
+    resources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    constant: Scores = field(default_factory=dict)
+    divergence: Scores | None = None
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``metrics.json`` holds it."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, path: Path) -> RunRecord:
+        """Reads a ``metrics.json``.
+
+        Raises:
+            KdlabError: It can't be read, is a newer kdlab's, or lacks a field or has a foreign one.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as e:
+            raise KdlabError(
+                f"{path.parent} is no finished run, for its {path.name} can't be read ({e}): give the folder of one."
+            ) from e
+        return cls.from_json(content, path)
+
+    @classmethod
+    def from_json(cls, content: Any, path: Path) -> RunRecord:
+        """The content of ``metrics.json``, checked.
+
+        Args:
+            content: What was read.
+            path: Where, for messages.
+
+        Raises:
+            KdlabError: It is a newer kdlab's, lacks a field, or has a foreign one.
+        """
+        if not isinstance(content, dict):
+            raise KdlabError(f"{path} is no record of kdlab's: it holds a {type(content).__name__}, not fields.")
+        written = content.get("format", 1)
+        if not isinstance(written, int) or written > FORMAT:
+            raise KdlabError(
+                f"{path} was written by kdlab {content.get('kdlab', '(no version)')} in format {written}, and this "
+                f"kdlab {__version__} reads formats up to {FORMAT}: update kdlab to read it."
+            )
+        content = dict(content)
+        if "generator" in content:  # format 1
+            content["resources"] = {"generator": content.pop("generator")}
+        return _typed(cls, content, path, "")
+
+
+def _typed(kind: type[T], content: dict[str, Any], path: Path, where: str) -> T:
+    """A dataclass from a mapping; its fields' own dataclasses alike."""
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    for name in content:
+        if name not in known:
+            raise KdlabError(
+                f"{path} has a field '{where}{name}' that kdlab {__version__} does not write: it was changed by hand, "
+                "or is another program's; take the field out, or run it again with --fresh."
+            )
+    hints = get_type_hints(kind)
+    values = {}
+    for name, f in known.items():
+        if name in content:
+            values[name] = _value(hints[name], content[name], path, f"{where}{name}")
+        elif f.default is MISSING and f.default_factory is MISSING:
+            raise KdlabError(
+                f"{path} has no field '{where}{name}', which every record of kdlab's has: it was changed by hand or is "
+                "no record; run it again with --fresh."
+            )
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, path: Path, where: str) -> Any:
+    """One field's value, of the type that it must have."""
+    kinds = get_args(hint) if type(None) in get_args(hint) else (hint,)
+    if value is None and type(None) in kinds:
+        return None
+    kind = next(k for k in kinds if k is not type(None))
+    if hasattr(kind, "__dataclass_fields__") and isinstance(value, dict):
+        return _typed(kind, value, path, f"{where}.")
+    plain = getattr(kind, "__origin__", kind)
+    accepted = (int, float) if plain is float else plain
+    if not isinstance(value, accepted) or (isinstance(value, bool) and plain is not bool):
+        raise KdlabError(
+            f"{path}: field '{where}' holds {value!r:.60}, which is no {getattr(plain, '__name__', plain)}: it was "
+            "changed by hand; run it again with --fresh."
+        )
+    return value
