@@ -129,7 +129,7 @@ class Lab:
             "HF_HUB_OFFLINE": "1",
             "OMP_NUM_THREADS": "1",
         }
-        out = Path(tempfile.mkdtemp(dir=self.root, prefix=f"out{devices}-{method}-"))
+        out = Path(tempfile.mkdtemp(dir=self.root, prefix=f"out{devices}-"))
         words = [str(w) for w in self.words(out, "--devices", devices, *more, method=method)]
         if torchrun:
             command = [sys.executable, "-m", "kdlab", *words]

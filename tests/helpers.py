@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ from kdlab.system.console import Reporter
 from kdlab.system.hardware import Hardware
 from kdlab.training.fit import TrainingRequest, fit
 from kdlab.training.history import history_of
-from kdlab.types import Batch, Need
+from kdlab.types import Batch, LeftoverRows, Need
 
 FAMILIES = ("bert", "roberta", "distilbert")
 CPU = Hardware("cpu", 1, "32-true")
@@ -53,6 +54,9 @@ BRIEF = {
     "mate_kd": {"n_g": 1, "n_s": 2, "head_steps": 3, "show_every": 1},
     "cilda": {"n_g": 1, "n_s": 2, "head_steps": 3, "show_every": 1},
 }
+
+# methods of the tests' own: a second player on every batch; a pool drawn anew, domains, unlabelled rows, a policy
+TOYS = {name: f"{Path(__file__).parent}/methods/toys.py:{name.title()}" for name in ("rival", "pooled")}
 
 
 def brief_words(name: str) -> list[str]:
@@ -135,9 +139,14 @@ def tiny_examples(size: int, task: TaskSpec = PAIRS, seed: int = 0) -> Examples:
     return Examples(tuple(range(size)), tuple(sides[0]), tuple(sides[1]), labels if task.regression else tuple(same))
 
 
-def tiny_data(cache, task: TaskSpec = PAIRS, train: int = 16, batch_size: int = 8, seed: int = 0) -> GLUEDataModule:
-    """A data module with a train and a dev split."""
+def tiny_data(
+    cache, task: TaskSpec = PAIRS, train: int = 16, batch_size: int = 8, seed: int = 0, module=None
+) -> GLUEDataModule:
+    """A data module with a train and a dev split, and those that a method wants besides."""
     splits = {"train": tiny_examples(train, task), "dev": tiny_examples(10, task, seed=1)}
+    for i, (name, wish) in enumerate(module.splits_of(module.config).items() if module else ()):
+        rows = tiny_examples(6, task, seed=2 + i)
+        splits[name] = dataclasses.replace(rows, labels=None) if isinstance(wish, LeftoverRows) else rows
     return GLUEDataModule(task, splits, tiny_tokenizer(), "tiny", 32, batch_size, 8, "dev", seed, cache)
 
 
@@ -146,7 +155,7 @@ def tiny_method(name: str, task: TaskSpec = PAIRS, dropout: float = 0.0, **setti
 
     Settings that ``BRIEF`` has for it stand in for the papers' own.
     """
-    kind = load_method(name) if isinstance(name, str) else name
+    kind = load_method(TOYS.get(name, name)) if isinstance(name, str) else name
     teacher = tiny_encoder(layers=3, hidden=24, task=task, seed=1, dropout=dropout)
     config = kind.Config(**{**BRIEF.get(kind.name, {}), **settings})
     needs_model = bool(kind.needs_of(config) - {Need.LOGITS})

@@ -1,4 +1,4 @@
-"""Where a task's examples come from, and how they are cut into train, hold-out, dev and test."""
+"""The source of a task's examples, and their split into train, hold-out, dev and test."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ NO_WISHES: Mapping[str, SplitWish] = {}
 
 
 class Hub:
-    """Whether the hub answers: asked once, for at most 2 s, when somebody first needs to know."""
+    """Whether the hub answers; checked once, for at most 2 s, when it is first needed."""
 
     @cached_property
     def online(self) -> bool:
-        """True where the hub answered; otherwise every client is put into offline mode."""
+        """True where the hub answered; otherwise all clients are switched to offline mode."""
         answered = hub_reachable(timeout=2.0)
         if not answered:
             go_offline()
@@ -44,7 +44,7 @@ class Source:
     Attributes:
         kind: ``files`` (the user's own task), ``local`` (GLUE folder), ``hub`` or ``embedded``.
         where: The folder, the name on the hub, or the corpus's version.
-        reason: Why it was chosen, where that needs saying.
+        reason: Why it was chosen, where that is not obvious.
     """
 
     kind: str
@@ -53,20 +53,20 @@ class Source:
 
     @property
     def embedded(self) -> bool:
-        """Whether figures are those of the embedded corpus, and not a benchmark's."""
+        """Whether figures come from the embedded corpus and not from a benchmark."""
         return self.kind == "embedded"
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task's examples, cut and fingerprinted.
+    """A task's examples, split and fingerprinted.
 
     Attributes:
         spec: The task.
         source: Where they came from.
-        splits: ``train``, ``holdout`` where one is carved out, dev and test splits.
+        splits: ``train``, ``holdout`` if one is carved out, dev and test splits.
         select_on: The split that chooses checkpoints.
-        notes: What was skipped or carved, in sentences.
+        notes: What was skipped, limited or carved, a line each.
     """
 
     spec: TaskSpec
@@ -82,14 +82,14 @@ class TaskData:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all splits and of which one selects."""
+        """SHA-256 of all splits and of the choice of ``select_on``."""
         return fingerprint("data", self.fingerprints, self.select_on, self.spec.labels, self.spec.metrics)
 
     @property
     def training_fingerprint(self) -> str:
-        """SHA-256 of what shapes a trained model: train and the split that selects."""
-        held = [self.fingerprints[TRAIN], self.fingerprints[self.select_on]]
-        return fingerprint("training data", held, self.spec.labels, self.spec.monitor)
+        """SHA-256 of what determines a trained model: train and the split that chooses checkpoints."""
+        digests = [self.fingerprints[TRAIN], self.fingerprints[self.select_on]]
+        return fingerprint("training data", digests, self.spec.labels, self.spec.monitor)
 
     @property
     def dev_splits(self) -> list[str]:
@@ -103,7 +103,7 @@ class TaskData:
 
 
 def find_task(name: str) -> tuple[TaskSpec, Path | None]:
-    """A GLUE task by name, or a user's own by its YAML file, with the folder its files lie in."""
+    """A GLUE task by name, or a user's own by its YAML file, with the folder of that file."""
     if name.lower().endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
         return load_task(path), path.parent
@@ -111,18 +111,18 @@ def find_task(name: str) -> tuple[TaskSpec, Path | None]:
 
 
 def choose_source(spec: TaskSpec, base: Path | None, profile: str, data_dir: str | None, hub: Hub) -> Source:
-    """Where the data comes from under a profile.
+    """Chooses the source of the data under a profile.
 
     Args:
         spec: The task.
-        base: Folder of a user's own task file, else None.
+        base: Folder of a user's own task file; None for a GLUE task.
         profile: ``auto`` tries ``--data-dir``, the hub's cache, the hub, and then the embedded corpus; ``paper`` never
             takes the embedded corpus; ``embedded`` takes nothing else.
         data_dir: ``--data-dir``.
-        hub: Asked only where it matters.
+        hub: Contacted only where the choice depends on it.
 
     Raises:
-        KdlabError: The profile rules out what is there.
+        KdlabError: The profile allows none of the available sources.
     """
     if base is not None:
         return Source("files", str(data_dir or base))
@@ -160,32 +160,32 @@ def load_data(
     seed: int,
     wishes: Mapping[str, SplitWish] = NO_WISHES,
 ) -> TaskData:
-    """Reads, limits and cuts a task's examples; the same seed gives teacher and student the same.
+    """Reads, limits and splits a task's examples; one seed gives teacher and student the same splits.
 
     Args:
         spec: The task.
         source: From ``choose_source``.
         hub: Whether it answers.
         limit_train: ``10%``, ``1%`` or ``500``; None takes all.
-        selection: ``holdout`` carves the selecting split out of train; ``dev`` selects on dev.
+        selection: ``holdout`` carves the split that chooses checkpoints out of train; ``dev`` selects on dev.
         holdout: Fraction that is carved out.
         seed: The split seed.
-        wishes: Further splits that a method wants, by name.
+        wishes: Further splits that a method asks for, by name.
 
     Raises:
-        KdlabError: A file, row, amount or wish is not what it must be.
+        KdlabError: A file, row, amount or wish is invalid.
     """
     loaded = _load(spec, source, hub, seed)
     splits, notes = dict(loaded.splits), list(loaded.notes)
     leftover = splits[TRAIN].take([])
     if limit_train is not None:
-        whole = len(splits[TRAIN])
+        total = len(splits[TRAIN])
         splits[TRAIN], leftover = limit_and_rest(splits[TRAIN], limit_train, seed)
-        notes.append(f"train limited to {len(splits[TRAIN])} of {whole} examples (seed {seed})")
+        notes.append(f"train limited to {len(splits[TRAIN])} of {total} examples (seed {seed})")
     select_on = next(s for s in splits if s.startswith("dev"))
     if selection == HOLDOUT:
-        train, held = carve(splits[TRAIN], holdout, seed, _HOLDOUT_AT_MOST)
-        splits = {TRAIN: train, HOLDOUT: held, **{k: v for k, v in splits.items() if k != TRAIN}}
+        train, held_out = carve(splits[TRAIN], holdout, seed, _HOLDOUT_AT_MOST)
+        splits = {TRAIN: train, HOLDOUT: held_out, **{k: v for k, v in splits.items() if k != TRAIN}}
         select_on = HOLDOUT
     for name, wish in wishes.items():
         splits[name] = _granted(name, wish, splits, leftover, spec, source, hub, seed)
@@ -203,7 +203,7 @@ def _granted(
     hub: Hub,
     seed: int,
 ) -> Examples:
-    """A split that a method wants; a carved one is taken out of train where it stands."""
+    """A split that a method asks for; a carved one is removed from ``splits[TRAIN]``."""
     if name in splits or name.startswith((DEV, TEST)):
         raise ValueError(f"a method's split can't be called {name}: there is one already, or it would be reported")
     if isinstance(wish, LeftoverRows):
@@ -225,7 +225,8 @@ def _other_rows(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub) -
     """The training rows of another task, with the indices of this task's labels."""
     other, base = find_task(wish.task)
     profile = "embedded" if source.embedded else "auto"
-    rows = _load(other, choose_source(other, base, profile, wish.data_dir, hub), hub, 0).splits[TRAIN]
+    folder = wish.data_dir or (source.where if source.kind == "local" else None)
+    rows = _load(other, choose_source(other, base, profile, folder, hub), hub, 0).splits[TRAIN]
     if (other.text_pair is None) != (spec.text_pair is None):
         raise KdlabError(
             f"{wish.setting}={wish.task}: one of {other.name} and {spec.name} has pairs, the other single texts."

@@ -15,7 +15,7 @@ from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import TaskSpec
 from kdlab.methods.contract import MethodContract
 from kdlab.methods.shared.context import PhaseContext
-from kdlab.methods.shared.players import STUDENT, Cycle, Players, clip_gradients, gradients_for
+from kdlab.methods.shared.players import STUDENT, Players, clip_gradients, gradients_for
 from kdlab.methods.shared.randomness import seed_step
 from kdlab.methods.shared.settings import MethodConfig, Phase, TrainingConfig
 from kdlab.methods.shared.terms import StepTerms
@@ -62,33 +62,6 @@ class DistillModule(MethodContract):
 
     # --- where a training stands -------------------------------------------------------------------------------------
 
-    @property
-    def frozen_teacher(self) -> TextEncoder:
-        """The teacher of a method that needs it itself."""
-        if self.teacher is None:
-            raise ValueError(f"{self.name} has no teacher: declare it in `needs`")
-        return self.teacher
-
-    @property
-    def cycle(self) -> Cycle:
-        """Whose turn it is on which batch."""
-        return self.cycle_of(self.config, self.task)
-
-    def phases(self) -> list[Phase]:
-        """The stretches of this training, in order."""
-        return self.phases_of(self.config)
-
-    def compile_encoders(self) -> None:
-        """Has torch.compile speed up both encoders' passes."""
-        for encoder in (self.student, self.teacher):
-            if encoder is not None:
-                encoder.compile_pass()
-
-    @property
-    def draws_rows(self) -> bool:
-        """Whether its training rows may be others in each epoch."""
-        return type(self).begin_epoch is not DistillModule.begin_epoch
-
     def begin_phase(self, context: PhaseContext) -> None:
         """Called before each phase's ``fit``."""
         if tuple(self.players()) != self.players_of(self.config):
@@ -102,10 +75,7 @@ class DistillModule(MethodContract):
     def score(self, split: str) -> float:
         """The task's first metric of the student's answers on a labelled split; every process must ask.
 
-        Modes are put back, and no random number is drawn.
-
-        Raises:
-            ValueError: The phase was begun without data.
+        Modes are put back, and no random number is drawn. The phase must have been begun with data.
         """
         if self.context.data is None:
             raise ValueError("a score needs data: the phase was begun without any")
@@ -126,19 +96,22 @@ class DistillModule(MethodContract):
 
     def start_epoch(self, epoch: int, data: TextDataModule) -> None:
         """Has the method draw its rows, once in each process for each epoch."""
-        if epoch != self.epoch_begun:
-            self.epoch_begun = epoch
-            self.shared_rng = seed_step(f"{self._where}/epoch {epoch}", rank(), self.device)
-            self.begin_epoch(epoch, data)
-
-    @property
-    def _where(self) -> str:
-        return f"{self.context.seed}/{self.context.phase.name}"
+        if epoch == self.epoch_begun:
+            return
+        self.epoch_begun = epoch
+        self._draw_from(f"epoch {epoch}")
+        self.begin_epoch(epoch, data)
+        rows, promised = len(data.training_split), self.rows_of(self.config, data.sizes)
+        if rows != promised:
+            raise ValueError(f"{self.name} trains on {rows} rows in epoch {epoch}, and rows_of says {promised}")
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Fixes what a step's terms belong to, and draws its random numbers from (seed, phase, step) alone."""
-        self.shared_rng = seed_step(f"{self._where}/{self.global_step}/{batch_idx}", rank(), self.device)
+        self._draw_from(f"{self.global_step}/{batch_idx}")
         self.terms.begin(self.student_step + 1, batch)
+
+    def _draw_from(self, place: str) -> None:
+        self.shared_rng = seed_step(f"{self.context.seed}/{self.context.phase.name}/{place}", rank(), self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """One step of a one-player method, the turn of one of several players, or a step of each."""
@@ -227,10 +200,12 @@ class DistillModule(MethodContract):
     def configure_optimizers(self) -> Any:
         """Each player's optimiser and schedule, counted in its own steps."""
         batches = self.cycle.batches(STUDENT, self.context.total_steps)
-        parameters = {name: list(weights) for name, weights in self.players().items()}
-        optimizers = {name: self.optimizer_of(name, weights) for name, weights in parameters.items()}
-        schedules = {n: self.schedule_of(n, o, self.cycle.steps(n, batches)) for n, o in optimizers.items()}
-        self.optimised = Players(parameters, optimizers, schedules)
+        self.optimised = Players(self.players())
+        for player, weights in self.optimised.parameters.items():
+            optimizer = self.optimizer_of(player, weights)
+            self.optimised.add(
+                player, optimizer, self.schedule_of(player, optimizer, self.cycle.steps(player, batches))
+            )
         return self.optimised.for_lightning(self.automatic_optimization)
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:

@@ -29,7 +29,10 @@ class MethodContract(LightningModule):
     """What a method is asked for; ``DistillModule`` does the asking.
 
     Attributes:
+        config: The method's own settings, an instance of ``Config``.
+        task: What the labels are.
         student: What is trained.
+        teacher: What is learned from, frozen; None where ``needs`` asks for its logits at most.
         context: The phase under way, its length and data, and who is told.
         name: Name of the method, its section in the configuration, and the start of its run folders.
         Config: Dataclass of the method's settings.
@@ -41,7 +44,10 @@ class MethodContract(LightningModule):
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     needs: ClassVar[frozenset[Need]] = frozenset()
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    config: Any
+    task: TaskSpec
     student: TextEncoder
+    teacher: TextEncoder | None
     context: PhaseContext
 
     # --- before it exists ---------------------------------------------------------------------------------------------
@@ -103,6 +109,29 @@ class MethodContract(LightningModule):
         """Raises ``KdlabError`` before any training for one that it can't do."""
         if training.accumulate > 1 and len(cls.players_of(config)) > 1:
             raise KdlabError(f"{cls.name} steps several players by hand and can't add up gradients: set accumulate=1.")
+
+    # --- what follows from it -----------------------------------------------------------------------------------------
+
+    @property
+    def frozen_teacher(self) -> TextEncoder:
+        """The teacher of a method that needs it itself."""
+        if self.teacher is None:
+            raise ValueError(f"{self.name} has no teacher: declare it in `needs`")
+        return self.teacher
+
+    @property
+    def cycle(self) -> Cycle:
+        """Whose turn it is on which batch."""
+        return self.cycle_of(self.config, self.task)
+
+    def phases(self) -> list[Phase]:
+        """The stretches of this training, in order."""
+        return self.phases_of(self.config)
+
+    @property
+    def draws_rows(self) -> bool:
+        """Whether its training rows may be others in each epoch."""
+        return type(self).begin_epoch is not MethodContract.begin_epoch
 
     # --- in training --------------------------------------------------------------------------------------------------
 

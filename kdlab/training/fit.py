@@ -101,7 +101,9 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
     module.check_training(module.config, training, module.task)
     seed_all(request.seed)
     if request.hardware.compile:
-        module.compile_encoders()
+        for encoder in (module.student, module.teacher):
+            if encoder is not None:
+                encoder.compile_pass()
     rows_an_epoch = module.rows_of(module.config, data.sizes)
     seconds, steps, lines = 0.0, 0, 0
     fitted: Fitted | None = None

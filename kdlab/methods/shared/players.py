@@ -127,19 +127,16 @@ class Players:
 
     Args:
         parameters: Each player's weights, the student's first.
-        optimizers: One for each player.
-        schedules: One for each player; None keeps its learning rate.
     """
 
-    def __init__(
-        self,
-        parameters: Mapping[str, Iterable[Parameter]],
-        optimizers: Mapping[str, Optimizer],
-        schedules: Mapping[str, LRScheduler | None],
-    ) -> None:
+    def __init__(self, parameters: Mapping[str, Iterable[Parameter]]) -> None:
         self.parameters = {name: list(weights) for name, weights in parameters.items()}
-        self.optimizers = dict(optimizers)
-        self.schedules = dict(schedules)
+        self.optimizers: dict[str, Optimizer] = {}
+        self.schedules: dict[str, LRScheduler | None] = {}
+
+    def add(self, player: str, optimizer: Optimizer, schedule: LRScheduler | None) -> None:
+        """Gives a player its optimiser and its schedule; None keeps the learning rate."""
+        self.optimizers[player], self.schedules[player] = optimizer, schedule
 
     def index(self, player: str) -> int:
         """Where its optimiser stands among all."""
