@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from architecture import FLOOR, ROOT, circles, files, graph, module_of, report, room_of, violations
+from packaging.version import Version
 
 HEAVY = {"torch", "lightning", "transformers", "numpy", "datasets", "omegaconf", "rich", "wandb"}
 
@@ -99,3 +101,35 @@ def test_the_registry_of_methods_is_literal():
         module, _, _ = where.partition(":")
         assert (ROOT.parent / Path(*module.split("."))).with_suffix(".py").is_file(), name
         assert line
+
+
+NAMES = {"pyyaml": "yaml", "scikit-learn": "sklearn"}  # package to module, where they differ
+NOT_IMPORTED = {"tensorboard"}  # what Lightning's logger writes with
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
+    tomllib = pytest.importorskip("tomllib")
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    packages = {re.split(r"[<>=! ]", line)[0] for line in project["dependencies"]}
+    modules = {NAMES.get(name, name).replace("-", "_") for name in packages - NOT_IMPORTED}
+    imported = set()
+    for file in files():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module).partition(".")[0])
+    assert imported - set(sys.stdlib_module_names) - {"kdlab"} == modules
+
+
+def test_the_lowest_versions_are_those_that_were_tried():
+    """constraints-lowest.txt pins what the bounds of pyproject.toml say; the whole suite passed with it."""
+    tomllib = pytest.importorskip("tomllib")
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    bounds = dict(line.split(">=") for line in lines)
+    text = (ROOT.parent / "constraints-lowest.txt").read_text(encoding="utf-8")
+    pins = dict(line.split("==") for line in text.splitlines() if line and not line.startswith("#"))
+    assert {name: Version(pins[name]) for name in bounds if name != "torch"} == {
+        name: Version(bound) for name, bound in bounds.items() if name != "torch"
+    }

@@ -61,7 +61,7 @@ def parse_override(word: str, prog: str) -> tuple[str, Any]:
         raise KdlabError(f"'{word}' is neither a flag nor key=value: see {prog} --help.")
     import yaml
 
-    from kdlab.config.files import YAML_ERRORS
+    from kdlab.system.yaml_files import YAML_ERRORS
 
     try:
         return key, yaml.safe_load(text) if text else ""

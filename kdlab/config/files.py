@@ -9,9 +9,7 @@ from typing import Any
 import yaml
 
 from kdlab.errors import KdlabError
-
-# PyYAML lets the plain errors of its constructors through: a date of month 13, an alias inside itself
-YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+from kdlab.system.yaml_files import reading_yaml
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -27,14 +25,10 @@ def read_file(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as e:
         line = e.object.count(b"\n", 0, e.start) + 1
         raise KdlabError(f"{path}:{line}: byte 0x{e.object[e.start]:02x} is not UTF-8: save the file as UTF-8.") from e
-    try:
+    with reading_yaml(path):
         content = yaml.safe_load(text)
         if isinstance(content, dict):
-            return flatten(content)
-    except YAML_ERRORS as e:
-        mark = getattr(e, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-        raise KdlabError(f"{where} is no YAML: {getattr(e, 'problem', None) or e}.") from e
+            return flatten(content)  # an alias inside itself is found here
     if content is None:
         return {}
     raise KdlabError(f"{path} must hold settings as 'key: value', not a {type(content).__name__}.")

@@ -1,1 +1,1 @@
-"""Tasks, where their examples come from, and how they become batches."""
+"""Tasks, the sources of their examples, and batches."""

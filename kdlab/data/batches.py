@@ -25,16 +25,16 @@ _FORMAT = 1  # raised when the layout of the arrays changes
 class EncodedSplit(Dataset[int]):
     """One tokenised split: flat arrays with offsets, memory-mapped where they come from the cache.
 
-    An item is only its position; ``collate`` makes a whole padded ``Batch`` from positions in one go.
+    An item is only its position; ``collate`` makes a padded ``Batch`` from a list of positions.
 
     Args:
         ids: Token ids of all examples, one after the other, ``(tokens,)`` int32.
         types: Their segments, ``(tokens,)`` uint8.
         offsets: Where each example starts, and the end, ``(N + 1,)`` int64.
-        pad_id: What stands at padding.
+        pad_id: Token id at padding.
         labels: ``(N,)`` labels, or None.
         fingerprint: Of the tokenised content.
-        names: How messages call each example; its position unless given.
+        names: Name of each example in messages; its position by default.
     """
 
     def __init__(
@@ -67,52 +67,52 @@ class EncodedSplit(Dataset[int]):
         return np.diff(self.offsets)
 
     def collate_share(self, positions: Sequence[int]) -> Batch:
-        """This process's part of a global batch: every ``world_size``-th example of it, and the whole beside it."""
-        whole = self.collate(positions)
+        """This process's part of a global batch: every ``world_size``-th example, the global one in ``whole``."""
+        batch = self.collate(positions)
         if world_size() == 1:
-            return whole
-        rows = torch.arange(rank(), len(whole), world_size())
-        return replace(whole.take(rows), whole=whole, rows=rows)
+            return batch
+        rows = torch.arange(rank(), len(batch), world_size())
+        return replace(batch.take(rows), whole=batch, rows=rows)
 
     def collate(self, positions: Sequence[int]) -> Batch:
         """The batch of these positions, padded to the longest of them."""
         index = np.asarray(positions, dtype=np.int64)
         starts, ends = self.offsets[index], self.offsets[index + 1]
         columns = np.arange(int((ends - starts).max()))
-        there = columns < (ends - starts)[:, None]  # (B, T)
-        flat = (starts[:, None] + columns)[there]
-        ids = np.full(there.shape, self.pad_id, dtype=np.int64)
-        types = np.zeros(there.shape, dtype=np.int64)
-        ids[there], types[there] = self.ids[flat], self.types[flat]
-        known = self.labelled is None or self.labelled[index].all()
+        is_token = columns < (ends - starts)[:, None]  # (B, T)
+        flat = (starts[:, None] + columns)[is_token]
+        ids = np.full(is_token.shape, self.pad_id, dtype=np.int64)
+        types = np.zeros(is_token.shape, dtype=np.int64)
+        ids[is_token], types[is_token] = self.ids[flat], self.types[flat]
+        all_labelled = self.labelled is None or self.labelled[index].all()
         return Batch(
             index=torch.from_numpy(index),
             input_ids=torch.from_numpy(ids),
-            attention_mask=torch.from_numpy(there.astype(np.int64)),
+            attention_mask=torch.from_numpy(is_token.astype(np.int64)),
             token_type_ids=torch.from_numpy(types),
-            labels=_picked(self.labels, index),
-            teacher_logits=_picked(self.teacher_logits, index),
-            labelled=None if known else _picked(self.labelled, index),
-            domain=_picked(self.domain, index),
+            labels=_rows_of(self.labels, index),
+            teacher_logits=_rows_of(self.teacher_logits, index),
+            labelled=None if all_labelled else _rows_of(self.labelled, index),
+            domain=_rows_of(self.domain, index),
             pad_id=self.pad_id,
         )
 
     def take(self, positions: Sequence[int]) -> EncodedSplit:
-        """The examples at these positions, in this order; one may stand in several places."""
+        """The examples at these positions, in this order; positions may repeat."""
         index = np.asarray(positions, dtype=np.int64)
         lengths = self.lengths[index]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         flat = np.repeat(self.offsets[index] - offsets[:-1], lengths) + np.arange(offsets[-1])
         key = fingerprint("taken", self.fingerprint, index.tolist())
         names = [self.names[i] for i in index.tolist()]
-        taken = EncodedSplit(self.ids[flat], self.types[flat], offsets, self.pad_id, None, key, names)
+        subset = EncodedSplit(self.ids[flat], self.types[flat], offsets, self.pad_id, None, key, names)
         for column in ("labels", "labelled", "domain", "teacher_logits"):
             values = getattr(self, column)
-            setattr(taken, column, None if values is None else values[index])
-        return taken
+            setattr(subset, column, None if values is None else values[index])
+        return subset
 
 
-def _picked(values: NDArray[Any] | None, index: NDArray[np.int64]) -> torch.Tensor | None:
+def _rows_of(values: NDArray[Any] | None, index: NDArray[np.int64]) -> torch.Tensor | None:
     return None if values is None else torch.from_numpy(np.array(values[index]))
 
 
@@ -138,7 +138,7 @@ def encode(
         tokenizer: A fast Hugging Face tokenizer; sentence pairs are cut longest first.
         tokenizer_fingerprint: Which tokenizer it is.
         max_length: Longest input in tokens.
-        cache: Where the arrays are kept.
+        cache: Where the arrays are stored.
     """
     key = fingerprint("tokens", _FORMAT, examples.fingerprint(), tokenizer_fingerprint, max_length)
 
@@ -173,28 +173,28 @@ def encode(
 
 
 def count_batches(examples: int, batch_size: int, processes: int) -> int:
-    """Batches of an epoch; a last one too small for every process to have an example joins the one before.
+    """Batches of an epoch; a last batch with fewer examples than processes is joined to the one before.
 
     Args:
-        examples: How many.
-        batch_size: Of a global batch.
-        processes: That share it.
+        examples: Number of examples.
+        batch_size: Examples in a global batch.
+        processes: Number of processes that share a batch.
     """
-    whole, rest = divmod(examples, batch_size)
-    return whole + (rest >= processes) if whole and rest else whole + (rest > 0)
+    full, rest = divmod(examples, batch_size)
+    return full + (rest >= processes) if full and rest else full + (rest > 0)
 
 
 class BucketSampler(Sampler[list[int]]):
     """Global batches of near-equal length, in an order that is a function of (seed, epoch) alone.
 
     Examples are shuffled, cut into windows of ``window`` batches, sorted by length inside each window, cut into
-    batches, and the batches shuffled: padding nearly vanishes while every example keeps a random company.
+    batches, and the batches shuffled: there is little padding, and batches still mix examples at random.
 
     Args:
         lengths: Tokens of each example, ``(N,)``.
-        batch_size: Examples a batch; the last may hold fewer.
-        seed: Draws the order together with the epoch.
-        window: Batches that are sorted together.
+        batch_size: Examples per batch; the last may hold fewer.
+        seed: Determines the order together with the epoch.
+        window: Number of batches that are sorted together.
     """
 
     def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int, window: int = 50) -> None:
@@ -203,7 +203,7 @@ class BucketSampler(Sampler[list[int]]):
         self.seed = seed
         self.window = window
         self.epoch = 0
-        self.start = 0  # batches to leave out, for an epoch that goes on
+        self.start = 0  # batches to skip in an epoch that resumes
         self.sampler = self  # Lightning looks for set_epoch on the batch sampler's sampler
 
     def set_epoch(self, epoch: int) -> None:
@@ -220,21 +220,21 @@ class BucketSampler(Sampler[list[int]]):
         for part in torch.split(order, self.window * self.batch_size):
             by_length = part[self.lengths[part].argsort(stable=True)]
             batches += [chunk.tolist() for chunk in torch.split(by_length, self.batch_size)]
-        if len(batches) > 1 and len(batches[-1]) < world_size():  # too few for every process to have one
+        if len(batches) > 1 and len(batches[-1]) < world_size():  # fewer examples than processes
             batches[-2:] = [batches[-2] + batches[-1]]
         for i in torch.randperm(len(batches), generator=draw).tolist()[self.start :]:
             yield batches[i]
 
 
 class ResumableLoader(DataLoader[int]):
-    """Training batches that can go on in the middle of an epoch; Lightning keeps ``state_dict`` in its checkpoints.
+    """Training batches that can resume in the middle of an epoch; Lightning keeps ``state_dict`` in its checkpoints.
 
-    The order of an epoch is drawn when its first batch is asked for, after ``set_epoch``; what workers have made ahead
-    and nobody took is not counted.
+    The order of an epoch is drawn when its first batch is requested, after ``set_epoch``; batches that workers have
+    prefetched but not delivered are not counted.
 
     Args:
-        split: Where examples are.
-        sampler: Draws the order from (seed, epoch).
+        split: The examples.
+        sampler: Determines the order from (seed, epoch).
         workers: Processes that make batches; 0 makes them in this one.
     """
 
@@ -261,22 +261,22 @@ class ResumableLoader(DataLoader[int]):
         return {"done": self._done}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """The next iteration starts behind these batches."""
+        """The next iteration starts after these batches."""
         self._done = state_dict["done"]
 
 
 class SortedSampler(Sampler[list[int]]):
-    """Every example once, longest first, for evaluation: nothing is repeated or left out, whatever the processes.
+    """Every example once, longest first, for evaluation: none is repeated or left out, for any number of processes.
 
     Args:
         lengths: Tokens of each example, ``(N,)``.
-        batch_size: Examples a batch.
+        batch_size: Examples per batch.
     """
 
     def __init__(self, lengths: NDArray[np.int64], batch_size: int) -> None:
         order = np.argsort(-lengths, kind="stable")
         share = order[rank() :: world_size()]
-        # a process without examples would leave the others waiting; what it repeats is counted once
+        # a process without examples would block the others, so it repeats one, which is counted once
         self.order = share if len(share) else order[:1]
         self.batch_size = batch_size
 

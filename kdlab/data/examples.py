@@ -1,4 +1,4 @@
-"""The examples of a split, as columns, before tokenisation, and the checks of lines and rows on their way in."""
+"""The examples of a split, as columns, before tokenisation, and the reading and checking of lines and rows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kdlab.errors import KdlabError
 
 @dataclass(frozen=True)
 class Examples:
-    """One split: parallel columns, one entry an example.
+    """One split: parallel columns, one entry per example.
 
     Attributes:
         ids: The example's own identifier in its source (GLUE's ``index`` where there is one, else its position).
         text: First or only sentence; never blank, but for the test rows of a task whose published file has such rows
             (QQP), because the server wants a prediction for each.
         text_pair: Second sentence, or None for single-sentence tasks.
-        labels: Index into ``TaskSpec.labels``, or the score of a regression task; None for an unlabelled test split.
+        labels: Indices into ``TaskSpec.labels``, or scores of a regression task; None for an unlabelled split.
     """
 
     ids: tuple[int, ...]
@@ -54,11 +54,11 @@ class Examples:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The splits of a task as they were read, and what the reader should know about them.
+    """The splits of a task as they were read, and notes about them.
 
     Attributes:
         splits: Split name (train, dev, test, ...) to its examples, in the order of ``TaskSpec.splits``.
-        notes: One line for each thing that was skipped, left out or carved.
+        notes: One line for everything that was skipped, left out or carved.
     """
 
     splits: dict[str, Examples]
@@ -66,19 +66,19 @@ class Loaded:
 
 
 def clip(value: str) -> str:
-    """A value as it is shown in a message: quoted, control characters escaped, at most 60 characters."""
+    """A value for a message: quoted, control characters escaped, at most 60 characters."""
     return repr(value if len(value) <= 60 else value[:57] + "...")
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names as they are listed in a message: on one line, at most 300 characters."""
+    """Names for a message: on one line, at most 300 characters."""
     return "".join(c if c.isprintable() else "?" for c in ", ".join(names)[:300]) or "none"
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file, with or without byte-order mark, with their numbers from 1.
 
-    Lines end at a line feed and nowhere else, for sentences hold other characters that Unicode counts as line ends.
+    Only a line feed ends a line, because sentences may contain other characters that Unicode counts as line ends.
     Blank lines at the end of the file are left out. A line keeps its line end.
 
     Raises:
@@ -100,7 +100,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _decode(raw: bytes, path: Path, number: int) -> str:
-    """The line as text, or an error that names the first byte that is no UTF-8."""
+    """The line as text, or an error that names the first byte that is not UTF-8."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -114,7 +114,7 @@ def find_columns(path: Path, header: list[str], wanted: tuple[str, ...]) -> list
     """Positions of the wanted columns in a header.
 
     Raises:
-        KdlabError: A column is missing or stands there twice; the message lists the columns that are there.
+        KdlabError: A column is missing or occurs twice; the message lists the columns of the file.
     """
     for name in wanted:
         if header.count(name) != 1:
@@ -126,13 +126,13 @@ def find_columns(path: Path, header: list[str], wanted: tuple[str, ...]) -> list
 
 
 def split_tabs(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and tab-separated fields of a file, without any quoting."""
+    """Line numbers and tab-separated fields of a file, without quoting."""
     for number, line in read_lines(path):
         yield number, line.rstrip("\r\n").split("\t")
 
 
 def check_width(path: Path, line: int, fields: list[str], header: list[str]) -> None:
-    """Raise KdlabError where a row has not as many columns as the header."""
+    """Raise KdlabError where a row has another number of columns than the header."""
     if len(fields) != len(header):
         number = f"{len(fields)} column{'s' * (len(fields) != 1)}"
         raise KdlabError(
@@ -142,15 +142,15 @@ def check_width(path: Path, line: int, fields: list[str], header: list[str]) -> 
 
 
 class Collector:
-    """The rows of one split on their way to ``Examples``; every value is checked where it enters.
+    """Collects the rows of one split into ``Examples`` and checks every value.
 
     Args:
         spec: The task.
         split: Name of the split; labels of a test split are never read.
         source: The file, or the dataset and split on the hub, as messages name it.
         columns: Names of the columns of text, second text and label in the source, as messages name them.
-        row: What stands between the source and a row's number in messages.
-        blanks: True where a blank text is kept.
+        row: Separator between the source and a row's number in messages.
+        blanks: True where blank texts are accepted.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Collector:
         self._scores: list[float] = []
 
     def add(self, line: int, row_id: int, text: str, pair: str | None, label: str | None) -> None:
-        """Take one row.
+        """Add one row.
 
         Args:
             line: The row's number in its source, for messages.
@@ -205,13 +205,13 @@ class Collector:
         """
         if not self._text:
             raise KdlabError(f"{self._source} holds no examples: check that it is the right file and is complete.")
-        trains = self._split == TRAIN
-        if trains and len(set(self._labels)) == 1:
+        is_train = self._split == TRAIN
+        if is_train and len(set(self._labels)) == 1:
             raise KdlabError(
                 f"{self._source}: all {len(self)} examples have the label {self._spec.labels[self._labels[0]]!r} in "
                 f"column {self._columns[2]!r}; training needs examples of at least two labels."
             )
-        if (trains or self._split.startswith(DEV)) and len(set(self._scores)) == 1:
+        if (is_train or self._split.startswith(DEV)) and len(set(self._scores)) == 1:
             raise KdlabError(
                 f"{self._source}: all {len(self)} examples have the score {self._scores[0]:g} in column "
                 f"{self._columns[2]!r}; a correlation needs at least two different scores."
@@ -226,8 +226,8 @@ class Collector:
 
     def missing_labels(self) -> tuple[str, ...]:
         """Names of the labels that no row of a labelled split has."""
-        seen = set(self._labels)
-        return tuple(name for i, name in enumerate(self._spec.labels) if self._labelled and i not in seen)
+        present = set(self._labels)
+        return tuple(name for i, name in enumerate(self._spec.labels) if self._labelled and i not in present)
 
     def __len__(self) -> int:
         return len(self._text)
@@ -256,7 +256,7 @@ class Collector:
             score = float(value or "")
         except ValueError:
             score = math.nan
-        if not low <= score <= high:  # also where it is not a number
+        if not low <= score <= high:  # also true for NaN
             raise self._error(
                 line,
                 f"score {clip(value or '')} in column {self._columns[2]!r} is no number from {low:g} to {high:g}: "

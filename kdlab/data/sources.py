@@ -229,7 +229,8 @@ def _other_rows(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub) -
     rows = _load(other, choose_source(other, base, profile, folder, hub), hub, 0).splits[TRAIN]
     if (other.text_pair is None) != (spec.text_pair is None):
         raise KdlabError(
-            f"{wish.setting}={wish.task}: one of {other.name} and {spec.name} has pairs, the other single texts."
+            f"{wish.setting}={wish.task}: one of {other.name} and {spec.name} has pairs and the other single texts: "
+            "name another task."
         )
     if spec.regression and other.regression:
         return rows

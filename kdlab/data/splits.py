@@ -1,4 +1,4 @@
-"""Tokenised splits put together from others, or made of rows of ids."""
+"""Tokenised splits that are joined from others, or made from rows of ids."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kdlab.system.files import fingerprint
 
 
 def join_splits(parts: Mapping[str, EncodedSplit]) -> EncodedSplit:
-    """Splits one after the other, as one to train on; ``domain`` says the part of a row by its number.
+    """Joins splits into one to train on; ``domain`` holds the number of the part that a row comes from.
 
-    Rows of a part without labels are unlabelled rows; its labels are 0. The parts' teacher logits are left out: a data
-    module asks for those of the whole.
+    Rows of a part without labels are marked unlabelled and have label 0. The parts' teacher logits are dropped: a data
+    module computes those of the joined split.
 
     Args:
-        parts: Splits of one tokenizer by name; names stand in messages.
+        parts: Splits of one tokenizer by name; messages show the names.
 
     Raises:
         ValueError: There are none, or their padding differs.
@@ -29,20 +29,20 @@ def join_splits(parts: Mapping[str, EncodedSplit]) -> EncodedSplit:
     if not splits or len({split.pad_id for split in splits}) > 1:
         raise ValueError("splits can be joined where there are some, all of one tokenizer")
     lengths = np.concatenate([split.lengths for split in splits])
-    known = next((split.labels.dtype for split in splits if split.labels is not None), None)
-    whole = EncodedSplit(
+    dtype = next((split.labels.dtype for split in splits if split.labels is not None), None)
+    joined = EncodedSplit(
         ids=np.concatenate([split.ids for split in splits]),
         types=np.concatenate([split.types for split in splits]),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         pad_id=splits[0].pad_id,
-        labels=None if known is None else np.concatenate([_labels(split, known) for split in splits]),
+        labels=None if dtype is None else np.concatenate([_labels(split, dtype) for split in splits]),
         fingerprint=fingerprint("joined", [[name, split.fingerprint] for name, split in parts.items()]),
         names=[f"{name}:{example}" for name, split in parts.items() for example in split.names],
     )
     labelled = np.concatenate([_labelled(split) for split in splits])
-    whole.labelled = None if known is None or labelled.all() else labelled
-    whole.domain = np.repeat(np.arange(len(splits), dtype=np.int64), [len(split) for split in splits])
-    return whole
+    joined.labelled = None if dtype is None or labelled.all() else labelled
+    joined.domain = np.repeat(np.arange(len(splits), dtype=np.int64), [len(split) for split in splits])
+    return joined
 
 
 def _labels(split: EncodedSplit, dtype: Any) -> NDArray[Any]:
@@ -62,14 +62,14 @@ def split_of_rows(
     labels: Sequence[int] | Sequence[float] | None,
     names: Sequence[int | str] | None = None,
 ) -> EncodedSplit:
-    """A split of rows that were made as ids, such as the candidates of a masked LM; its content is its fingerprint.
+    """A split from rows of ids, such as the candidates of a masked LM; its fingerprint is that of its content.
 
     Args:
         ids: Token ids of each row, special tokens included.
         types: Their segments.
-        pad_id: What stands at padding.
-        labels: One a row, or None.
-        names: How messages call each row.
+        pad_id: Token id at padding.
+        labels: One per row, or None.
+        names: Name of each row in messages; its position by default.
     """
     lengths = [len(row) for row in ids]
     flat_ids = np.concatenate([np.asarray(row, np.int32) for row in ids])

@@ -23,18 +23,18 @@ def limit(examples: Examples, amount: str, seed: int) -> Examples:
 
 
 def limit_and_rest(examples: Examples, amount: str, seed: int) -> tuple[Examples, Examples]:
-    """A stratified subset of the examples and what it leaves over, each in their order.
+    """A stratified subset of the examples and the rest, both in the examples' order.
 
     Args:
         examples: The examples.
-        amount: A percentage (``10%``, ``0.5%``) or a number of examples (``500``). One that reaches the size keeps all.
-        seed: Chooses the subset; the subsets of one seed are nested.
+        amount: A percentage (``10%``, ``0.5%``) or a number of examples (``500``). One of at least the size keeps all.
+        seed: Chooses the subset; subsets of one seed are nested.
 
     Returns:
         The subset, with at least one example of every label that the examples have, and the rest.
 
     Raises:
-        KdlabError: The amount is no positive number or percentage up to 100, or less than the number of labels.
+        KdlabError: The amount is not a positive number or a percentage up to 100, or less than the number of labels.
     """
     match = _AMOUNT.fullmatch(amount.strip())
     number = Fraction(match[1] + (match[2] or "")) if match else Fraction(0)
@@ -81,17 +81,17 @@ def carve(examples: Examples, fraction: float, seed: int, at_most: int | None = 
     if at_most is not None and at_most < classes:
         raise KdlabError(f"At most {at_most} examples may be held out, but {classes} are needed: raise the limit.")
     size = max(_round(len(examples) * Fraction(str(fraction))), classes)
-    held = set(_order(examples, strata, f"carve:{seed}")[: size if at_most is None else min(size, at_most)])
-    if len(held) >= len(examples):
-        raise KdlabError(f"{len(examples)} examples are too few to hold {len(held)} out: add examples.")
+    held_out = set(_order(examples, strata, f"carve:{seed}")[: size if at_most is None else min(size, at_most)])
+    if len(held_out) >= len(examples):
+        raise KdlabError(f"{len(examples)} examples are too few to hold {len(held_out)} out: add examples.")
     for name, positions in strata.items():
-        if _classification(examples) and held.issuperset(positions):
+        if _classification(examples) and held_out.issuperset(positions):
             raise KdlabError(
-                f"Holding {len(held)} of {len(examples)} examples out would leave none of label number {name}, which "
-                f"has {len(positions)}: add examples of it or hold fewer out."
+                f"Holding {len(held_out)} of {len(examples)} examples out would leave none of label number {name}, "
+                f"which has {len(positions)}: add examples of it or hold fewer out."
             )
-    rest = [i for i in range(len(examples)) if i not in held]
-    return examples.take(rest), examples.take(sorted(held))
+    rest = [i for i in range(len(examples)) if i not in held_out]
+    return examples.take(rest), examples.take(sorted(held_out))
 
 
 def _round(value: Fraction) -> int:
@@ -121,9 +121,9 @@ def _strata(examples: Examples) -> dict[int, list[int]]:
 
 
 def _order(examples: Examples, strata: dict[int, list[int]], seed: str) -> list[int]:
-    """All positions, so that the strata are in proportion in every beginning, to within one example each.
+    """All positions, in an order whose every prefix holds the strata in proportion, to within one example each.
 
-    The j-th of n shuffled members of a stratum stands at (j + ½)/n. The first of every label stands before all, so that
+    The j-th of n shuffled members of a stratum is placed at (j + ½)/n. One example of every label comes first, so that
     no label is left out.
     """
     first = _classification(examples)

@@ -1,6 +1,6 @@
-"""What a task is: its columns, labels in order, metrics and splits, for GLUE and for a user's own files.
+"""Tasks: columns, labels in order, metrics and splits, for GLUE and for a user's own files.
 
-Importing this module costs nothing but the standard library, so that ``--list tasks`` answers at once.
+This module imports only the standard library, so that ``--list tasks`` answers at once.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ class TaskSpec:
         text_pair: Column of the second sentence, or None for single sentences.
         label: Column of the label or score.
         labels: Label names in the order of the classifier's outputs; empty for regression.
-        metrics: What is reported; the first chooses the checkpoint.
+        metrics: Metrics to report; the first chooses the checkpoint.
         score_range: Smallest and largest score of a regression task, None for classification.
         splits: Split name (train, dev, dev_mm, test, ...) to its name on the hub. The first that starts with ``dev`` is
             the one that the paper profile selects on.
         aliases: Other spellings of a label found in files (``{"0": "not_equivalent"}``).
         hub: Dataset and configuration on the hub.
         folder: Folder in the original GLUE layout.
-        other_folders: Further folders of the GLUE layout in which its files are found (``diagnostic`` for AX).
+        other_folders: Further folders of the GLUE layout that may hold its files (``diagnostic`` for AX).
         files: Split name to file name (GLUE layout) or path (a user's own task).
-        other_files: Split name to further names its file goes by (MRPC's ``msr_paraphrase_train.txt``).
+        other_files: Split name to other names of its file (MRPC's ``msr_paraphrase_train.txt``).
         glue_columns: Columns of text, second text and label in the GLUE layout, where they differ from the hub's.
         glue_header: Columns of the files that have no header line (CoLA's train and dev).
         submission: Test split to the file name the GLUE server expects.
         submission_names: True where the server wants label names, False where it wants numbers.
         train_task: Task whose training and dev data this one borrows (AX is a test set for MNLI models).
-        further: Further test split to the task whose test set it is, where that is there (a model of MNLI answers AX).
-        skip_malformed: True where the published file has broken rows that everyone skips (QQP).
+        further: Optional test split to the task whose test set it is (a model of MNLI also answers AX).
+        skip_malformed: True where the published file has broken rows, which are skipped by convention (QQP).
         description: One line for ``--list tasks``.
     """
 
@@ -221,6 +221,11 @@ TASKS: dict[str, TaskSpec] = {
         },
     ),
 }
+
+
+def owner_of(spec: TaskSpec, split: str) -> TaskSpec:
+    """The task that a split's data belongs to: AX borrows train and dev from MNLI."""
+    return TASKS[spec.train_task] if spec.train_task and split not in spec.test_splits else spec
 
 
 def get_task(name: str) -> TaskSpec:

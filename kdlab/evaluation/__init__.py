@@ -1,1 +1,1 @@
-"""What a model answers, and how good the answers are."""
+"""A model's predictions and their metrics."""

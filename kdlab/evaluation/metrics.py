@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics.functional import matthews_corrcoef, pearson_corrcoef, spearman_corrcoef
 from torchmetrics.functional.classification import binary_f1_score
 
-_Z95 = 1.959963984540054  # of a normal distribution, 2.5 % on either side
+_Z95 = 1.959963984540054  # standard normal quantile, 2.5 % on either side
 
 
 def evaluate(logits: Tensor, labels: Tensor, metrics: Sequence[str], regression: bool) -> dict[str, float]:
@@ -53,7 +53,7 @@ def _metric(name: str, predicted: Tensor, gold: Tensor, classes: int) -> float:
 
 
 def trivial(labels: Tensor, metric: str, regression: bool) -> float:
-    """What a constant prediction reaches: the majority class; 0 for a correlation.
+    """The metric of a constant prediction, the majority class; 0 for a correlation.
 
     Args:
         labels: ``(N,)``.
@@ -69,11 +69,11 @@ def trivial(labels: Tensor, metric: str, regression: bool) -> float:
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927), which stays within 0 and 1 and has width where nothing failed.
+    """95 % interval of a proportion (Wilson 1927), which stays within 0 and 1 and has a width even at 0 and 1.
 
     Args:
-        successes: How many succeeded.
-        n: Of how many; 0 says nothing, so the interval is everything.
+        successes: Number of successes.
+        n: Number of trials; 0 gives the interval from 0 to 1.
     """
     if n == 0:
         return 0.0, 1.0
@@ -90,15 +90,15 @@ def accuracy_interval(predicted: Tensor, gold: Tensor) -> dict[str, float]:
         predicted: ``(N,)`` class indices.
         gold: ``(N,)`` class indices.
     """
-    right, n = int((predicted == gold).sum()), len(gold)
-    low, high = wilson(right, n)
-    return {"value": right / max(n, 1), "low": low, "high": high, "n": n}
+    correct, n = int((predicted == gold).sum()), len(gold)
+    low, high = wilson(correct, n)
+    return {"value": correct / max(n, 1), "low": low, "high": high, "n": n}
 
 
 def f1_interval(predicted: Tensor, gold: Tensor) -> dict[str, float]:
     """F1 of class 1 with a 95 % interval: value, low, high, n.
 
-    F1 is ``2J / (1 + J)`` with ``J = TP / (TP + FP + FN)``, a proportion; J's Wilson interval is carried over.
+    F1 is ``2J / (1 + J)`` with ``J = TP / (TP + FP + FN)``, a proportion; its interval is J's, converted.
 
     Args:
         predicted: ``(N,)`` class indices, 0 or 1.

@@ -36,7 +36,7 @@ def predict(encoder: TextEncoder, split: EncodedSplit, batch_size: int, device: 
     """The encoder's logits on a split, in float32 and eval mode, each example once.
 
     Args:
-        encoder: Moved to the device and left there; its mode is put back.
+        encoder: Moved to the device and left there; its train or eval mode is restored.
         split: N tokenised examples.
         batch_size: Examples a forward pass.
         device: Where it runs.
@@ -44,17 +44,17 @@ def predict(encoder: TextEncoder, split: EncodedSplit, batch_size: int, device: 
     encoder = encoder.to(device)
     was_training = encoder.training
     encoder.eval()
-    rows, index = [], []
+    batches, index = [], []
     started = time.perf_counter()
     with torch.no_grad():
         for batch in eval_loader(split, batch_size):
-            rows.append(encoder.classify(batch.to(device)).float())
+            batches.append(encoder.classify(batch.to(device)).float())
             index.append(batch.index)
-        mine = [(i, logits.cpu()) for i, logits in zip(index, rows, strict=True)]
+        own_batches = [(positions, rows.cpu()) for positions, rows in zip(index, batches, strict=True)]
     seconds = time.perf_counter() - started
     encoder.train(was_training)
     logits = torch.empty(len(split), encoder.num_outputs)
-    for part in gather(mine):
-        for i, found in part:
-            logits[i] = found
+    for part in gather(own_batches):
+        for positions, rows in part:
+            logits[positions] = rows
     return Prediction(logits, seconds)

@@ -1,7 +1,7 @@
 """Losses between the attention of teacher and student, from scores before the softmax.
 
-Padding is left out as key and as query: a score or a row of a map counts only between tokens. An example counts as one,
-however long, so that several processes can share a batch.
+Padding is left out as key and as query: only scores and map entries between tokens count. Every example has the same
+weight, however long it is, so that several processes can share a batch.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def map_kl(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
         mask: 1 for tokens and 0 for padding, ``(B, T)``.
 
     Returns:
-        Sum over what is looked at, mean over heads and an example's tokens, mean over the batch, in nats; a scalar.
+        Sum over keys, mean over heads and an example's tokens, mean over the batch, in nats; a scalar.
 
     Raises:
         ValueError: Shapes differ.
@@ -68,13 +68,13 @@ def map_kl(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
 
 
 def _log_maps(scores: Tensor, mask: Tensor) -> Tensor:
-    """Log of the attention probabilities ``(B, H, T, T)``; padding as key has as good as none."""
+    """Log of the attention probabilities ``(B, H, T, T)``; a padding key gets practically none."""
     padding = mask[:, None, None, :] == 0
     return F.log_softmax(scores.float().masked_fill(padding, -1e4), dim=-1)
 
 
 def _pairs(mask: Tensor) -> Tensor:
-    """1 where query and key both are tokens, ``(B, 1, T, T)``."""
+    """1 where query and key are both tokens, ``(B, 1, T, T)``."""
     keep = mask.float()
     return keep[:, None, :, None] * keep[:, None, None, :]
 

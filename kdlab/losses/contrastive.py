@@ -16,8 +16,8 @@ def info_nce(anchors: Tensor, candidates: Tensor, positive: Tensor | None = None
 
     Args:
         anchors: The teacher's features, ``(A, U)``.
-        candidates: The student's, ``(B, U)``; of the global batch where several processes share it.
-        positive: Which candidate belongs to each anchor, ``(A,)``; None where they stand in the same order.
+        candidates: The student's features, ``(B, U)``; of the global batch where several processes share it.
+        positive: Which candidate belongs to each anchor, ``(A,)``; None where they are in the same order.
         temperature: τ > 0.
 
     Returns:
@@ -50,5 +50,5 @@ def info_nce_bounds(candidates: int, temperature: float = 2.0) -> tuple[float, f
 
 
 def _softplus(x: float) -> float:
-    """log(1 + e^x), of any x."""
+    """log(1 + e^x), without overflow."""
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))

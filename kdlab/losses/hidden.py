@@ -40,16 +40,16 @@ def hidden_mse(student: Sequence[Tensor], teacher: Sequence[Tensor], mask: Tenso
         mask: 1 for tokens and 0 for padding, ``(B, T)``.
 
     Returns:
-        Mean over width and the tokens of an example (padding is none), mean over the batch, so that several processes
-        can share it; sum over layers; a scalar.
+        Mean over width and an example's tokens without padding, mean over the batch (so that several processes can
+        share it), sum over layers; a scalar.
 
     Raises:
         ValueError: The numbers of layers or their shapes differ.
     """
     _same_layers(student, teacher)
-    share = mask.float() / mask.sum(1, keepdim=True)  # (B, T): each token's part of its example
+    weights = mask.float() / mask.sum(1, keepdim=True)  # (B, T): weight of each token in its example
     gaps = [(s.float() - t.float()).square().mean(-1) for s, t in zip(student, teacher, strict=True)]  # (B, T) each
-    return torch.stack([(gap * share).sum() for gap in gaps]).sum() / len(mask)
+    return torch.stack([(gap * weights).sum() for gap in gaps]).sum() / len(mask)
 
 
 def _same_layers(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:

@@ -1,1 +1,1 @@
-"""Encoders behind one face, checkpoints, and students made of a donor's layers."""
+"""Encoders behind one interface, checkpoints, and students made of a donor's layers."""

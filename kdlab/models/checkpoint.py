@@ -1,4 +1,4 @@
-"""Checkpoints: a folder or a name on the hub, what its head says, and how it becomes an encoder."""
+"""Checkpoints: a folder or a name on the hub, the labels of its head, and how it becomes an encoder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kdlab.system.spelling import plain
 
 EMBEDDED = "embedded"
 SCORE = "score"
-"""The label of a regression head; ``teacher.labels=[score]`` says it of a checkpoint that calls it otherwise."""
+"""The label of a regression head; ``teacher.labels=[score]`` declares it for a checkpoint with another name."""
 _WEIGHTS = ("*.safetensors", "config.json")
 _TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json")
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -30,7 +30,7 @@ class Checkpoint:
     """A Hugging Face folder on disk.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
         source: What the user called it (a folder, a name on the hub, ``embedded``).
     """
 
@@ -44,24 +44,24 @@ class Checkpoint:
 
         try:
             config = AutoConfig.from_pretrained(self.folder, local_files_only=True)
-        except Exception as e:  # whatever the library makes of a file that anybody may have written
+        except Exception as e:  # the library raises many kinds of error on a broken file
             raise KdlabError(f"{self.folder}/config.json is no Hugging Face configuration: {_first_line(e)}.") from e
         get_family(config.model_type, str(self.folder))
         return config
 
     def with_labels(self, labels: Sequence[str]) -> Checkpoint:
-        """The same checkpoint whose head's outputs are called so, in their order; this one stays as it is."""
+        """A copy of this checkpoint with other names for the head's outputs, in their order."""
         import copy
 
         config = copy.deepcopy(self.config)
         config.id2label = dict(enumerate(labels))
-        other = Checkpoint(self.folder, self.source)
-        other.__dict__.update(self.__dict__, config=config)  # what cached properties have read need not be read again
-        return other
+        renamed = Checkpoint(self.folder, self.source)
+        renamed.__dict__.update(self.__dict__, config=config)  # keeps what cached properties have already read
+        return renamed
 
     @cached_property
     def weights_fingerprint(self) -> str:
-        """SHA-256 of weights and configuration: a checkpoint retrained in place gets another."""
+        """SHA-256 of weights and configuration: a checkpoint retrained in place gets a new one."""
         return folder_digest(self.folder, _WEIGHTS)
 
     @cached_property
@@ -76,7 +76,7 @@ class Checkpoint:
 
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-        except Exception as e:  # the tokenizers library raises nothing more special
+        except Exception as e:  # the tokenizers library raises plain Exceptions
             raise KdlabError(f"{self.folder} has no tokenizer that loads: {_first_line(e)}.") from e
         if not tokenizer.is_fast or len(tokenizer) < 6:
             raise KdlabError(f"{self.folder} has no vocabulary: give a folder with tokenizer.json or vocab.txt.")
@@ -112,14 +112,14 @@ class Checkpoint:
 def resolve_checkpoint(source: str, offline: bool) -> Checkpoint:
     """The folder of a checkpoint: given, shipped with kdlab, in the hub's cache, or downloaded.
 
-    Only safetensors weights are taken: pickled weights could run foreign code.
+    Only safetensors weights are accepted: pickled weights could run foreign code.
 
     Args:
         source: A folder, a name on the hub, or ``embedded``.
-        offline: Whether the hub must not be asked.
+        offline: Whether the hub must not be contacted.
 
     Raises:
-        KdlabError: Nothing is there, or its weights are not safetensors.
+        KdlabError: It does not exist, or its weights are not safetensors.
     """
     if source == EMBEDDED:
         return _checked(Checkpoint(Path(__file__).parent / "embedded", source))
@@ -155,7 +155,7 @@ def _from_hub(name: str, offline: bool) -> Path:
 
 
 def cached_on_disk(source: str) -> bool:
-    """Whether a checkpoint needs no network: it is a folder, shipped, or wholly in the hub's cache."""
+    """Whether a checkpoint needs no network: it is a folder, shipped with kdlab, or completely in the hub's cache."""
     if source == EMBEDDED or Path(source).expanduser().is_dir():
         return True
     try:
@@ -178,7 +178,7 @@ def _checked(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def labelled_config(config: Any, labels: Sequence[str]) -> Any:
-    """A copy of a configuration with a head for these labels in this order; none of them means regression."""
+    """A copy of a configuration with a head for these labels in this order; no labels mean regression."""
     import copy
 
     new = copy.deepcopy(config)
@@ -191,7 +191,7 @@ def labelled_config(config: Any, labels: Sequence[str]) -> Any:
 
 
 def head_order(checkpoint: Checkpoint, labels: Sequence[str], aliases: dict[str, str]) -> list[int] | None:
-    """Where each label of the task stands among the head's outputs, by *name*; None where the head is another task's.
+    """The output of the head for each label of the task, matched by *name*; None where the head is another task's.
 
     Args:
         checkpoint: A checkpoint, with or without a head.
@@ -199,15 +199,15 @@ def head_order(checkpoint: Checkpoint, labels: Sequence[str], aliases: dict[str,
         aliases: Other spellings of them.
 
     Returns:
-        For each label its row in the head, or None.
+        The head's row for each label, or None.
     """
     if not checkpoint.has_head:
         return None
-    found = checkpoint.head_labels
+    outputs = checkpoint.head_labels
     if not labels:
-        return [0] if found == (SCORE,) else None  # another scale's head would pass for this one's
+        return [0] if outputs == (SCORE,) else None  # a head of another name may use another scale
     spelling = {plain(k): v for k, v in aliases.items()} | {plain(name): name for name in labels}
-    names = [spelling.get(plain(name)) for name in found]
+    names = [spelling.get(plain(name)) for name in outputs]
     return [names.index(name) for name in labels] if sorted(map(str, names)) == sorted(labels) else None
 
 
@@ -223,9 +223,9 @@ def load_encoder(
     Args:
         checkpoint: Where the weights are.
         labels: The task's labels in order; empty for regression.
-        order: From ``head_order``: the head is kept, its rows brought into the task's order. None gives a new head.
-        seed: Draws a new head, whatever the random state was; that state is left as it was.
-        config: A changed configuration (fewer layers); the checkpoint's own unless given.
+        order: From ``head_order``: the head is kept and its rows are put into the task's order. None gives a new head.
+        seed: Seed of a new head; the global random state is neither used nor changed.
+        config: A changed configuration (fewer layers); None takes the checkpoint's own.
     """
     base = labelled_config(config or checkpoint.config, labels)
     if order is not None and len(order) != base.num_labels:
@@ -236,7 +236,7 @@ def load_encoder(
         encoder = TextEncoder(model)
         head = _head_layer(encoder)
         if order is None:
-            if checkpoint.has_head:  # another task's head: drawn anew
+            if checkpoint.has_head:  # another task's head: draw a new one
                 model._init_weights(head)
                 torch.nn.init.normal_(head.weight, std=base.initializer_range)
                 torch.nn.init.zeros_(head.bias)
@@ -248,7 +248,7 @@ def load_encoder(
 
 
 def _load_model(checkpoint: Checkpoint, config: Any, new_head: bool) -> Any:
-    """The sequence classifier with every weight of the encoder from the checkpoint, none left to chance."""
+    """The sequence classifier with every weight of the encoder from the checkpoint, none drawn at random."""
     from safetensors import SafetensorError
     from transformers import AutoModelForSequenceClassification
 

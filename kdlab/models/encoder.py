@@ -1,4 +1,4 @@
-"""One face over Hugging Face encoders with a classification head: BERT (and MiniLM), RoBERTa, DistilBERT."""
+"""One interface to Hugging Face encoders with a classification head: BERT (and MiniLM), RoBERTa, DistilBERT."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kdlab.types import Batch, EncoderOutput, Projections, Taps
 
 @dataclass(frozen=True)
 class Family:
-    """Where a Hugging Face architecture keeps its parts.
+    """Where the parts of a Hugging Face architecture are.
 
     Attributes:
         backbone: Attribute of the sequence classifier that holds the encoder.
         layers: Path from the encoder to its list of layers.
         extra_positions: Position rows that no token uses (RoBERTa starts counting after its padding index).
         segments: Whether ``forward`` takes token types.
-        projections: Paths from a layer to what makes its queries, keys and values; None where kdlab knows of none.
+        projections: Paths from a layer to the modules of its queries, keys and values; None where unknown to kdlab.
     """
 
     backbone: str
@@ -60,7 +60,7 @@ class TextEncoder(nn.Module):
 
     ``forward(embeddings=embed(ids, types))`` equals ``forward(ids, types)``: ``embed`` returns word plus token-type
     embedding, less the token-type row 0 that Hugging Face adds by itself where no token types are given. Positions are
-    added inside, so that two inputs can be mixed before it.
+    added inside ``forward``, so that two inputs can be mixed before it.
 
     Args:
         model: A ``…ForSequenceClassification`` of a known family.
@@ -73,9 +73,9 @@ class TextEncoder(nn.Module):
         self.compiled: Any = None
 
     def compile_pass(self) -> None:
-        """Has torch.compile speed up passes, for inputs of any length; names of weights stay as they are.
+        """Compiles plain passes with torch.compile, for inputs of any length; the names of weights do not change.
 
-        Passes that are tapped or perturbed stay as they are: a compiled pass does not see hooks that come later.
+        Tapped or perturbed passes are not compiled: a compiled pass ignores hooks that are added later.
         """
         self.compiled = torch.compile(self.model.forward, dynamic=True)
 
@@ -114,10 +114,10 @@ class TextEncoder(nn.Module):
         Args:
             input_ids: ``(B, T)``.
             token_type_ids: ``(B, T)``; None is segment 0 everywhere.
-            words: Word embeddings that stand in for the look-up, ``(B, T, D)``.
+            words: Word embeddings to use instead of the look-up, ``(B, T, D)``.
 
         Returns:
-            ``(B, T, D)``, to be mixed or perturbed and given back to ``forward``.
+            ``(B, T, D)``, to be mixed or perturbed and passed to ``forward``.
         """
         embeddings = getattr(self.model, self.family.backbone).embeddings
         if words is None:
@@ -129,7 +129,7 @@ class TextEncoder(nn.Module):
         return words + segments
 
     def look_up(self, input_ids: Tensor) -> Tensor:
-        """The words' own embeddings, ``(B, T)`` to ``(B, T, D)``."""
+        """The word embeddings of ids, ``(B, T)`` to ``(B, T, D)``."""
         return getattr(self.model, self.family.backbone).embeddings.word_embeddings(input_ids)  # type: ignore[no-any-return]
 
     def forward(
@@ -142,17 +142,17 @@ class TextEncoder(nn.Module):
         taps: Taps | None = None,
         delta: Tensor | None = None,
     ) -> EncoderOutput:
-        """Logits, and what is tapped.
+        """Logits, and the tapped tensors.
 
-        Attention stays PyTorch's fused kernel (sdpa): who needs maps makes them of the tapped queries and keys, for the
-        layers that are asked for and no others.
+        Attention runs in PyTorch's fused kernel (sdpa), which returns no maps: they are computed from tapped queries
+        and keys, only for the layers that need them.
 
         Args:
             input_ids: ``(B, T)``; give these or ``embeddings``.
             attention_mask: ``(B, T)``.
-            token_type_ids: ``(B, T)``; with ``embeddings`` they are in there already.
+            token_type_ids: ``(B, T)``; ignored with ``embeddings``, which include them.
             embeddings: ``(B, T, D)`` from ``embed``.
-            taps: What to keep of the pass.
+            taps: Which tensors of the pass to return.
             delta: ``(B, T, D)``, added to the sum of token, position and segment embedding, before its LayerNorm.
 
         Raises:
@@ -168,18 +168,18 @@ class TextEncoder(nn.Module):
             if self.family.segments and self.config.type_vocab_size >= 2:
                 inputs["token_type_ids"] = token_type_ids
         parts = getattr(self.model, self.family.backbone).embeddings
-        with self._recorder(taps, parts) as kept, shifted_input(parts.LayerNorm, delta):
-            plain = self.compiled is None or taps is not None or delta is not None
-            out = (self.model if plain else self.compiled)(**inputs, return_dict=True)
+        with self._recorder(taps, parts) as recorder, shifted_input(parts.LayerNorm, delta):
+            uncompiled = self.compiled is None or taps is not None or delta is not None
+            out = (self.model if uncompiled else self.compiled)(**inputs, return_dict=True)
         heads = int(self.config.num_attention_heads)
-        made = {}
-        for n in kept.layers:
-            query, key, value = (kept["projections", n, i] for i in range(3))
-            made[n] = Projections(query, key, value, heads)
-        return EncoderOutput(out.logits, {n: kept["hidden", n, 0] for n in kept.states}, made)
+        projections = {}
+        for n in recorder.layers:
+            query, key, value = (recorder["projections", n, i] for i in range(3))
+            projections[n] = Projections(query, key, value, heads)
+        return EncoderOutput(out.logits, {n: recorder["hidden", n, 0] for n in recorder.states}, projections)
 
     def _recorder(self, taps: Taps | None, embeddings: nn.Module) -> Recorder:
-        """What watches the modules whose outputs are tapped."""
+        """A recorder of the modules whose outputs are tapped."""
         if taps is None:
             return Recorder({}, (), ())
         for n in (*taps.hidden, *taps.projections):
@@ -196,7 +196,7 @@ class TextEncoder(nn.Module):
         return Recorder(watched, taps.hidden, taps.projections)
 
     def read(self, batch: Batch, taps: Taps | None = None, delta: Tensor | None = None) -> EncoderOutput:
-        """A pass on a batch, tapped or perturbed as ``forward`` says."""
+        """``forward`` on a batch, with its taps and perturbation."""
         inputs = (batch.input_ids, batch.attention_mask, batch.token_type_ids)
         return self(*inputs, taps=taps, delta=delta)  # type: ignore[no-any-return]
 
@@ -206,7 +206,7 @@ class TextEncoder(nn.Module):
 
 
 def freeze(encoder: TextEncoder) -> TextEncoder:
-    """The encoder in eval mode with weights that take no gradient; gradients still flow *through* it to its input."""
+    """The encoder in eval mode with weights that get no gradient; gradients still flow *through* it to its input."""
     encoder.requires_grad_(False)
     encoder.eval()
     return encoder

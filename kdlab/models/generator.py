@@ -13,7 +13,7 @@ from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import get_family
 
-# by family: a weight that only a masked-LM head has
+# for each family a weight that only a masked-LM head has
 HEADS = {
     "bert": "cls.predictions.transform.dense.weight",
     "roberta": "lm_head.dense.weight",
@@ -22,13 +22,13 @@ HEADS = {
 
 
 class MaskedLM(nn.Module):
-    """Fills masked positions in.
+    """Fills in masked positions.
 
     Args:
         model: A ``…ForMaskedLM`` of a known family, its decoder tied to its word embeddings.
         mask_id: The mask token's id.
-        special: Ids that it never fills in: a padding id would move RoBERTa's positions, and the text must stay one.
-        tokenizer: Makes its text readable; None shows none.
+        special: Ids that it never fills in: padding would shift RoBERTa's positions, a separator would split the text.
+        tokenizer: Turns its ids into readable text; None shows no text.
     """
 
     special: Tensor
@@ -50,7 +50,7 @@ class MaskedLM(nn.Module):
         """Logits of the words at masked positions.
 
         Args:
-            input_ids: ``(B, T)``; what stands at masked positions does not matter.
+            input_ids: ``(B, T)``; the ids at masked positions do not matter.
             attention_mask: ``(B, T)``.
             token_type_ids: ``(B, T)``.
             masked: ``(B, T)`` bool, M of them.
@@ -92,7 +92,7 @@ def load_masked_lm(checkpoint: Checkpoint, seed: int) -> MaskedLM:
 
     Args:
         checkpoint: Where the weights are.
-        seed: Draws a new head, whatever the random state was; that state is left as it was.
+        seed: Seed of a new head; the global random state is neither used nor changed.
 
     Raises:
         KdlabError: The weights do not fit, or the tokenizer has no mask token.
@@ -125,18 +125,18 @@ def load_masked_lm(checkpoint: Checkpoint, seed: int) -> MaskedLM:
 
 
 def readable(tokenizer: Any, before: Sequence[int], after: Sequence[int]) -> tuple[str, str]:
-    """Two versions of a text of one length, the tokens that differ between asterisks in both.
+    """Two texts of equal length as strings, with the tokens that differ between asterisks.
 
     Args:
-        tokenizer: Names the tokens; special ones are left out.
+        tokenizer: Decodes the tokens; special ones are left out.
         before: Ids of the original, without padding.
-        after: Ids of what was made of it.
+        after: Ids of the changed text.
     """
     shown: tuple[list[str], list[str]] = ([], [])
-    kept = set(tokenizer.all_special_ids)
+    special = set(tokenizer.all_special_ids)
     words = [[tokenizer.decode([i]).strip() for i in ids] for ids in (before, after)]
     for at, (a, b) in enumerate(zip(before, after, strict=True)):
-        if a in kept and a == b:
+        if a in special and a == b:
             continue
         for line, word in zip(shown, (words[0][at], words[1][at]), strict=True):
             line.append(word if a == b else f"*{word}*")

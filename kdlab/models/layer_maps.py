@@ -1,6 +1,6 @@
-"""Which layer of the teacher a layer of the student learns from: a word, or pairs.
+"""Which layer of the teacher each layer of the student learns from, given as a word or as pairs.
 
-Layers are counted as hidden states are: 0 is the embeddings, i the i-th layer, so 12 layers end with 12.
+Layers are numbered like hidden states: 0 is the embeddings and i the i-th layer, so the last of 12 layers is 12.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ def parse_layer_map(spec: Any, teacher: int, student: int, key: str) -> LayerMap
 
     ``uniform`` spreads the teacher's layers, the last to the last: 12 to 6 gives 2, 4, …, 12 (Jiao et al. 2020);
     ``skip`` is Sun et al.'s name for it. ``last`` takes the teacher's last M layers and ``bottom`` its first M, or as
-    many as both have.
+    many as both networks have.
 
     Args:
-        spec: A word, pairs ``[[teacher, student], …]``, or two or more as text, ``2:1,4:2``.
+        spec: A word, pairs ``[[teacher, student], …]``, or two or more pairs as text, ``2:1,4:2``.
         teacher: N.
         student: M.
-        key: The setting that holds it, for errors.
+        key: The setting that holds it, for messages.
 
     Raises:
-        KdlabError: It is no map, or names a layer that is not there.
+        KdlabError: It is not a layer map, or names a layer that does not exist.
     """
     both = min(teacher, student)
     if spec in ("uniform", "skip"):
@@ -39,7 +39,7 @@ def parse_layer_map(spec: Any, teacher: int, student: int, key: str) -> LayerMap
     if spec == "bottom":
         return tuple((m, m) for m in range(1, both + 1))
     pairs = _pairs(spec)
-    if type(spec) is int:  # YAML reads 12:6 as a number to the base of 60
+    if type(spec) is int:  # YAML reads 12:6 as a number in base 60
         raise KdlabError(f"{key} reads as the number {spec}: write a single pair as [[{spec // 60},{spec % 60}]].")
     if not pairs:
         raise KdlabError(
@@ -59,12 +59,12 @@ def parse_layer_map(spec: Any, teacher: int, student: int, key: str) -> LayerMap
 
 
 def _pairs(spec: Any) -> list[tuple[int, int]]:
-    """Pairs from a list or text; nothing where it is neither."""
+    """Pairs from a list or text; empty where it is neither."""
     if isinstance(spec, str) and re.fullmatch(r"\s*\d+\s*:\s*\d+\s*(,\s*\d+\s*:\s*\d+\s*)*", spec):
         return [(int(n), int(m)) for n, m in re.findall(r"(\d+)\s*:\s*(\d+)", spec)]
     if not isinstance(spec, (list, tuple)):
         return []
-    whole = all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in spec)
-    if not whole or not all(type(n) is int for pair in spec for n in pair):
+    all_pairs = all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in spec)
+    if not all_pairs or not all(type(n) is int for pair in spec for n in pair):
         return []
     return [(pair[0], pair[1]) for pair in spec]

@@ -19,7 +19,7 @@ _HELP = "write layers:bottom:3, layers:top:3, layers:skip:3 or a list such as la
 
 @dataclass(frozen=True)
 class StudentSpec:
-    """What ``--student`` says.
+    """The parsed value of ``--student``.
 
     Attributes:
         checkpoint: A folder or name on the hub whose weights the student starts from as they are; None for layers.
@@ -37,7 +37,7 @@ class StudentSpec:
 
     @property
     def from_teacher(self) -> bool:
-        """Whether the student is made of the fine-tuned teacher's layers, embeddings and head."""
+        """Whether the student is built from the fine-tuned teacher's layers, embeddings and head."""
         return self.checkpoint is None and self.donor is None
 
 
@@ -45,7 +45,7 @@ def parse_student(text: str) -> StudentSpec:
     """Reads a student specification.
 
     Raises:
-        KdlabError: It says ``layers:`` and then something that is not a choice of layers.
+        KdlabError: What follows ``layers:`` is not a choice of layers.
     """
     match = re.fullmatch(r"(?:(?P<donor>.+):)?layers:(?P<choice>.*)", text)
     if not match:
@@ -91,14 +91,14 @@ def select_layers(spec: StudentSpec, depth: int) -> tuple[int, ...]:
 
 
 def shallow_config(config: Any, layers: Sequence[int]) -> Any:
-    """A copy of a Hugging Face configuration with only as many layers."""
+    """A copy of a Hugging Face configuration with as many layers as ``layers`` names."""
     new = copy.deepcopy(config)
     new.num_hidden_layers = len(layers)
     return new
 
 
 def take_layers(donor: TextEncoder, layers: Sequence[int]) -> TextEncoder:
-    """A student with the donor's embeddings, these of its layers, and its pooler and head (MixKD, section 4.1).
+    """A student with the donor's embeddings, some of its layers, its pooler and its head (MixKD, section 4.1).
 
     Args:
         donor: The fine-tuned teacher, or another encoder of a known family.

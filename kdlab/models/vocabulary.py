@@ -1,4 +1,4 @@
-"""Whether two checkpoints read and write the same ids."""
+"""Whether two checkpoints use the same token ids."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from kdlab.models.checkpoint import Checkpoint
 
 
 def check_one_vocabulary(first: tuple[str, Checkpoint], second: tuple[str, Checkpoint], why: str) -> None:
-    """One tokenised input feeds several networks, so their vocabularies must be one.
+    """Checks that two checkpoints share one vocabulary, because one tokenised input feeds several networks.
 
     Args:
-        first: What it is in the run, and the checkpoint.
-        second: The other one.
-        why: Ends the sentence: what depends on it and what to take instead.
+        first: Its role in the run, and the checkpoint.
+        second: The same of the other one.
+        why: End of the message: why they must agree and what to use instead.
 
     Raises:
-        KdlabError: They differ; it names both sizes and an odd word.
+        KdlabError: They differ; the message names both sizes and one word that differs.
     """
     (who, one), (other_who, other) = first, second
     ours, theirs = one.tokenizer.get_vocab(), other.tokenizer.get_vocab()

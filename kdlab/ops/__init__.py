@@ -1,1 +1,1 @@
-"""Tensor steps that are no loss: pure functions on tensors."""
+"""Operations on tensors that are not losses, as pure functions."""

@@ -18,11 +18,11 @@ class Ball:
     """How far a perturbation may go, and in which steps.
 
     Attributes:
-        steps: K, the number of ascent steps; 0 leaves the starting point.
-        step_size: Length of a step in the norm; with ``raw`` the factor of the gradient.
+        steps: K, the number of ascent steps; 0 keeps the starting point.
+        step_size: Length of a step in the norm; with ``raw`` the factor on the gradient.
         epsilon: Radius.
-        norm: ``l2`` of a whole example, ``l2_token`` of its longest token, or ``linf`` of its largest number.
-        raw: Whether steps follow the gradient as long as it is, rather than brought to length 1 per example.
+        norm: ``l2`` of a whole example, ``l2_token`` of its longest token, or ``linf`` of its largest entry.
+        raw: Whether steps use the gradient as it is, instead of normalising it to length 1 per example.
     """
 
     steps: int
@@ -37,7 +37,7 @@ def norm_of(delta: Tensor, norm: str) -> Tensor:
 
     Args:
         delta: ``(B, T, D)``.
-        norm: In ``NORMS``.
+        norm: One of ``NORMS``.
 
     Returns:
         ``(B,)``.
@@ -70,14 +70,14 @@ def ascend(delta: Tensor, loss: Tensor, ball: Ball, retain_graph: bool = False) 
 
     Args:
         delta: Where the loss was taken, ``(B, T, D)``, a leaf that requires a gradient and is zero at padding.
-        loss: The *sum* over the batch, so that an example's direction does not depend on its company.
+        loss: The *sum* over the batch, so that an example's direction does not depend on the others.
         ball: Step and radius.
-        retain_graph: Whether the loss's graph is used once more (a clean pass that is also trained on).
+        retain_graph: Whether the loss's graph is used again (a clean pass that is also trained on).
 
     Returns:
         ``(B, T, D)``, detached; zero at padding, which no logit depends on. Where the gradient is zero (a student that
-        equals its teacher) it stays where it was. The direction does not change with the loss's scale, so a gradient
-        scaler has no say; with ``raw`` the gradient is that of the unscaled loss.
+        equals its teacher) it stays where it was. The direction does not depend on the loss's scale, so a gradient
+        scaler has no effect; with ``raw`` the gradient is that of the unscaled loss.
     """
     (gradient,) = torch.autograd.grad(loss, delta, retain_graph=retain_graph)  # (B, T, D)
     with torch.no_grad():
@@ -88,11 +88,11 @@ def ascend(delta: Tensor, loss: Tensor, ball: Ball, retain_graph: bool = False) 
 
 
 def climb(start: Tensor, loss_at: Callable[[Tensor], Tensor], ball: Ball) -> tuple[Tensor, Tensor | None]:
-    """K steps of ascent, each with a forward pass of its own.
+    """K steps of ascent, each with its own forward pass.
 
     Args:
         start: ``(B, T, D)``, inside the ball.
-        loss_at: The sum over the batch at a perturbation.
+        loss_at: The loss at a perturbation, summed over the batch.
         ball: K, step and radius.
 
     Returns:
@@ -108,7 +108,7 @@ def climb(start: Tensor, loss_at: Callable[[Tensor], Tensor], ball: Ball) -> tup
 
 
 def random_start(mask: Tensor, width: int, std: float, ball: Ball, generator: torch.Generator | None = None) -> Tensor:
-    """Gaussian noise at the tokens, brought into the ball.
+    """Gaussian noise at the tokens, projected into the ball.
 
     Args:
         mask: 1 for tokens and 0 for padding, ``(B, T)``.
@@ -120,12 +120,12 @@ def random_start(mask: Tensor, width: int, std: float, ball: Ball, generator: to
     Returns:
         ``(B, T, D)`` float32.
     """
-    drawn = torch.randn(*mask.shape, width, device=mask.device, generator=on_device(generator, mask.device))
-    return project(std * drawn * mask.unsqueeze(-1), ball)
+    noise = torch.randn(*mask.shape, width, device=mask.device, generator=on_device(generator, mask.device))
+    return project(std * noise * mask.unsqueeze(-1), ball)
 
 
 def random_like(delta: Tensor, mask: Tensor, norm: str) -> Tensor:
-    """A random perturbation in which each example's is as large as the one given, ``(B, T, D)``."""
+    """A random perturbation that is as large as ``delta`` for each example, ``(B, T, D)``."""
     noise = torch.randn_like(delta) * mask.unsqueeze(-1)
     sizes = norm_of(noise, norm).clamp_min(torch.finfo(delta.dtype).tiny)
     return noise * (norm_of(delta, norm) / sizes).view(-1, 1, 1)

@@ -19,7 +19,7 @@ def split_heads(states: Tensor, heads: int) -> Tensor:
 
 
 def attention_scores(query: Tensor, key: Tensor, heads: int) -> Tensor:
-    """Attention before the softmax, ``q·kᵀ/√d`` (Vaswani et al. 2017, Eq. 1), padding not yet left out.
+    """Attention before the softmax, ``q·kᵀ/√d`` (Vaswani et al. 2017, Eq. 1), padding still included.
 
     With queries for keys, keys for keys or values for values these are MiniLMv2's relations (Wang et al. 2021,
     arXiv:2012.15828, Eq. 5), for any number of heads that divides the width.

@@ -1,6 +1,6 @@
-"""Masked positions, filled in by straight-through Gumbel-softmax (Jang et al. 2016, arXiv:1611.01144).
+"""Fills masked positions by straight-through Gumbel-softmax (Jang et al. 2016, arXiv:1611.01144).
 
-Everything of the vocabulary's size exists at masked positions only: M of them in a batch, V words.
+Tensors as wide as the vocabulary exist for masked positions only: M of them in a batch, V words.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def draw_mask(
         generator: On the CPU; processes that share a batch must draw the same.
 
     Returns:
-        ``(B, T)`` bool. Rows of nothing but special tokens have none.
+        ``(B, T)`` bool. Rows with only special tokens have none.
     """
-    may = (attention_mask == 1) & ~torch.isin(ids, special)  # (B, T)
+    maskable = (attention_mask == 1) & ~torch.isin(ids, special)  # (B, T)
     drawn = torch.rand(ids.shape, generator=generator).to(ids.device, non_blocking=True)
-    lowest = torch.where(may, drawn, 2.0).argmin(1, keepdim=True)  # (B, 1)
-    first = torch.zeros_like(may).scatter_(1, lowest, True)
-    return may & ((drawn < p) | first)
+    lowest = torch.where(maskable, drawn, 2.0).argmin(1, keepdim=True)  # (B, 1)
+    forced = torch.zeros_like(maskable).scatter_(1, lowest, True)
+    return maskable & ((drawn < p) | forced)
 
 
 def draw_uniform(
@@ -44,51 +44,51 @@ def draw_uniform(
     device: torch.device,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Numbers in [0, 1), each as likely, for every masked position of a batch; example by example.
+    """Uniform numbers in [0, 1) for every masked position of a batch, drawn example by example.
 
     Args:
         counts: Masked positions of each example of the batch that processes share.
-        shape: Numbers a position: none for words without a gradient, V for words with one.
-        rows: Examples whose numbers are kept; the others' are drawn all the same, one example at a time, so that no
-            process holds more than its own. None keeps all.
-        device: Where they are drawn: a vocabulary's worth a token is too much to carry over.
+        shape: Numbers per position: none for words without a gradient, V for words with one.
+        rows: Examples whose numbers are kept. Those of the others are drawn too, one example at a time, and dropped, so
+            that no process stores more than its own. None keeps all.
+        device: Where they are drawn; V numbers per position are too many to copy from the CPU.
         generator: On the CPU; processes that share a batch must draw the same.
 
     Returns:
-        ``(M, *shape)`` float32, M the positions kept, in the order of examples.
+        ``(M, *shape)`` float32, M the kept positions, in the order of examples.
     """
     source = on_device(generator, device)
-    kept = [torch.empty(0, *shape, device=device)]
+    parts = [torch.empty(0, *shape, device=device)]
     for row, count in enumerate(counts):
-        drawn = torch.rand(count, *shape, device=device, generator=source)
+        uniform = torch.rand(count, *shape, device=device, generator=source)
         if rows is None or row in rows:
-            kept.append(drawn)
-    return torch.cat(kept)
+            parts.append(uniform)
+    return torch.cat(parts)
 
 
 def straight_through(logits: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
-    """One-hot rows whose gradient is the Gumbel-softmax's, as ``hard + soft - detach(soft)`` has it.
+    """One-hot rows whose gradient is the Gumbel-softmax's, as in ``hard + soft - detach(soft)``.
 
     Args:
         logits: ``(M, V)``.
-        uniform: ``(M, V)`` in [0, 1), one number a word.
-        temperature: Gumbel's τ > 0; it shapes the gradient, never the choice, which is a sample of ``softmax(logits)``.
+        uniform: ``(M, V)`` in [0, 1), one number per word.
+        temperature: Gumbel's τ > 0. It changes the gradient but not the choice, a sample of ``softmax(logits)``.
 
     Returns:
         ``(M, V)`` float32, exactly one-hot.
     """
-    gumbel = uniform.clamp_min(torch.finfo(torch.float32).tiny).log_().neg_().log_().neg_()  # of M × V, so in place
-    drawn = logits.float() + gumbel
-    rows: Tensor = _OneHot.apply(F.softmax(drawn / temperature, dim=-1), drawn.argmax(-1))  # type: ignore[no-untyped-call]
+    gumbel = uniform.clamp_min(torch.finfo(torch.float32).tiny).log_().neg_().log_().neg_()  # (M, V), so in place
+    perturbed = logits.float() + gumbel
+    rows: Tensor = _OneHot.apply(F.softmax(perturbed / temperature, dim=-1), perturbed.argmax(-1))  # type: ignore[no-untyped-call]
     return rows
 
 
 def sample_words(logits: Tensor, uniform: Tensor) -> Tensor:
-    """A sample of ``softmax(logits)`` where no gradient is wanted: one number a row, not one a word.
+    """A sample of ``softmax(logits)`` without gradient; it needs one number per row instead of one per word.
 
     Args:
         logits: ``(M, V)``.
-        uniform: ``(M,)`` in [0, 1): the first word at which the words' summed probability exceeds it is taken.
+        uniform: ``(M,)`` in [0, 1); the first word whose cumulative probability exceeds it is chosen.
 
     Returns:
         Ids ``(M,)``; never a word of probability 0.
@@ -97,26 +97,26 @@ def sample_words(logits: Tensor, uniform: Tensor) -> Tensor:
 
 
 def first_beyond(soft: Tensor, uniform: Tensor) -> Tensor:
-    """The first word at which a row's summed probability exceeds its number: ``(M, V)`` and ``(M,)`` to ``(M,)``."""
-    # which block of words, then which word of it: nothing of the vocabulary's size is made besides; and in 64 bits a
-    # sum's rounding is far finer than the numbers drawn, so that it moves no word
-    exact, vocabulary = torch.float64, soft.shape[-1]
+    """The first word whose cumulative probability exceeds the row's number: ``(M, V)`` and ``(M,)`` to ``(M,)``."""
+    # first the block of words, then the word in it, so that no second (M, V) tensor is allocated; in 64 bits the
+    # rounding of sums is far finer than the drawn numbers, so it changes no choice
+    dtype, vocabulary = torch.float64, soft.shape[-1]
     width = int(vocabulary**0.5)
     count = vocabulary // width
-    blocks = soft[:, : count * width].view(len(soft), count, width).sum(-1, dtype=exact)
-    rest = soft[:, count * width :].sum(-1, keepdim=True, dtype=exact)
+    blocks = soft[:, : count * width].view(len(soft), count, width).sum(-1, dtype=dtype)
+    rest = soft[:, count * width :].sum(-1, keepdim=True, dtype=dtype)
     summed = torch.cat([blocks, rest], 1).cumsum(1)  # (M, blocks)
-    reached = uniform[:, None] * summed[:, -1:]
-    block = torch.searchsorted(summed, reached, right=True).clamp_max(count)  # rows of NaN exceed nothing
-    at = block * width + torch.arange(width, device=soft.device)  # (M, words of a block)
-    part = soft.gather(1, at.clamp_max(vocabulary - 1)).masked_fill(at >= vocabulary, 0.0).cumsum(1, dtype=exact)
-    left = reached - F.pad(summed, (1, 0)).gather(1, block)
-    words = block * width + torch.searchsorted(part, left, right=True)
+    targets = uniform[:, None] * summed[:, -1:]
+    block = torch.searchsorted(summed, targets, right=True).clamp_max(count)  # NaN rows exceed nothing
+    ids = block * width + torch.arange(width, device=soft.device)  # (M, words of a block)
+    within = soft.gather(1, ids.clamp_max(vocabulary - 1)).masked_fill(ids >= vocabulary, 0.0).cumsum(1, dtype=dtype)
+    remainder = targets - F.pad(summed, (1, 0)).gather(1, block)
+    words = block * width + torch.searchsorted(within, remainder, right=True)
     return words.squeeze(1).clamp_max(vocabulary - 1)
 
 
 def fill_ids(ids: Tensor, masked: Tensor, words: Tensor) -> Tensor:
-    """Ids with other words at masked positions.
+    """Ids with ``words`` at masked positions.
 
     Args:
         ids: ``(B, T)``.
@@ -130,23 +130,23 @@ def fill_ids(ids: Tensor, masked: Tensor, words: Tensor) -> Tensor:
 
 
 def fill_embeddings(embeddings: Tensor, masked: Tensor, one_hot: Tensor, table: Tensor) -> Tensor:
-    """Word embeddings with ``one_hot @ table`` at masked positions, so that gradients reach who chose the words.
+    """Word embeddings with ``one_hot @ table`` at masked positions, so that gradients reach whatever chose the words.
 
     Args:
-        embeddings: A network's own look-up of the original words, ``(B, T, D)``.
+        embeddings: The reading network's embeddings of the original words, ``(B, T, D)``.
         masked: ``(B, T)`` bool, M of them.
         one_hot: ``(M, V)``.
-        table: The same network's word embeddings, ``(V, D)``; it takes no gradient.
+        table: The same network's word embeddings, ``(V, D)``; it gets no gradient.
 
     Returns:
         ``(B, T, D)``.
     """
-    made: Tensor = _Rows.apply(one_hot, table)  # type: ignore[no-untyped-call]
-    return embeddings.masked_scatter(masked.unsqueeze(-1), made.to(embeddings.dtype))
+    chosen: Tensor = _LookUp.apply(one_hot, table)  # type: ignore[no-untyped-call]
+    return embeddings.masked_scatter(masked.unsqueeze(-1), chosen.to(embeddings.dtype))
 
 
 class _OneHot(torch.autograd.Function):
-    """Rows with a 1 at the words, exactly; their gradient goes to the soft rows as it is."""
+    """Exact one-hot rows at the words; their gradient goes to the soft rows unchanged."""
 
     @staticmethod
     def forward(ctx: Any, soft: Tensor, words: Tensor) -> Tensor:
@@ -155,24 +155,24 @@ class _OneHot(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """``(M, V)`` to itself."""
+        """``(M, V)``, unchanged."""
         return gradients[0], None
 
 
-class _Rows(torch.autograd.Function):
-    """``one_hot @ table``: a look-up on the way forward, exact under autocast too; on the way back the product."""
+class _LookUp(torch.autograd.Function):
+    """``one_hot @ table``: a look-up in the forward pass, exact under autocast; the product in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, one_hot: Tensor, table: Tensor) -> Tensor:
         """``(M, V)`` and ``(V, D)`` to ``(M, D)``."""
         ctx.save_for_backward(table)
-        kind = table.device.type
-        ctx.arithmetic = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else table.dtype
+        device = table.device.type
+        ctx.dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else table.dtype
         return table[one_hot.argmax(-1)]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """``(M, D)`` to ``(M, V)``; the table takes none."""
+        """``(M, D)`` to ``(M, V)``; the table gets none."""
         (table,) = ctx.saved_tensors
-        product = gradients[0].to(ctx.arithmetic) @ table.to(ctx.arithmetic).T
+        product = gradients[0].to(ctx.dtype) @ table.to(ctx.dtype).T
         return product.to(torch.float32), None

@@ -16,7 +16,7 @@ class MixPlan:
         lam: Weight of x_i, ``(B,)`` float32 in [0, 1].
         partner: Position j of each example's partner, ``(B,)`` int64.
         rows: Position i of each example, ``(B,)`` int64, where a process mixes only its rows of a global batch; None
-            where they are all of the batch, in order.
+            where they are the whole batch, in order.
     """
 
     lam: Tensor
@@ -24,11 +24,11 @@ class MixPlan:
     rows: Tensor | None = None
 
     def own(self, values: Tensor) -> Tensor:
-        """What stands at each x_i."""
+        """The values of each x_i."""
         return values if self.rows is None else values[self.rows]
 
     def other(self, values: Tensor) -> Tensor:
-        """What stands at each x_j."""
+        """The values of each x_j."""
         return values[self.partner]
 
 

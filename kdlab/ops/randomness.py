@@ -12,7 +12,7 @@ def random_state(device: torch.device) -> Tensor:
 
 
 def set_random_state(state: Tensor, device: torch.device) -> None:
-    """Makes dropout draw again what it drew from this state on."""
+    """Restores a state, so that dropout repeats what it drew after it."""
     if device.type == "cuda":
         torch.cuda.set_rng_state(state, device)
     else:
@@ -20,11 +20,11 @@ def set_random_state(state: Tensor, device: torch.device) -> None:
 
 
 def on_device(generator: torch.Generator | None, device: torch.device) -> torch.Generator | None:
-    """A generator that draws on the device, where drawing on the CPU and carrying over would take too long.
+    """A generator that draws on the device, where drawing on the CPU and copying would take too long.
 
     Args:
-        generator: On the CPU; one on the device is seeded from its next number. None stays None: the device's own.
-        device: Where.
+        generator: On the CPU; its next number seeds the one on the device. None stays None, the default generator.
+        device: Where the numbers are needed.
     """
     if generator is None or device.type == "cpu":
         return generator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +58,8 @@ class GeneratorPlan:
 def plan_generator(
     wish: MaskedLMResource,
     asked: Checkpoint | None,
-    near: Sequence[Checkpoint],
+    student: Checkpoint | None,
+    teacher: Checkpoint,
     task: TaskData,
     max_length: int,
     seed: int,
@@ -69,8 +69,9 @@ def plan_generator(
     Args:
         wish: What the method says of it.
         asked: The checkpoint that the user named.
-        near: The student's and the teacher's, in this order: without ``asked`` the first that has a masked-LM head, or
-            else the first.
+        student: The student's own; None where it is made of the teacher.
+        teacher: The teacher's. Without ``asked`` the student's or the teacher's is taken, whichever has a masked-LM
+            head; the student's where neither has one.
         task: On whose text a head would be trained.
         max_length: Longest input in tokens.
         seed: The teacher's own, so that student seeds share a generator.
@@ -78,11 +79,12 @@ def plan_generator(
     Raises:
         KdlabError: Its vocabulary is not the teacher's, or it has too few positions or no mask token.
     """
-    chosen = asked or next((c for c in near if has_mlm_head(c)), near[0])
+    pair = [checkpoint for checkpoint in (student, teacher) if checkpoint is not None]
+    chosen = asked or next((c for c in pair if has_mlm_head(c)), pair[0])
     why = "the generator writes the ids that the teacher reads, so take one of the teacher's family"
-    check_one_vocabulary((wish.setting, chosen), ("the teacher", near[-1]), why)
+    check_one_vocabulary((wish.setting, chosen), ("the teacher", teacher), why)
     check_mask_token(chosen)
-    rows = {c.source: int(c.config.vocab_size) for c in (chosen, *near)}
+    rows = {c.source: int(c.config.vocab_size) for c in (chosen, *pair)}
     if len(set(rows.values())) > 1:
         shown = ", ".join(f"{n} in {source}" for source, n in rows.items())
         raise KdlabError(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
-from kdlab.config.schema import DataConfig, Resolved, RunConfig, StudentConfig
+from kdlab.config.schema import Resolved, TeacherConfig
 from kdlab.methods.base import DistillModule, MethodConfig, TrainingConfig
 from kdlab.methods.shared.settings import NOT_IN_FINGERPRINT
 
@@ -21,6 +21,7 @@ NOT_IN_IDENTITY = (
     *("method", "task", "data", "student", "training"),  # put in below
 )
 NOT_IN_DATA = ("dir", "workers")
+TEACHERS_OWN = ("source", "seed", "labels", "method")  # they stand elsewhere in the teacher's fingerprint
 
 FIRST: dict[str, frozenset[str]] = {
     section: frozenset(names.split())
@@ -56,23 +57,21 @@ def run_part(settings: Resolved, method: type[DistillModule], task: str) -> dict
     run = settings.run
     own_name = method.name
     own = method_part(settings.method) if isinstance(settings.method, MethodConfig) else settings.plain[own_name]
-    further = [f.name for f in fields(RunConfig) if f.name not in NOT_IN_IDENTITY]
     return {
         "method": own_name,
         "task": task,
-        "data": _kept(run.data, DataConfig(), FIRST["data"], NOT_IN_DATA),
-        "student": _kept(run.student, StudentConfig(), FIRST["student"], ()),
+        "data": _kept(run.data, FIRST["data"], NOT_IN_DATA),
+        "student": _kept(run.student, FIRST["student"], ()),
         "training": training_part(run.training),
         own_name: own,
-        **_kept(run, RunConfig(), frozenset(), [f.name for f in fields(RunConfig) if f.name not in further]),
+        **_kept(run, frozenset(), NOT_IN_IDENTITY),
     }
 
 
 def training_part(training: TrainingConfig) -> dict[str, Any]:
     """The settings that shape what a training makes."""
-    own = {f.name for f in fields(TrainingConfig)}
-    others = [f.name for f in fields(training) if f.name not in own]  # the teacher's, which stand elsewhere
-    return _kept(training, TrainingConfig(), FIRST["training"], [*NOT_IN_FINGERPRINT, *others])
+    others = TEACHERS_OWN if isinstance(training, TeacherConfig) else ()
+    return _kept(training, FIRST["training"], [*NOT_IN_FINGERPRINT, *others])
 
 
 def method_part(config: MethodConfig) -> dict[str, Any]:
@@ -84,8 +83,8 @@ def method_part(config: MethodConfig) -> dict[str, Any]:
     return _chosen(asdict(config), start, FIRST.get(config.section, frozenset()), config.not_in_fingerprint)
 
 
-def _kept(config: Any, default: Any, first: frozenset[str], left_out: Iterable[str]) -> dict[str, Any]:
-    return _chosen(asdict(config), asdict(default), first, left_out)
+def _kept(config: Any, first: frozenset[str], left_out: Iterable[str]) -> dict[str, Any]:
+    return _chosen(asdict(config), asdict(type(config)()), first, left_out)
 
 
 def _chosen(

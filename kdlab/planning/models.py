@@ -71,14 +71,13 @@ def choose_models(request: Request, hub: Hub, cache: Cache) -> Models:
     if base is not None:
         parameters = count_weights(base, labelled_config(base.config, task.spec.labels))
         teacher = _plan_teacher(request, base, max_length, hub, cache)
-    near = [checkpoint for checkpoint in (donor, base) if checkpoint is not None]
-    around = Surroundings(near, task, max_length, run.teacher.seed, hub)
+    around = Surroundings(donor, base, task, max_length, run.teacher.seed, hub)
     return Models(teacher, parameters, student, text, max_length, plan_resources(method, own, around))
 
 
 def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub, cache: Cache) -> TeacherPlan:
     run, method, settings = request.run, request.teacher_method, request.settings.teacher_method
-    around = Surroundings([base], request.task, max_length, run.teacher.seed, hub)
+    around = Surroundings(None, base, request.task, max_length, run.teacher.seed, hub)
     asked = TeacherQuestion(
         spec=request.task.spec,
         config=run.teacher,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,14 +37,16 @@ class Surroundings:
     """What a resource is planned from.
 
     Attributes:
-        near: The student's and the teacher's checkpoints, in this order.
+        student: The student's own checkpoint; None where it is made of the teacher.
+        teacher: The teacher's checkpoint, where there is one.
         task: The data.
         max_length: Longest input in tokens.
         seed: The teacher's, so that student seeds share a resource.
         hub: Whether it answers.
     """
 
-    near: Sequence[Checkpoint]
+    student: Checkpoint | None
+    teacher: Checkpoint | None
     task: TaskData
     max_length: int
     seed: int
@@ -68,7 +70,10 @@ def plan_resources(method: type[MethodContract], config: Any, around: Surroundin
 def _plan(resource: Resource, around: Surroundings) -> PlannedResource:
     if isinstance(resource, MaskedLMResource):
         asked = None if resource.source is None else open_checkpoint(resource.source, around.hub)
-        return plan_generator(resource, asked, around.near, around.task, around.max_length, around.seed)
+        if around.teacher is None:
+            raise ValueError("a generator writes what the teacher reads, and there is no teacher")
+        pair = (around.student, around.teacher)
+        return plan_generator(resource, asked, *pair, around.task, around.max_length, around.seed)
     raise ValueError(f"kdlab knows no resource of kind {type(resource).__name__}")
 
 

@@ -1,8 +1,8 @@
-"""How far students are from their teachers, over methods: a table, and a picture in the manner of CILDA's figure 2.
+"""How far students are from their teachers, by method: a table, and a picture like CILDA's figure 2.
 
-A run is a folder that ``kdlab run`` wrote; runs are averaged where they differ in nothing but the seed. The figures are
-those of its record; of older records, which have none, they are computed from the predictions on dev. The picture is an
-SVG file that is written without any plotting library.
+A run is a folder that ``kdlab run`` wrote; runs that differ only in the seed are averaged. The figures come from its
+record; for older records, which have none, they are computed from the predictions on dev. The picture is an SVG file,
+written without a plotting library.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Row:
 
     Attributes:
         task: Task and split, as they are shown.
-        method: The method, and where its runs differ in more than the seed, which of them.
+        method: The method, with part of a fingerprint where its runs differ in more than the seed.
         seeds: The student seeds.
-        values: Measure to one value a seed; scores have no KL.
+        values: Measure to one value per seed; regression tasks have no KL.
         embedded: Whether the data is the embedded corpus.
     """
 
@@ -57,8 +57,8 @@ def divergence_of(record: RunRecord, folder: Path) -> Scores:
     """The divergence of a run on each dev split; empty without a teacher.
 
     Args:
-        record: Its figures.
-        folder: Where they lie, with the predictions from which an older record's is computed.
+        record: The run's figures.
+        folder: The run's folder, with the predictions from which an older record's divergence is computed.
 
     Raises:
         KdlabError: The predictions can't be read.
@@ -82,16 +82,16 @@ def _of_predictions(folder: Path, split: str) -> dict[str, float]:
 
 
 def collect(folders: Sequence[Path], say: Callable[[str], None]) -> list[Row]:
-    """The rows of all runs that have a teacher, tasks and methods in the order in which they come.
+    """The rows of all runs that have a teacher, tasks and methods in the order in which they occur.
 
     Args:
-        folders: Of runs; one that is unfinished, or repeats a seed of an experiment, is left out.
-        say: Told of each that is left out, in a sentence.
+        folders: Folders of runs; one that is unfinished, or repeats a seed of an experiment, is left out.
+        say: Called with a sentence for each one that is left out.
 
     Raises:
         KdlabError: None is a finished run with a teacher.
     """
-    found: dict[tuple[str, str, bool], dict[str, dict[int, dict[str, float]]]] = {}
+    groups: dict[tuple[str, str, bool], dict[str, dict[int, dict[str, float]]]] = {}
     for folder in folders:
         try:
             record = RunRecord.read(folder / METRICS)
@@ -101,21 +101,21 @@ def collect(folders: Sequence[Path], say: Callable[[str], None]) -> list[Row]:
             continue
         method, seed, embedded = record.method, record.seed, record.source.embedded
         for split, values in splits.items():
-            words = [record.task, *([split] if split != "dev" else []), *(["(embedded)"] if embedded else [])]
-            task = " ".join(words)
-            by_seed = found.setdefault((task, method, embedded), {}).setdefault(record.fingerprints.experiment, {})
+            parts = [record.task, *([split] if split != "dev" else []), *(["(embedded)"] if embedded else [])]
+            task = " ".join(parts)
+            by_seed = groups.setdefault((task, method, embedded), {}).setdefault(record.fingerprints.experiment, {})
             if seed in by_seed:
                 say(f"{folder} repeats seed {seed} of {method} on {task} and is left out.")
             by_seed.setdefault(seed, values)
-    if not found:
+    if not groups:
         raise KdlabError("None of these is a finished run with a teacher, and without one there is no divergence.")
     rows = []
-    for (name, method, embedded), experiments in found.items():
+    for (name, method, embedded), experiments in groups.items():
         for experiment, seeds in experiments.items():
             measures = [m for m in MEASURES if all(m in values for values in seeds.values())]
             by_measure = {m: tuple(one[m] for one in seeds.values()) for m in measures}
-            which = f" {experiment[:6]}" if len(experiments) > 1 else ""  # of other settings, data or teacher
-            rows.append(Row(name, method + which, tuple(seeds), by_measure, embedded))
+            suffix = f" {experiment[:6]}" if len(experiments) > 1 else ""  # settings, data or teacher differ
+            rows.append(Row(name, method + suffix, tuple(seeds), by_measure, embedded))
     return rows
 
 
@@ -133,7 +133,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def picture(rows: Sequence[Row], measure: str) -> str:
-    """Grouped bars, a group a task and a bar a method, with a point for each seed; an SVG document.
+    """An SVG document: a group of bars per task, a bar per method, with a point for each seed.
 
     Args:
         rows: From ``collect``.

@@ -1,4 +1,4 @@
-"""Figures out of domain: how a model answered a set, what of it is recorded, and the table that is shown.
+"""Out-of-domain figures: a model's scores on a set, their record, and the table of them.
 
 In the folder of a run, ``ood.json`` maps each set to its figures and ``predictions/ood-NAME.jsonl`` holds each example.
 """
@@ -29,14 +29,14 @@ _SCORES = {"accuracy": accuracy_interval, "f1": f1_interval}
 def ood_figures(
     ood_set: OODSet, student: Prediction, teacher: Prediction | None, max_length: int, truncated: int, on_embedded: bool
 ) -> dict[str, Any]:
-    """What ``ood.json`` says of one set.
+    """The entry of one set in ``ood.json``.
 
     Args:
         ood_set: The set, N examples.
         student: ``(N, C)`` logits over the task's labels.
-        teacher: The same of the teacher, or None where it is not there.
+        teacher: The teacher's, or None without a teacher.
         max_length: Longest input in tokens.
-        truncated: How many texts were longer.
+        truncated: How many texts are longer than that.
         on_embedded: Whether the model learned from the embedded corpus.
     """
     label_map, source = ood_set.label_map, ood_set.source
@@ -72,35 +72,36 @@ def _scores(ood_set: OODSet, logits: Tensor) -> dict[str, Any]:
     """Each metric with its interval and, by group and gold label, the accuracy."""
     spec = ood_set.spec.task
     predicted, gold = answers(ood_set, logits), torch.tensor(ood_set.examples.labels)
-    found: dict[str, Any] = {name: _SCORES[name](predicted, gold) for name in spec.metrics}
+    scores: dict[str, Any] = {name: _SCORES[name](predicted, gold) for name in spec.metrics}
     if ood_set.groups is not None:
-        found["groups"] = {}
+        scores["groups"] = {}
         for group in ood_set.spec.groups:
             member = torch.tensor([one == group for one in ood_set.groups])
             rows = {name: member & (gold == i) for i, name in enumerate(spec.labels)}
-            there = {name: row for name, row in rows.items() if row.any()}
-            found["groups"][group] = {n: accuracy_interval(predicted[r], gold[r]) for n, r in there.items()}
-    return found
+            scores["groups"][group] = {
+                name: accuracy_interval(predicted[row], gold[row]) for name, row in rows.items() if row.any()
+            }
+    return scores
 
 
 def read_ood(folder: RunFolder) -> dict[str, dict[str, Any]]:
-    """What is recorded of a run out of domain, by set.
+    """The out-of-domain figures of a run, by set; empty where there are none.
 
     Raises:
-        KdlabError: The file is there and no record of kdlab's making.
+        KdlabError: The file exists but is not a record of kdlab's.
     """
     path = folder.path / OOD_FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as e:
         raise KdlabError(f"{path} can't be read ({e}): remove it, and its sets are evaluated again.") from e
-    if not isinstance(found, dict) or not all(
-        isinstance(entry, dict) and "student" in entry for entry in found.values()
+    if not isinstance(entries, dict) or not all(
+        isinstance(entry, dict) and "student" in entry for entry in entries.values()
     ):
         raise KdlabError(f"{path} is no record of figures out of domain: remove it, and its sets are evaluated again.")
-    return found
+    return entries
 
 
 def record_ood(
@@ -110,9 +111,9 @@ def record_ood(
     student: Prediction,
     teacher: Prediction | None,
 ) -> None:
-    """Writes one set's predictions, and then its figures beside those of other sets.
+    """Writes one set's predictions, and then adds its figures to those of other sets.
 
-    Figures that are there for this set are kept: the old files get ``.1``, ``.2``, … behind their names.
+    Earlier figures of this set are kept: the old files get ``.1``, ``.2``, … appended to their names.
 
     Raises:
         KdlabError: The folder can't be written.
@@ -135,21 +136,21 @@ def _lines(ood_set: OODSet, student: Prediction, teacher: Prediction | None) -> 
     """One JSON line an example: gold label, group, and each network's answer and logits."""
     labels, examples = ood_set.spec.task.labels, ood_set.examples
     networks = {"student": student.logits} | ({} if teacher is None else {"teacher": teacher.logits})
-    said = {who: answers(ood_set, logits).tolist() for who, logits in networks.items()}
+    predicted = {who: answers(ood_set, logits).tolist() for who, logits in networks.items()}
     text = []
     for i, gold in enumerate(examples.labels or ()):
         line: dict[str, Any] = {"id": examples.ids[i], "gold": labels[int(gold)]}
         if ood_set.groups is not None:
             line[str(ood_set.spec.group)] = ood_set.groups[i]
         for who, logits in networks.items():
-            line[who] = labels[said[who][i]]
+            line[who] = labels[predicted[who][i]]
             line[f"{who}_logits"] = [round(x, 6) for x in logits[i].tolist()]
         text.append(json.dumps(line, ensure_ascii=False) + "\n")
     return "".join(text)
 
 
 def show_ood(entries: Mapping[str, dict[str, Any]], reporter: Reporter, on_embedded: bool) -> None:
-    """The table of a run's figures out of domain, and what must be known to read it.
+    """Shows the table of a run's out-of-domain figures, with the notes needed to read it.
 
     Args:
         entries: From ``ood_figures``, by set.

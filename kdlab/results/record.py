@@ -1,7 +1,7 @@
-"""The record of a run: one folder with everything needed to believe, repeat and use it.
+"""The record of a run: one folder with everything needed to check, repeat and use it.
 
-Sets out of domain add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kdlab.results.ood``), and a method with a
-generator ``augmented.jsonl``: some of the text that it made, changed tokens marked (see
+Out-of-domain sets add ``ood.json`` and ``predictions/ood-NAME.jsonl`` (see ``kdlab.results.ood``), and a method with a
+generator adds ``augmented.jsonl``: samples of its text with the changed tokens marked (see
 ``kdlab.training.text_samples``).
 
 ::
@@ -51,16 +51,16 @@ class RunFolder:
     """The folder of one run.
 
     Attributes:
-        path: Where it lies.
+        path: The folder.
     """
 
     path: Path
 
     def finished(self) -> RunRecord | None:
-        """The figures of a finished run; None where there are none, or a file that was cut off.
+        """The figures of a finished run; None where there is no file or an incomplete one.
 
         Raises:
-            KdlabError: They are a newer kdlab's, or lack a field or have a foreign one.
+            KdlabError: A newer kdlab wrote them, or a field is missing or unknown.
         """
         try:
             content = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
@@ -70,10 +70,10 @@ class RunFolder:
 
     @contextmanager
     def locked(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Holds the folder: another process that was given the same command waits, and finds the finished record.
+        """Locks the folder: another process with the same command waits and then finds the finished record.
 
         Args:
-            say: Told, in a sentence, when somebody else holds it.
+            say: Called with a sentence when another process holds the lock.
 
         Raises:
             KdlabError: The folder can't be written.
@@ -98,9 +98,9 @@ class RunFolder:
             lock.release()
 
     def prepare(self, fresh: bool) -> None:
-        """A folder for a run: what an interrupted run left stays, so that training goes on from its checkpoint.
+        """Makes the folder; it keeps the files of an interrupted run, so that training resumes from its checkpoint.
 
-        A finished record that is run afresh is kept beside it as ``NAME.1``, ….
+        With ``fresh`` a finished record is renamed to ``NAME.1``, … first.
 
         Raises:
             KdlabError: The folder can't be written.
@@ -118,7 +118,7 @@ class RunFolder:
             shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """Writes a JSON or YAML file by its ending."""
+        """Writes a JSON or YAML file, chosen by the ending of its name."""
         if name.endswith(".json"):
             text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         else:
@@ -150,7 +150,7 @@ class RunFolder:
         write_atomic(self.path / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
 
     def write_submission(self, name: str, spec: TaskSpec, examples: Examples, logits: Tensor) -> None:
-        """A test file as the GLUE server takes it: header, then index and prediction.
+        """A test file in the format of the GLUE server: header, then index and prediction.
 
         Args:
             name: File name, such as ``RTE.tsv``.
@@ -171,7 +171,7 @@ class RunFolder:
 
 
 def answer(spec: TaskSpec, logits: Tensor) -> str | float:
-    """What logits ``(C,)`` say: a label's name, or a score."""
+    """The prediction of logits ``(C,)``: a label's name, or a score."""
     return round(float(logits[0]), 6) if spec.regression else spec.labels[int(logits.argmax())]
 
 
@@ -184,7 +184,7 @@ def unwritable(path: Path, error: OSError) -> KdlabError:
 
 
 def check_writable(out: Path) -> None:
-    """Fails before any work where records could not be written.
+    """Checks, before any work, that records can be written.
 
     Raises:
         KdlabError: The folder can't be made or written.

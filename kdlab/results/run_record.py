@@ -1,4 +1,4 @@
-"""``metrics.json`` as a typed value: what a run says of itself, written and read in one place."""
+"""``metrics.json`` as a typed value: a run's figures, written and read in one place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kdlab import __version__
 from kdlab.errors import KdlabError
 
 METRICS = "metrics.json"
-FORMAT = 2  # raised when records are written in another way; 1 had no `format`, and `generator` in place of `resources`
+FORMAT = 2  # raised when the layout of records changes; 1 had no `format`, and `generator` in place of `resources`
 Scores = dict[str, dict[str, float]]
 """Split to metric to value."""
 T = TypeVar("T")
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """Where the data came from: ``kind``, ``where`` and why, and whether it is the embedded corpus."""
+    """Where the data came from: ``kind``, ``where``, ``reason``, and whether it is the embedded corpus."""
 
     kind: str
     where: str
@@ -39,7 +39,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """The student's optimiser steps, the epochs that were asked for, and wall time in seconds."""
+    """The student's optimiser steps, the configured epochs, and wall time in seconds."""
 
     steps: int
     epochs: int
@@ -48,7 +48,7 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class TeacherRecord:
-    """The teacher: where it came from, what was done for it, its size, speed and metrics."""
+    """The teacher: where it came from, how it was obtained, its size, speed and metrics."""
 
     source: str
     status: str
@@ -92,7 +92,7 @@ class RunRecord:
         teacher_seed: The teacher's.
         split_seed: Drew the limited subset and the hold-out.
         source: Where the data came from.
-        substituted: What stood in for something that could not be had, in sentences.
+        substituted: Replacements for what was not available, in sentences.
         selection: What chose the checkpoint.
         max_length: Longest input in tokens.
         training: Steps, epochs, seconds.
@@ -100,12 +100,12 @@ class RunRecord:
         student: The student.
         retained: The student's share of the teacher's metrics, in percent.
         fingerprints: What it depends on.
-        aliases: Other spellings of the task's labels; None in records that don't say them.
+        aliases: Other spellings of the task's labels; None in records that don't list them.
         resources: Models besides student and teacher, by name.
-        constant: What one answer to everything reaches; empty in records that don't say it.
+        constant: Metrics of a constant prediction; empty in records that don't say them.
         divergence: Distance from the teacher by split (``kl`` in nats, ``mse``); None without a teacher and in records
             that don't say it.
-        format: How it is written.
+        format: Version of the layout, ``FORMAT``.
     """
 
     kdlab: str
@@ -139,7 +139,7 @@ class RunRecord:
         """Reads a ``metrics.json``.
 
         Raises:
-            KdlabError: It can't be read, is a newer kdlab's, or lacks a field or has a foreign one.
+            KdlabError: It can't be read, a newer kdlab wrote it, or a field is missing or unknown.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -154,18 +154,18 @@ class RunRecord:
         """The content of ``metrics.json``, checked.
 
         Args:
-            content: What was read.
-            path: Where, for messages.
+            content: The parsed JSON.
+            path: The file, for messages.
 
         Raises:
-            KdlabError: It is a newer kdlab's, lacks a field, or has a foreign one.
+            KdlabError: A newer kdlab wrote it, or a field is missing or unknown.
         """
         if not isinstance(content, dict):
             raise KdlabError(f"{path} is no record of kdlab's: it holds a {type(content).__name__}, not fields.")
-        written = content.get("format", 1)
-        if not isinstance(written, int) or written > FORMAT:
+        version = content.get("format", 1)
+        if not isinstance(version, int) or version > FORMAT:
             raise KdlabError(
-                f"{path} was written by kdlab {content.get('kdlab', '(no version)')} in format {written}, and this "
+                f"{path} was written by kdlab {content.get('kdlab', '(no version)')} in format {version}, and this "
                 f"kdlab {__version__} reads formats up to {FORMAT}: update kdlab to read it."
             )
         content = dict(content)
@@ -175,7 +175,7 @@ class RunRecord:
 
 
 def _typed(kind: type[T], content: dict[str, Any], path: Path, where: str) -> T:
-    """A dataclass from a mapping; its fields' own dataclasses alike."""
+    """A dataclass from a mapping, with nested dataclasses."""
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     for name in content:
         if name not in known:
@@ -197,18 +197,18 @@ def _typed(kind: type[T], content: dict[str, Any], path: Path, where: str) -> T:
 
 
 def _value(hint: Any, value: Any, path: Path, where: str) -> Any:
-    """One field's value, of the type that it must have."""
+    """One field's value, checked against its type."""
     kinds = get_args(hint) if type(None) in get_args(hint) else (hint,)
     if value is None and type(None) in kinds:
         return None
     kind = next(k for k in kinds if k is not type(None))
     if hasattr(kind, "__dataclass_fields__") and isinstance(value, dict):
         return _typed(kind, value, path, f"{where}.")
-    plain = getattr(kind, "__origin__", kind)
-    accepted = (int, float) if plain is float else plain
-    if not isinstance(value, accepted) or (isinstance(value, bool) and plain is not bool):
+    base = getattr(kind, "__origin__", kind)
+    accepted = (int, float) if base is float else base
+    if not isinstance(value, accepted) or (isinstance(value, bool) and base is not bool):
         raise KdlabError(
-            f"{path}: field '{where}' holds {value!r:.60}, which is no {getattr(plain, '__name__', plain)}: it was "
+            f"{path}: field '{where}' holds {value!r:.60}, which is no {getattr(base, '__name__', base)}: it was "
             "changed by hand; run it again with --fresh."
         )
     return value

@@ -1,4 +1,4 @@
-"""Tables for people: one run, and the mean and standard deviation over seeds."""
+"""Tables for the terminal: one run, and the mean and standard deviation over seeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def show_record(record: RunRecord, reporter: Reporter) -> None:
     """The closing table of a run.
 
     Args:
-        record: Its figures.
+        record: The run's figures.
         reporter: Where it is shown.
     """
     splits = record.student.metrics

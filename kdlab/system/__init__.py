@@ -1,1 +1,1 @@
-"""What every part stands on: files, cache, processes, hardware, what a person sees."""
+"""What every other package builds on: files, cache, processes, hardware, console."""

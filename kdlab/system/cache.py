@@ -1,8 +1,8 @@
-"""What is kept between runs: teachers, tokenised data and clean logits, each under a fingerprint of all it depends on.
+"""The cache between runs: teachers, tokenised data and clean logits, each under a fingerprint of all it depends on.
 
 An entry is a folder ``<root>/<kind>/<key>`` with a ``manifest.json`` that lists every file with its SHA-256. It is
 built under a temporary name while a lock is held and renamed when it is complete, so that nobody sees half an entry and
-eight processes asking for one teacher make one. A damaged entry is rebuilt.
+eight processes that ask for one teacher train it once. A damaged entry is rebuilt.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Entry:
     """One entry as ``kdlab cache`` shows it.
 
     Attributes:
-        kind: In ``KINDS``.
-        folder: Where it lies.
-        about: What its manifest says of it, in words.
+        kind: One of ``KINDS``.
+        folder: Its folder.
+        about: Its description from the manifest.
         size: Bytes.
-        damage: What is wrong with it; empty where nothing is, None where nobody looked.
+        damage: What is wrong with it; empty where nothing is, None where it was not checked.
     """
 
     kind: str
@@ -59,8 +59,8 @@ class Cache:
     """A folder of fingerprinted entries.
 
     Args:
-        root: Where entries live; ``default_root()`` unless given.
-        say: Told, in a sentence, when an entry was damaged and is made again.
+        root: Folder of the entries; None takes ``default_root()``.
+        say: Called with a sentence when an entry was damaged and is made again.
     """
 
     def __init__(self, root: Path | None = None, say: Say = lambda _: None) -> None:
@@ -69,14 +69,14 @@ class Cache:
         except RuntimeError as e:
             raise KdlabError(f"KDLAB_CACHE={root or default_root()}: there is no such home folder.") from e
         self.say = say
-        self._builds_alone = False  # whether rank 0 builds an entry that the others wait for
+        self._builds_alone = False  # whether rank 0 is building an entry that the others wait for
 
     def path(self, kind: str, key: str) -> Path:
-        """Where the entry lies or would lie."""
+        """The entry's folder, whether it exists or not."""
         return self.root / kind / key[:32]
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The entry's folder where it is there and every file matches its checksum, else None."""
+        """The entry's folder where it exists and every file matches its checksum, else None."""
         folder = self.path(kind, key)
         return folder if folder.is_dir() and not _damage(folder) else None
 
@@ -86,22 +86,22 @@ class Cache:
         Args:
             verify: Whether to read every file and compare its checksum.
         """
-        found = []
+        entries = []
         for folder in sorted(f for f in self._folders() if f.is_dir()):
             try:
                 manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 manifest = {}
-            words = {k: v for k, v in manifest.items() if k not in ("kind", "key", "files")}
-            about = ", ".join(f"{k} {v}" for k, v in words.items())
+            description = {k: v for k, v in manifest.items() if k not in ("kind", "key", "files")}
+            about = ", ".join(f"{k} {v}" for k, v in description.items())
             size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-            found.append(Entry(folder.parent.name, folder, about, size, _damage(folder) if verify else None))
-        return found
+            entries.append(Entry(folder.parent.name, folder, about, size, _damage(folder) if verify else None))
+        return entries
 
     def clear(self) -> int:
-        """Removes every entry and what unfinished ones left; returns how many entries there were.
+        """Removes every entry and the remains of unfinished ones; returns how many entries there were.
 
-        An entry that another process is making is waited for.
+        Waits for an entry that another process is making.
         """
         entries = self.entries()
         for folder in self._folders():
@@ -112,10 +112,10 @@ class Cache:
         return len(entries)
 
     def _folders(self) -> set[Path]:
-        """Where entries are or are being made; whatever else lies in the folder is not ours to touch."""
-        there = [p for kind in KINDS if (self.root / kind).is_dir() for p in (self.root / kind).iterdir()]
-        named = [(p, re.fullmatch(r"\.?([0-9a-f]{32})(\.work|\.lock)?", p.name)) for p in there]
-        return {p.with_name(match[1]) for p, match in named if match}
+        """Folders of entries, finished or being made; other files in the cache folder are left alone."""
+        paths = [p for kind in KINDS if (self.root / kind).is_dir() for p in (self.root / kind).iterdir()]
+        matches = [(p, re.fullmatch(r"\.?([0-9a-f]{32})(\.work|\.lock)?", p.name)) for p in paths]
+        return {p.with_name(match[1]) for p, match in matches if match}
 
     def get_or_make(
         self,
@@ -126,14 +126,14 @@ class Cache:
         resumable: bool = False,
         on_all_ranks: bool = False,
     ) -> Path:
-        """The entry's folder, built first where it is not there or damaged.
+        """The entry's folder, built first where it is missing or damaged.
 
         Args:
-            kind: In ``KINDS``.
+            kind: One of ``KINDS``.
             key: Fingerprint of everything that the content depends on.
-            build: Writes the content into the (temporary, empty) folder it is given.
-            about: What the entry is, for people; stands in the manifest.
-            resumable: Whether ``build`` can go on from what it left when it was killed.
+            build: Writes the content into the (temporary, empty) folder that it is called with.
+            about: Description of the entry for people, written into the manifest.
+            resumable: Whether ``build`` can resume from what it had written when it was killed.
             on_all_ranks: Whether every process of this run builds (a training over several devices); otherwise rank 0
                 builds and the others wait.
 
@@ -174,7 +174,7 @@ class Cache:
         return lock
 
     def _is_missing(self, kind: str, folder: Path) -> bool:
-        """Whether the entry must be built; a damaged one is taken away first."""
+        """Whether the entry must be built; a damaged one is removed first."""
         if not folder.is_dir():
             return True
         damage = _damage(folder)
@@ -184,7 +184,7 @@ class Cache:
         return bool(damage)
 
     def _build(self, work: Path, build: Callable[[Path], None], about: dict[str, Any], resumable: bool) -> None:
-        """Builds under another name, which the lock makes ours."""
+        """Builds the entry in the folder ``work``, which the lock reserves for this process."""
         if work.exists() and not resumable:
             shutil.rmtree(work)
         try:

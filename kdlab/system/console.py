@@ -1,4 +1,4 @@
-"""What a person sees: lines and tables; plain lines where standard output is no terminal."""
+"""Output for people: lines and tables; plain lines where standard output is not a terminal."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rich.table import Table
 
 
 class Reporter:
-    """Speaks to the person at the terminal.
+    """Prints to the user's terminal.
 
     Args:
-        quiet: Says nothing at all (used by other processes than the first).
+        quiet: Whether to print nothing at all (every process but the first).
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -31,7 +31,7 @@ class Reporter:
         self.err.print(f"kdlab: warning: {text}", markup=False, style="yellow")
 
     def announce(self, text: str) -> None:
-        """One line that can't be missed."""
+        """One line that stands out."""
         self.out.print(f"*** {text} ***", markup=False, style="bold reverse" if self.terminal else None)
 
     def rows(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
@@ -42,7 +42,7 @@ class Reporter:
             self.out.print(f"  {name:<{width}}  {value}", markup=False)
 
     def table(self, header: Sequence[str], body: Sequence[Sequence[str]]) -> None:
-        """A table; plain columns where there is no terminal."""
+        """A table; plain columns where standard output is not a terminal."""
         if self.terminal:
             table = Table(*header)
             for row in body:
@@ -55,10 +55,10 @@ class Reporter:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    """Seconds in readable units: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    rounded = round(seconds)
+    if rounded < 60:
+        return f"{rounded} s"
+    if rounded < 3600:
+        return f"{rounded // 60} min {rounded % 60:02d} s"
+    return f"{rounded // 3600} h {rounded % 3600 // 60:02d} min"

@@ -1,7 +1,7 @@
-"""Several processes: who this one is, and what they tell each other.
+"""Several processes: which one this is, and how they exchange values.
 
 kdlab starts processes with torchrun, or is started by torchrun or SLURM; every process runs the whole program, and what
-must happen once happens on rank 0. With one process every function here is free and does nothing.
+must happen once happens on rank 0. With one process the functions here do nothing and cost nothing.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _PATIENCE = timedelta(days=7)  # other ranks wait while rank 0 makes a cache ent
 
 
 def processes() -> int:
-    """Processes that torchrun or SLURM's srun started this one among; 1 where nobody did.
+    """How many processes torchrun or SLURM's srun started, this one included; 1 without either.
 
-    What counts under SLURM is the step that srun makes: a shell inside an allocation of many tasks is one process.
+    Under SLURM only a step made by srun counts: a shell inside an allocation of many tasks is one process.
     """
     if "RANK" in os.environ:
         return int(os.environ.get("WORLD_SIZE", 1))
@@ -54,14 +54,14 @@ def rank() -> int:
 
 
 def number() -> int:
-    """This process's number from 0, also before it has met the others."""
+    """This process's number from 0, also before ``join``."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank()
     return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) if launched() else 0
 
 
 def join(gpu: bool) -> None:
-    """Meets the other processes, where there are any."""
+    """Joins the process group, where there are several processes."""
     if not launched() or dist.is_initialized():
         return
     if "RANK" not in os.environ:  # SLURM's names
@@ -76,7 +76,7 @@ def join(gpu: bool) -> None:
 
 
 def leave() -> None:
-    """Parts from the other processes."""
+    """Leaves the process group."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
 
@@ -85,30 +85,30 @@ def broadcast(value: T) -> T:
     """Rank 0's value, on every rank."""
     if world_size() == 1:
         return value
-    box = [value]
-    dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
-    return box[0]
+    values = [value]
+    dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+    return values[0]
 
 
 def gather(value: T) -> list[T]:
     """Every rank's value, in the order of ranks, on every rank."""
     if world_size() == 1:
         return [value]
-    box: list[Any] = [None] * world_size()
-    dist.all_gather_object(box, value)
-    return box
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 class _GatherRows(torch.autograd.Function):
-    """Puts every process's rows in their place of a global batch; gradients of all processes come back to the rows."""
+    """Collects every process's rows of a global batch; the gradients of all processes are summed into the rows."""
 
     @staticmethod
     def forward(ctx: Any, local: torch.Tensor, rows: torch.Tensor, size: int) -> torch.Tensor:
         ctx.save_for_backward(rows)
-        whole = local.new_zeros(size, *local.shape[1:])
-        whole[rows] = local
-        dist.all_reduce(whole)
-        return whole
+        global_rows = local.new_zeros(size, *local.shape[1:])
+        global_rows[rows] = local
+        dist.all_reduce(global_rows)
+        return global_rows
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
@@ -123,11 +123,11 @@ def gather_rows(local: torch.Tensor, rows: torch.Tensor | None, size: int) -> to
 
     Args:
         local: This process's rows, ``(b, U)``.
-        rows: Where they stand in the global batch, ``(b,)``; None with one process.
-        size: B, examples of the global batch.
+        rows: Their positions in the global batch, ``(b,)``; None with one process.
+        size: B, the number of examples in the global batch.
 
     Returns:
-        ``(B, U)`` on every process, whatever the rows of each.
+        ``(B, U)`` on every process, however the rows are spread over them.
     """
     if rows is None or world_size() == 1:
         return local
@@ -135,7 +135,7 @@ def gather_rows(local: torch.Tensor, rows: torch.Tensor | None, size: int) -> to
 
 
 def barrier() -> None:
-    """Goes on when every process is here."""
+    """Waits until every process is here."""
     if world_size() > 1:
         broadcast(None)
         gather(None)
@@ -146,7 +146,7 @@ def relaunch(words: Sequence[str], devices: int) -> int:
 
     Args:
         words: The command line after ``kdlab``.
-        devices: How many.
+        devices: How many processes.
 
     Returns:
         The exit code.

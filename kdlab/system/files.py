@@ -1,4 +1,4 @@
-"""Files that are wholly there or not at all, and fingerprints of their content."""
+"""Files that are written completely or not at all, and fingerprints of their content."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def folder_digest(folder: Path, patterns: Iterable[str]) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """What stands in it writes a file; a full disk, however a library says it, becomes a sentence.
+    """For code that writes a file: an error such as a full disk, whatever library raises it, becomes one sentence.
 
     Raises:
         KdlabError: It can't be written.
@@ -57,7 +57,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Writes a text file so that it is either wholly there or not at all.
+    """Writes a text file completely or not at all.
 
     Raises:
         KdlabError: It can't be written.
@@ -78,7 +78,7 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_folder(path: Path, build: Callable[[Path], None]) -> None:
-    """Writes a folder under another name and renames it when it is complete; an older one of the name is replaced.
+    """Writes a folder under another name and renames it when it is complete; it replaces an older one of that name.
 
     Raises:
         KdlabError: It can't be written.

@@ -1,4 +1,4 @@
-"""Where training runs: devices and arithmetic, checked against what is there."""
+"""Where training runs: devices and precision, checked against what the machine has."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Hardware:
     Attributes:
         accelerator: ``cpu`` or ``gpu``.
         devices: How many.
-        precision: Lightning's name of it.
+        precision: Lightning's name for it.
         compile: Whether encoders are compiled.
     """
 
@@ -40,7 +40,7 @@ class Hardware:
 
     @property
     def arithmetic(self) -> str:
-        """All that changes the numbers a device computes, for fingerprints."""
+        """Everything that changes the numbers a device computes, for fingerprints."""
         return f"{self.precision}, compiled" if self.compile else self.precision
 
     @property
@@ -49,13 +49,13 @@ class Hardware:
         return torch.device("cuda", torch.cuda.current_device()) if self.accelerator == "gpu" else torch.device("cpu")
 
     def describe(self) -> str:
-        """As the plan says it."""
+        """One line for the plan."""
         name = torch.cuda.get_device_name() if self.accelerator == "gpu" else f"CPU, {torch.get_num_threads()} threads"
         return f"{self.devices} × {name}, precision {self.arithmetic}"
 
 
 def resolve_hardware(accelerator: str, devices: int, precision: str, compiled: bool = False) -> Hardware:
-    """Checks what was asked for against what is there.
+    """Checks the settings against what the machine has.
 
     Args:
         accelerator: ``auto``, ``cpu`` or ``gpu`` (``cuda``).
@@ -64,7 +64,7 @@ def resolve_hardware(accelerator: str, devices: int, precision: str, compiled: b
         compiled: Whether encoders are compiled by torch.compile.
 
     Raises:
-        KdlabError: Unknown words, or a GPU or compiler asked for and absent.
+        KdlabError: An unknown word, or a GPU or compiler that is not there.
     """
     known = {"auto": "auto", "cpu": "cpu", "gpu": "gpu", "cuda": "gpu"}
     if accelerator not in known:
@@ -79,17 +79,18 @@ def resolve_hardware(accelerator: str, devices: int, precision: str, compiled: b
         )
     if chosen == "auto":
         chosen = "gpu" if torch.cuda.is_available() else "cpu"
-    there = torch.cuda.device_count() if chosen == "gpu" else os.cpu_count() or 1
+    available = torch.cuda.device_count() if chosen == "gpu" else os.cpu_count() or 1
     if launched():
         devices = processes()
-    elif not 1 <= devices <= there:
-        raise KdlabError(f"--devices {devices}: there {'is' if there == 1 else 'are'} {there} of kind '{chosen}' here.")
-    exact = PRECISIONS[precision]
-    if exact == "auto":
+    elif not 1 <= devices <= available:
+        verb = "is" if available == 1 else "are"
+        raise KdlabError(f"--devices {devices}: there {verb} {available} of kind '{chosen}' here.")
+    resolved = PRECISIONS[precision]
+    if resolved == "auto":
         native = chosen == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
-        exact = "bf16-mixed" if native else "32-true"
-    if exact == "16-mixed" and chosen == "cpu":
+        resolved = "bf16-mixed" if native else "32-true"
+    if resolved == "16-mixed" and chosen == "cpu":
         raise KdlabError("--precision 16 needs a GPU: use --precision bf16 or 32 on the CPU.")
     if compiled and not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "c++")):
         raise KdlabError("--compile needs a C++ compiler, which torch.compile calls: install g++, or leave it out.")
-    return Hardware(chosen, devices, exact, compiled)
+    return Hardware(chosen, devices, resolved, compiled)

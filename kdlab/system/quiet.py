@@ -1,4 +1,4 @@
-"""Libraries that keep to themselves."""
+"""Silences the libraries' own output."""
 
 from __future__ import annotations
 

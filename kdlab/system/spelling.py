@@ -1,8 +1,8 @@
-"""One spelling of a name, whatever its capitals, blanks and hyphens."""
+"""One spelling of a name, whatever its case, blanks and hyphens."""
 
 from __future__ import annotations
 
 
 def plain(name: str) -> str:
-    """Small letters, ``_`` for blanks and hyphens, none around: ``Not-Entailment`` is ``not_entailment``."""
+    """Lower case, stripped, with ``_`` for blanks and hyphens: ``Not-Entailment`` becomes ``not_entailment``."""
     return str(name).strip().lower().replace("-", "_").replace(" ", "_")

@@ -1,6 +1,7 @@
 """The command: its words, its plan, the layers of its configuration, and what seeds, caches and finished runs do."""
 
 import io
+import resource
 import statistics
 import subprocess
 import sys
@@ -16,9 +17,14 @@ import kdlab.cli
 import kdlab.pipeline.execute
 import kdlab.pipeline.teacher
 import kdlab.run
+from kdlab.commands import VERBS
+from kdlab.commands.arguments import parse_override
+from kdlab.commands.run import SETTINGS
+from kdlab.config.files import flatten
 from kdlab.data.ood.specs import OOD
 from kdlab.data.tasks import TASKS
 from kdlab.methods import METHODS
+from kdlab.pipeline.run import command_words
 
 METHOD = """
 from dataclasses import dataclass
@@ -86,7 +92,51 @@ def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"], ["run", "--list", "tasks"]])
+def test_every_flag_sets_its_setting(lab: Lab, tmp_path: Path):
+    values = {"--teacher": lab.teacher, "--student": "layers:0", "--data-dir": lab.data, "--out": tmp_path / "o"}
+    values |= {"--method": "pkd", "--task": "sst2", "--profile": "paper", "--limit-train": "50%", "--seed": 3}
+    values |= {"--seeds": 2, "--ood-dir": lab.data, "--accelerator": "cpu", "--devices": 1, "--precision": "bf16"}
+    assert set(values) == set(SETTINGS)
+    more = ("data.max_length=48", "evaluation.ood=[imdb]", "pkd.beta=0", "--print-config")
+    (lab.data / "imdb").mkdir(exist_ok=True)
+    (lab.data / "imdb" / "test.jsonl").write_text('{"text": "good", "label": 1}\n{"text": "bad", "label": 0}\n')
+    done = lab.run("run", *(word for pair in values.items() for word in pair), *more)
+    assert done.code == 0, done.err
+    given = flatten(yaml.safe_load(done.out))
+    assert {flag: str(given[SETTINGS[flag][0]]) for flag in values} == {flag: str(v) for flag, v in values.items()}
+
+
+def test_nothing_is_none_for_further_processes_too():
+    settings = {"method": "kd", "devices": 2, "data.max_length": None, "evaluation.ood": ["hans"], "kd.alpha": 0.5}
+    words = [*command_words(settings), "data.dir=null"]
+    assert dict(parse_override(word, "kdlab run") for word in words) == {**settings, "data.dir": None}
+
+
+def test_two_processes_are_told_that_a_setting_is_left_open(lab: Lab):
+    record = lab.run_on(2, "finetune", "data.max_length=16", "data.max_length=null", "--limit-train", "30")
+    assert metrics(record)["max_length"] == 48  # what the encoder has positions for
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_takes_little(verb: str):
+    """At most 0.3 s of CPU: no heavy import; a slow machine's interpreter is allowed for."""
+
+    def seconds(*words: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.stdout.startswith("usage: kdlab" if "--help" in words else "")
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    bare = min(seconds("-c", "import argparse, difflib") for _ in range(3))
+    assert min(seconds("-m", "kdlab", verb, "--help") for _ in range(3)) < bare + 0.25
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["--version"], ["run", "--list", "tasks"], ["list", "ood"], *([verb, "--help"] for verb in VERBS)],
+    ids=" ".join,
+)
 def test_help_needs_neither_torch_nor_lightning(words: list[str]):
     code = (
         "import sys, kdlab.cli\n"
@@ -106,7 +156,8 @@ def test_help_names_every_flag_and_version_the_version(lab: Lab, capsys: pytest.
         kdlab.run.main(["--help"])
     shown = capsys.readouterr().out
     assert stopped.value.code == 0
-    for flag in ("--method", "--task", "--data-dir", "--limit-train", "--seeds", "--fresh", "--dry-run", "key=value"):
+    switches = ("--config", "--logger", "--compile", "--fresh", "--dry-run", "--print-config", "--list")
+    for flag in (*SETTINGS, *switches, "key=value"):
         assert flag in shown
     with pytest.raises(SystemExit):
         kdlab.cli.main(["--version"])
@@ -127,7 +178,8 @@ def test_module_and_command_are_one(lab: Lab):
         subprocess.run([sys.executable, *command, "--list", "methods"], capture_output=True, text=True, check=True)
         for command in commands
     ]
-    assert shown[0].stdout == shown[1].stdout == lab.run("run", "--list", "methods").out
+    listed = lab.run("list", "methods").out
+    assert shown[0].stdout == shown[1].stdout == lab.run("run", "--list", "methods").out == listed
 
 
 # --- configuration ---------------------------------------------------------------------------------------------------
@@ -266,15 +318,21 @@ def test_seeds_share_one_teacher_and_are_summed_up(two_seeds):
     assert [line["student_logits"] for line in first] != [line["student_logits"] for line in second]
 
 
+def times(folder: Path) -> dict[Path, int]:
+    """When each file was written; locks are touched by every run."""
+    files = (path for path in folder.rglob("*") if ".locks" not in path.parts)
+    return {path: path.stat().st_mtime_ns for path in files if path.name != ".locks"}
+
+
 def test_finished_run_returns_at_once(lab: Lab, two_seeds, monkeypatch: pytest.MonkeyPatch):
     folder, _, done = two_seeds
     forbid_training(monkeypatch)
-    before = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*")}
+    before = times(folder / "out")
     again = lab.run(*lab.words(folder / "out", "--seeds", 2, "teacher.epochs=2"), env={"KDLAB_CACHE": str(folder)})
     assert again.code == 0, again.err
     assert again.out.count("is finished already (--fresh runs it again)") == 2
     assert again.out[again.out.index("Student over 2 seeds") :] == done.out[done.out.index("Student over 2 seeds") :]
-    assert {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*")} == before
+    assert times(folder / "out") == before
 
 
 def test_fresh_run_keeps_the_record_before(lab: Lab, tmp_path: Path):

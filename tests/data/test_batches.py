@@ -167,7 +167,7 @@ def test_predictions_come_in_the_splits_order_whatever_the_batch(cache):
     direct = torch.cat([encoder.eval().classify(split.collate([i])) for i in range(16)]).detach()
     encoder.train()
     for size in (1, 5, 64):
-        found = predict(encoder, split, size, torch.device("cpu"))
-        torch.testing.assert_close(found.logits, direct, atol=1e-5, rtol=0)
+        prediction = predict(encoder, split, size, torch.device("cpu"))
+        torch.testing.assert_close(prediction.logits, direct, atol=1e-5, rtol=0)
         assert encoder.training
-    assert PAIRS.num_outputs == found.logits.shape[1]
+    assert PAIRS.num_outputs == prediction.logits.shape[1]

@@ -40,24 +40,24 @@ def sentences(examples: Examples) -> set[str]:
 
 
 def test_fingerprints_are_those_of_this_version(corpus):
-    found = {
+    fingerprints = {
         task: hashlib.sha256("".join(split.fingerprint() for split in splits.values()).encode()).hexdigest()
         for task, splits in corpus.items()
     }
-    assert (VERSION, found) == ("1", FINGERPRINTS)
+    assert (VERSION, fingerprints) == ("1", FINGERPRINTS)
 
 
 def test_another_process_writes_the_same_corpus(corpus):
     code = "from kdlab.data.embedded import generate; print(generate('rte', 3)['dev'].fingerprint())"
-    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert made.stdout.strip() == generate("rte", 3)["dev"].fingerprint()
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert process.stdout.strip() == generate("rte", 3)["dev"].fingerprint()
     assert generate("rte", 3)["dev"] != corpus["rte"]["dev"]
 
 
 def test_importing_it_needs_the_standard_library_only():
     code = "import sys, kdlab.data.embedded; print([m for m in ('torch', 'numpy', 'transformers') if m in sys.modules])"
-    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert made.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert process.stdout.strip() == "[]"
 
 
 def test_an_unknown_task_is_named():

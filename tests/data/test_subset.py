@@ -82,13 +82,13 @@ def test_fewer_examples_than_labels():
 @pytest.mark.parametrize("examples", [SKEWED, SCORES], ids=["classes", "scores"])
 @pytest.mark.parametrize(("fraction", "at_most", "size"), [(0.1, None, 0.1), (0.1, 20, None), (0.5, None, 0.5)])
 def test_carving_parts_the_examples(examples, fraction, at_most, size):
-    train, held = carve(examples, fraction, 3, at_most)
-    assert sorted(train.ids + held.ids) == list(examples.ids)
+    train, held_out = carve(examples, fraction, 3, at_most)
+    assert sorted(train.ids + held_out.ids) == list(examples.ids)
     assert list(train.ids) == sorted(train.ids)
-    assert list(held.ids) == sorted(held.ids)
-    assert len(held) == (at_most if size is None else size * len(examples))
+    assert list(held_out.ids) == sorted(held_out.ids)
+    assert len(held_out) == (at_most if size is None else size * len(examples))
     if examples is SKEWED:
-        assert set(train.labels) == set(held.labels) == {0, 1, 2}
+        assert set(train.labels) == set(held_out.labels) == {0, 1, 2}
 
 
 def test_carving_needs_two_of_each_label():

@@ -19,19 +19,19 @@ def test_classification_against_sklearn(seed):
     logits, gold = torch.tensor(draw.normal(size=(97, 2))), torch.tensor(draw.integers(0, 2, 97))
     logits[torch.arange(97), gold] += 0.5
     predicted = logits.argmax(-1).numpy()
-    found = evaluate(logits, gold, ["accuracy", "f1", "matthews"], regression=False)
-    assert list(found) == ["accuracy", "f1", "matthews"]
-    assert found["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(gold, predicted))
-    assert found["f1"] == pytest.approx(sklearn.metrics.f1_score(gold, predicted))
-    assert found["matthews"] == pytest.approx(sklearn.metrics.matthews_corrcoef(gold, predicted), abs=1e-6)
+    scores = evaluate(logits, gold, ["accuracy", "f1", "matthews"], regression=False)
+    assert list(scores) == ["accuracy", "f1", "matthews"]
+    assert scores["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(gold, predicted))
+    assert scores["f1"] == pytest.approx(sklearn.metrics.f1_score(gold, predicted))
+    assert scores["matthews"] == pytest.approx(sklearn.metrics.matthews_corrcoef(gold, predicted), abs=1e-6)
 
 
 def test_three_classes_against_sklearn():
     draw = np.random.default_rng(0)
     logits, gold = torch.tensor(draw.normal(size=(90, 3))), torch.tensor(draw.integers(0, 3, 90))
-    found = evaluate(logits, gold, ["accuracy", "matthews"], regression=False)
-    assert found["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(gold, logits.argmax(-1)))
-    assert found["matthews"] == pytest.approx(sklearn.metrics.matthews_corrcoef(gold, logits.argmax(-1)), abs=1e-6)
+    scores = evaluate(logits, gold, ["accuracy", "matthews"], regression=False)
+    assert scores["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(gold, logits.argmax(-1)))
+    assert scores["matthews"] == pytest.approx(sklearn.metrics.matthews_corrcoef(gold, logits.argmax(-1)), abs=1e-6)
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -41,30 +41,30 @@ def test_correlations_against_scipy(ties):
     predicted = gold + draw.normal(size=80)
     if ties:
         gold, predicted = gold.round(), predicted.round()
-    found = evaluate(torch.tensor(predicted)[:, None], torch.tensor(gold), ["pearson", "spearman"], regression=True)
-    assert found["pearson"] == pytest.approx(scipy.stats.pearsonr(predicted, gold).statistic, abs=1e-6)
-    assert found["spearman"] == pytest.approx(scipy.stats.spearmanr(predicted, gold).statistic, abs=1e-6)
+    scores = evaluate(torch.tensor(predicted)[:, None], torch.tensor(gold), ["pearson", "spearman"], regression=True)
+    assert scores["pearson"] == pytest.approx(scipy.stats.pearsonr(predicted, gold).statistic, abs=1e-6)
+    assert scores["spearman"] == pytest.approx(scipy.stats.spearmanr(predicted, gold).statistic, abs=1e-6)
 
 
 def test_correlation_of_close_scores_keeps_its_precision():
     gold = torch.linspace(0, 1, 50)
-    found = evaluate((1000 + gold * 1e-2)[:, None], gold, ["pearson"], regression=True)
-    assert found["pearson"] == pytest.approx(1.0, abs=1e-3)
+    scores = evaluate((1000 + gold * 1e-2)[:, None], gold, ["pearson"], regression=True)
+    assert scores["pearson"] == pytest.approx(1.0, abs=1e-3)
 
 
 @pytest.mark.parametrize("answer", [0, 1])
 def test_a_constant_class_correlates_with_nothing(answer):
     gold = torch.tensor([1] * 70 + [0] * 30)
     logits = torch.nn.functional.one_hot(torch.full((100,), answer), 2).float()
-    found = evaluate(logits, gold, ["accuracy", "f1", "matthews"], regression=False)
-    assert found["matthews"] == 0.0
-    assert found["accuracy"] == pytest.approx(0.7 if answer else 0.3)
-    assert found["f1"] == pytest.approx(sklearn.metrics.f1_score(gold, np.full(100, answer)))
+    scores = evaluate(logits, gold, ["accuracy", "f1", "matthews"], regression=False)
+    assert scores["matthews"] == 0.0
+    assert scores["accuracy"] == pytest.approx(0.7 if answer else 0.3)
+    assert scores["f1"] == pytest.approx(sklearn.metrics.f1_score(gold, np.full(100, answer)))
 
 
 def test_a_constant_score_correlates_with_nothing():
-    found = evaluate(torch.full((9, 1), 2.5), torch.arange(9.0), ["pearson", "spearman"], regression=True)
-    assert found == {"pearson": 0.0, "spearman": 0.0}
+    scores = evaluate(torch.full((9, 1), 2.5), torch.arange(9.0), ["pearson", "spearman"], regression=True)
+    assert scores == {"pearson": 0.0, "spearman": 0.0}
 
 
 def test_an_unknown_metric_is_refused():
@@ -95,10 +95,10 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     predicted = torch.where(wrong, 1 - gold, gold)
     true = {"accuracy": 0.8, "f1": 2 * 0.32 / (2 * 0.32 + 0.12 + 0.08)}  # expected TP, FP and FN
     for name, interval in (("accuracy", accuracy_interval), ("f1", f1_interval)):
-        found = [interval(p, g) for p, g in zip(predicted, gold, strict=True)]
-        hits = sum(f["low"] <= true[name] <= f["high"] for f in found) / len(found)
+        intervals = [interval(p, g) for p, g in zip(predicted, gold, strict=True)]
+        hits = sum(f["low"] <= true[name] <= f["high"] for f in intervals) / len(intervals)
         assert 0.92 < hits < 0.98, name
-        assert all(f["low"] <= f["value"] <= f["high"] for f in found)
+        assert all(f["low"] <= f["value"] <= f["high"] for f in intervals)
 
 
 def test_an_interval_of_f1_at_the_ends():

@@ -1,4 +1,4 @@
-"""Losses on attention against numbers worked out on paper; padding plays no part in any of them."""
+"""Losses on attention against numbers computed by hand; padding has no effect on any of them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_divergence_runs_from_teacher_to_student():
 def test_examples_count_alike_so_that_processes_can_share_a_batch(loss):
     scores = torch.randn(2, 4, 3, 5, 5)
     mask = (torch.arange(5) < torch.tensor([5, 2, 3, 4])[:, None]).long()
-    whole = loss(*scores, mask)
+    batch_loss = loss(*scores, mask)
     parts = [loss(scores[0, rows], scores[1, rows], mask[rows]) for rows in ([0, 2], [1, 3])]
-    torch.testing.assert_close(whole, torch.stack(parts).mean())
+    torch.testing.assert_close(batch_loss, torch.stack(parts).mean())
 
 
 @pytest.mark.parametrize("loss", [score_mse, map_mse, map_kl])

@@ -22,7 +22,7 @@ def test_closed_forms(size, t):
 
 
 def test_the_bounds_are_reached():
-    """Two features that point apart from each other give the lowest value, and crossed the highest."""
+    """Two opposite features give the lowest value, and swapped they give the highest."""
     low, high = info_nce_bounds(2, 2.0)
     pair = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     assert float(info_nce(pair, pair)) == pytest.approx(low)

@@ -1,4 +1,4 @@
-"""Losses on hidden states against numbers worked out on paper."""
+"""Losses on hidden states against numbers computed by hand."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def test_padding_gets_no_gradient():
 
 def test_low_precision_is_summed_in_float32():
     states = torch.full((1, 1, 4096), 0.1, dtype=torch.bfloat16)
-    found = hidden_mse([states], [torch.zeros_like(states)], torch.ones(1, 1))
-    assert found.dtype == torch.float32
-    assert math.isclose(float(found), float(states[0, 0, 0]) ** 2, rel_tol=1e-4)
+    loss = hidden_mse([states], [torch.zeros_like(states)], torch.ones(1, 1))
+    assert loss.dtype == torch.float32
+    assert math.isclose(float(loss), float(states[0, 0, 0]) ** 2, rel_tol=1e-4)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [((2, 3), (2, 4)), ((1, 3), (2, 3))])

@@ -22,21 +22,21 @@ def copied(folder, to) -> Checkpoint:
 
 
 def renamed(folder, to, names) -> Checkpoint:
-    """A copy whose head gives its outputs these names."""
-    made = copied(folder, to)
+    """A copy with these names for the head's outputs."""
+    copy = copied(folder, to)
     config = json.loads((to / "config.json").read_text())
     config["id2label"] = {str(i): name for i, name in enumerate(names)}
     config.pop("problem_type")
     config["label2id"] = {name: i for i, name in enumerate(names)}
     (to / "config.json").write_text(json.dumps(config))
-    return made
+    return copy
 
 
 def headless(folder, to) -> Checkpoint:
-    made = copied(folder, to)
+    copy = copied(folder, to)
     state = {k: v for k, v in load_file(to / "model.safetensors").items() if not k.startswith("classifier")}
     save_file(state, to / "model.safetensors", metadata={"format": "pt"})
-    return made
+    return copy
 
 
 def test_a_folder_is_taken_and_its_tokenizer_writes_pairs(checkpoint_folder):

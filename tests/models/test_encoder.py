@@ -1,4 +1,4 @@
-"""One face over the families: ids and embeddings give the same, and weights are counted without being made."""
+"""One interface to the families: ids and embeddings give the same logits, and weights are counted unallocated."""
 
 from __future__ import annotations
 

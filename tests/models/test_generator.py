@@ -1,4 +1,4 @@
-"""Masked LMs of every family: the head at masked positions alone, found or drawn, and text that can be read."""
+"""Masked LMs of every family: the head at masked positions only, loaded or drawn, and readable text."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_logits_at_masked_positions_are_the_models(family):
     logits = generator(batch.input_ids, batch.attention_mask, batch.token_type_ids, masked)
     types = {} if family == "distilbert" else {"token_type_ids": batch.token_type_ids}
     ids = batch.input_ids.masked_fill(masked, 4)
-    whole = generator.model(input_ids=ids, attention_mask=batch.attention_mask, **types).logits
-    torch.testing.assert_close(logits[:, 5:], whole[masked][:, 5:])
+    all_logits = generator.model(input_ids=ids, attention_mask=batch.attention_mask, **types).logits
+    torch.testing.assert_close(logits[:, 5:], all_logits[masked][:, 5:])
     assert (logits[:, :5] < -1e30).all()  # special words are never filled in
     assert logits.shape == (int(masked.sum()), 60)
 
@@ -53,17 +53,17 @@ def test_a_head_that_is_missing_is_drawn_from_the_seed_and_tied(family, tmp_path
     checkpoint = saved(tiny_encoder(family).model, tmp_path)
     assert not has_mlm_head(checkpoint)
     torch.manual_seed(3)
-    wanted = torch.rand(1)
-    made = []
+    next_number = torch.rand(1)
+    models = []
     for noise, seed in ((3, 0), (4, 0), (3, 1)):
         torch.manual_seed(noise)
-        made.append(load_masked_lm(checkpoint, seed))
+        models.append(load_masked_lm(checkpoint, seed))
         if noise == 3:
-            assert torch.equal(torch.rand(1), wanted)  # the random state is left as it was
-    first, again, other = (m.state_dict() for m in made)
+            assert torch.equal(torch.rand(1), next_number)  # the random state is left as it was
+    first, again, other = (m.state_dict() for m in models)
     assert all(torch.equal(v, again[k]) for k, v in first.items())
     assert not all(torch.equal(v, other[k]) for k, v in first.items())
-    model = made[0].model
+    model = models[0].model
     assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
     torch.testing.assert_close(model.get_input_embeddings().weight.data, tiny_encoder(family).word_table.data)
 

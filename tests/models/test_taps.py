@@ -1,4 +1,4 @@
-"""What is tapped equals what Hugging Face returns itself, and what is added to the embeddings lands in their sum."""
+"""Tapped tensors equal what Hugging Face returns itself, and ``delta`` is added to the sum of the embeddings."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def inputs_of(encoder, batch) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_taps_are_hugging_faces_own_states_and_maps(family):
     encoder, batch = tiny_encoder(family, layers=3), tiny_batch()
-    found = encoder.read(batch, EVERYTHING)
+    output = encoder.read(batch, EVERYTHING)
     eager = copy.deepcopy(encoder.model)
     eager.set_attn_implementation("eager")
     theirs = eager(**inputs_of(encoder, batch), output_hidden_states=True, output_attentions=True, return_dict=True)
-    torch.testing.assert_close(found.logits, theirs.logits, atol=1e-5, rtol=0)
+    torch.testing.assert_close(output.logits, theirs.logits, atol=1e-5, rtol=0)
     tokens = batch.attention_mask.bool()
     for n in range(4):
-        torch.testing.assert_close(found.hidden[n][tokens], theirs.hidden_states[n][tokens], atol=1e-5, rtol=0)
+        torch.testing.assert_close(output.hidden[n][tokens], theirs.hidden_states[n][tokens], atol=1e-5, rtol=0)
     for n in (1, 2, 3):
-        made = found.projections[n]
-        scores = attention_scores(made.query, made.key, made.heads)
+        projections = output.projections[n]
+        scores = attention_scores(projections.query, projections.key, projections.heads)
         maps = scores.masked_fill(~tokens[:, None, None, :], float("-inf")).softmax(-1)
         assert maps.shape == theirs.attentions[n - 1].shape == (6, 2, 9, 9)
         rows = tokens[:, None].expand(-1, 2, -1)  # (B, H, T): what a real token looks at
         torch.testing.assert_close(maps[rows], theirs.attentions[n - 1][rows], atol=1e-5, rtol=0)
-        assert made.value.shape == (6, 9, 16)
+        assert projections.value.shape == (6, 9, 16)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_only_what_is_asked_for_is_kept_and_no_hook_stays(family):
     encoder, batch = tiny_encoder(family, layers=3), tiny_batch()
-    found = encoder.read(batch, Taps(hidden=(2,), projections=(3,)))
-    assert (set(found.hidden), set(found.projections)) == ({2}, {3})
+    output = encoder.read(batch, Taps(hidden=(2,), projections=(3,)))
+    assert (set(output.hidden), set(output.projections)) == ({2}, {3})
     assert encoder.read(batch).hidden == {}
     with pytest.raises(RuntimeError):
         encoder.read(batch, EVERYTHING, torch.zeros(6, 9, 5))  # fails inside the pass
@@ -76,12 +76,12 @@ def test_gradients_flow_through_taps_and_delta(family, precision):
     encoder, batch = tiny_encoder(family, layers=3), tiny_batch()
     delta = torch.zeros(6, 9, 16, requires_grad=True)
     with torch.autocast("cpu", precision, enabled=precision is not None):
-        found = encoder.read(batch, Taps(hidden=(1,), projections=(2,)), delta)
-    for part in (found.logits, found.hidden[1], found.projections[2].key):
+        output = encoder.read(batch, Taps(hidden=(1,), projections=(2,)), delta)
+    for part in (output.logits, output.hidden[1], output.projections[2].key):
         (gradient,) = torch.autograd.grad(part.float().square().sum(), delta, retain_graph=True)
         assert gradient.dtype == torch.float32
         assert gradient.abs().sum() > 0
-    found.hidden[1].float().sum().backward()
+    output.hidden[1].float().sum().backward()
     embeddings = getattr(encoder.model, encoder.family.backbone).embeddings
     assert embeddings.word_embeddings.weight.grad is not None
     assert all(p.grad is None for n, p in encoder.named_parameters() if "classifier" in n)
@@ -106,9 +106,9 @@ def test_delta_enters_the_sum_of_embeddings_before_the_layer_norm(family):
     encoder, batch = tiny_encoder(family), tiny_batch()
     tokens = batch.attention_mask.bool()
     delta = torch.randn(6, 9, 16) * tokens[..., None]
-    found = encoder.read(batch, Taps(hidden=(0,)), delta)
-    torch.testing.assert_close(found.hidden[0][tokens], by_hand_input(encoder, batch, delta)[tokens])
-    assert (found.logits - encoder.classify(batch)).abs().max() > 1e-2
+    output = encoder.read(batch, Taps(hidden=(0,)), delta)
+    torch.testing.assert_close(output.hidden[0][tokens], by_hand_input(encoder, batch, delta)[tokens])
+    assert (output.logits - encoder.classify(batch)).abs().max() > 1e-2
     torch.testing.assert_close(encoder.read(batch, None, torch.zeros_like(delta)).logits, encoder.classify(batch))
 
 

@@ -21,9 +21,9 @@ def test_norms():
 
 
 def test_projection_onto_each_ball():
-    whole = project(DELTA, Ball(1, 1.0, 6.5, "l2"))
-    torch.testing.assert_close(whole[0], DELTA[0] / 2)
-    torch.testing.assert_close(whole[1], DELTA[1])  # inside already
+    projected = project(DELTA, Ball(1, 1.0, 6.5, "l2"))
+    torch.testing.assert_close(projected[0], DELTA[0] / 2)
+    torch.testing.assert_close(projected[1], DELTA[1])  # inside already
     tokens = project(DELTA, Ball(1, 1.0, 4.0, "l2_token"))
     assert [tokens[0, 0, 0], tokens[0, 1, 1], tokens[0, 2, 2]] == [3.0, 4.0, 4.0]
     assert project(DELTA, Ball(1, 1.0, 0.5, "linf")).abs().amax() == 0.5
@@ -53,22 +53,22 @@ def test_a_step_is_as_long_as_it_says_in_its_norm(norm):
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("std", [0.0, 0.5])
 def test_it_never_leaves_the_ball_and_never_enters_padding(norm, std):
-    encoder, batch, seen = tiny_encoder(), tiny_batch(), []
+    encoder, batch, deltas = tiny_encoder(), tiny_batch(), []
     ball = Ball(4, 0.3, 0.5, norm)
 
     def loss_at(delta):
-        seen.append(delta.detach().clone())
+        deltas.append(delta.detach().clone())
         return encoder.read(batch, None, delta).logits.square().sum()
 
     start = random_start(batch.attention_mask, 16, std, ball)
     end, before = climb(start, loss_at, ball)
-    assert len(seen) == 4
-    torch.testing.assert_close(seen[0], start)
-    for delta in (*seen, end):
+    assert len(deltas) == 4
+    torch.testing.assert_close(deltas[0], start)
+    for delta in (*deltas, end):
         assert norm_of(delta, norm).max() <= 0.5 * (1 + 1e-6)
         assert delta[batch.attention_mask == 0].abs().max() == 0
     assert norm_of(end, norm).min() > 0.1
-    assert max(float(norm_of(delta, norm).max()) for delta in (*seen, end)) == pytest.approx(0.5)  # it was held back
+    assert max(float(norm_of(delta, norm).max()) for delta in (*deltas, end)) == pytest.approx(0.5)  # it was held back
     assert not end.requires_grad
     assert encoder.read(batch, None, end).logits.square().sum() > before
     assert all(p.grad is None for p in encoder.parameters())

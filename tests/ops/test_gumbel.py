@@ -51,8 +51,8 @@ def test_rows_are_one_hot_to_the_bit_and_their_gradient_is_the_softmaxs():
     assert torch.equal(rows.argmax(1), (logits + noise).argmax(1))
     (gradient,) = torch.autograd.grad((rows * weights).sum(), logits)
     soft = ((logits + noise) / t).softmax(1)
-    (wanted,) = torch.autograd.grad((soft * weights).sum(), logits)
-    torch.testing.assert_close(gradient, wanted)
+    (expected,) = torch.autograd.grad((soft * weights).sum(), logits)
+    torch.testing.assert_close(gradient, expected)
     assert gradient.abs().max() > 0
 
 
@@ -79,7 +79,7 @@ def test_the_word_is_the_first_whose_summed_probability_exceeds_the_number():
 
 
 def test_a_vocabulary_of_many_words_is_drawn_to_its_end():
-    """Sums of 30,522 small numbers are rounded; words at the end keep their part."""
+    """Sums of 30,522 small numbers are rounded; the last words must keep their probability."""
     logits = torch.randn(30522, generator=drawn(0))
     words = sample_words(logits.expand(2000, -1), uniform(2000))
     tenths = logits.softmax(0)[:30520].view(10, -1).sum(1)
@@ -91,8 +91,8 @@ def test_a_vocabulary_of_many_words_is_drawn_to_its_end():
 def test_blocks_of_words_change_no_word(vocabulary):
     logits, u = 3 * torch.randn(500, vocabulary, generator=drawn(1)), uniform(500, seed=2)
     summed = logits.double().softmax(1).cumsum(1)
-    wanted = torch.tensor([[u_i < s for s in row].index(True) for u_i, row in zip(u, summed.tolist(), strict=True)])
-    assert (sample_words(logits, u) != wanted).sum() <= 1  # a number on the border of two words
+    expected = torch.tensor([[u_i < s for s in row].index(True) for u_i, row in zip(u, summed.tolist(), strict=True)])
+    assert (sample_words(logits, u) != expected).sum() <= 1  # a number on the border of two words
 
 
 def test_logits_of_nan_give_words_that_exist():
@@ -103,11 +103,11 @@ def test_logits_of_nan_give_words_that_exist():
 @pytest.mark.parametrize("shape", [(), (50,)])
 def test_each_example_has_its_own_numbers_whoever_keeps_them(shape):
     counts, ends = [3, 0, 5, 1], [0, 3, 3, 8, 9]
-    whole = draw_uniform(counts, *shape, device=CPU, generator=drawn(4))
-    assert whole.shape == (9, *shape)
+    all_numbers = draw_uniform(counts, *shape, device=CPU, generator=drawn(4))
+    assert all_numbers.shape == (9, *shape)
     for rows in ({0, 2}, {1, 3}, {1}):
-        kept = draw_uniform(counts, *shape, rows=rows, device=CPU, generator=drawn(4))
-        assert torch.equal(kept, torch.cat([whole[ends[row] : ends[row + 1]] for row in sorted(rows)]))
+        numbers = draw_uniform(counts, *shape, rows=rows, device=CPU, generator=drawn(4))
+        assert torch.equal(numbers, torch.cat([all_numbers[ends[row] : ends[row + 1]] for row in sorted(rows)]))
 
 
 def test_numbers_are_of_their_own_seed_and_their_gumbel_is_finite():
@@ -121,12 +121,12 @@ def test_numbers_are_of_their_own_seed_and_their_gumbel_is_finite():
 def test_filling_in_changes_masked_positions_alone():
     ids = torch.arange(12).view(3, 4)
     masked = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 1], [0, 0, 0, 0]]).bool()
-    made = fill_ids(ids, masked, torch.tensor([100, 101, 102]))
-    assert made.tolist() == [[0, 100, 2, 3], [101, 5, 6, 102], [8, 9, 10, 11]]
+    filled = fill_ids(ids, masked, torch.tensor([100, 101, 102]))
+    assert filled.tolist() == [[0, 100, 2, 3], [101, 5, 6, 102], [8, 9, 10, 11]]
     table = torch.randn(103, 6, generator=drawn(0))
     one_hot = torch.eye(103)[[100, 101, 102]].requires_grad_()
     words = fill_embeddings(table[ids], masked, one_hot, table)
-    torch.testing.assert_close(words, table[made])
+    torch.testing.assert_close(words, table[filled])
     (gradient,) = torch.autograd.grad(words.sum(), one_hot)
     torch.testing.assert_close(gradient, table.sum(1).expand(3, -1))
 

@@ -16,7 +16,7 @@ from transformers import (
     AutoTokenizer,
     RobertaConfig,
     RobertaForMaskedLM,
-    RobertaTokenizerFast,
+    RobertaTokenizer,
 )
 
 
@@ -180,7 +180,7 @@ def robertas(lab: Lab, tmp_path_factory) -> dict[str, Path]:
         )  # fmt: skip
         RobertaForMaskedLM(config).save_pretrained(folder)
         bpe.save_model(str(folder))
-        RobertaTokenizerFast.from_pretrained(folder, model_max_length=64).save_pretrained(folder)
+        RobertaTokenizer.from_pretrained(folder, model_max_length=64).save_pretrained(folder)
         folders[name] = folder
     return folders
 

@@ -24,9 +24,9 @@ def runs(lab: Lab, tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.mark.parametrize("task", [*SETS, "stsb"])
 def test_divergence_follows_from_the_predictions(runs: dict[str, Path], task: str):
-    found = metrics(runs[task])["divergence"]
-    assert set(found) == set(metrics(runs[task])["student"]["metrics"])  # both dev sets of MNLI
-    for split, figures in found.items():
+    by_split = metrics(runs[task])["divergence"]
+    assert set(by_split) == set(metrics(runs[task])["student"]["metrics"])  # both dev sets of MNLI
+    for split, figures in by_split.items():
         lines = predictions(runs[task], split)
         ours, theirs = (torch.tensor([line[f"{who}_logits"] for line in lines]) for who in ("student", "teacher"))
         assert figures["mse"] == pytest.approx(float((ours - theirs).square().mean()), rel=1e-4, abs=1e-6)
@@ -65,9 +65,9 @@ def test_the_figure_over_methods(runs: dict[str, Path], lab: Lab, tmp_path: Path
     assert picture.count("<circle") == 5
     assert all(word in picture for word in ("mixkd", "mnli dev_mm"))
     assert main(["divergence", str(tmp_path)]) == 2
-    said = capsys.readouterr().err
-    assert "is no finished run" in said
-    assert "None of these is a finished run" in said
+    stderr = capsys.readouterr().err
+    assert "is no finished run" in stderr
+    assert "None of these is a finished run" in stderr
 
 
 def test_what_differs_in_more_than_the_seed_is_not_averaged(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture):

@@ -27,7 +27,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def records(lab: Lab, tmp_path_factory: pytest.TempPathFactory):
-    """One finished run a task."""
+    """One finished run per task."""
     out = tmp_path_factory.mktemp("records")
     words = ("training.epochs=2", "--seed", 1)
     return {task: lab.train(out / task, *words, task=task, method="mixkd")[0] for task in TASKS}
@@ -38,8 +38,8 @@ def test_folder_holds_what_the_module_promises(records: dict[str, Path]):
     for folder in records.values():
         for name in promised:
             assert list(folder.glob(name)) or (folder / name).is_dir(), name
-        there = {path.name for path in folder.iterdir()}
-        assert there == {name.split("/")[0] for name in promised}  # and nothing else, no checkpoint either
+        names = {path.name for path in folder.iterdir()}
+        assert names == {name.split("/")[0] for name in promised}  # and nothing else, no checkpoint either
         assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
 
 
@@ -53,9 +53,9 @@ def test_figures_are_written_last(records: dict[str, Path]):
 @pytest.mark.parametrize("who", ["student", "teacher"])
 def test_figures_follow_from_the_predictions(records: dict[str, Path], task: str, who: str):
     spec = get_task(task)
-    found = metrics(records[task])[who]["metrics"]
-    assert set(found) == set(spec.dev_splits)
-    for split, figures in found.items():
+    by_split = metrics(records[task])[who]["metrics"]
+    assert set(by_split) == set(spec.dev_splits)
+    for split, figures in by_split.items():
         lines = predictions(records[task], split)
         logits = torch.tensor([line[f"{who}_logits"] for line in lines])
         gold = [line["gold"] if spec.regression else spec.labels.index(line["gold"]) for line in lines]
@@ -68,21 +68,21 @@ def test_figures_follow_from_the_predictions(records: dict[str, Path], task: str
 
 @pytest.mark.parametrize("task", TASKS)
 def test_retained_is_the_students_share_of_the_teacher(records: dict[str, Path], task: str):
-    found = metrics(records[task])
-    for split, ours in found["student"]["metrics"].items():
-        theirs = found["teacher"]["metrics"][split]
+    record = metrics(records[task])
+    for split, ours in record["student"]["metrics"].items():
+        theirs = record["teacher"]["metrics"][split]
         share = {name: 100 * value / theirs[name] for name, value in ours.items() if theirs[name] > 0}
-        assert found["retained"][split] == pytest.approx(share)
-    assert found["student"]["samples_per_second"] > 0
+        assert record["retained"][split] == pytest.approx(share)
+    assert record["student"]["samples_per_second"] > 0
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_constant_answer_stands_beside_the_figures(records: dict[str, Path], task: str):
-    found = metrics(records[task])
-    assert {s: set(values) for s, values in found["constant"].items()} == {
-        s: set(values) for s, values in found["student"]["metrics"].items()
+    record = metrics(records[task])
+    assert {s: set(values) for s, values in record["constant"].items()} == {
+        s: set(values) for s, values in record["student"]["metrics"].items()
     }
-    for split, values in found["constant"].items():
+    for split, values in record["constant"].items():
         gold = [line["gold"] for line in predictions(records[task], split)]
         if "accuracy" in values:
             assert values["accuracy"] == pytest.approx(max(map(gold.count, gold)) / len(gold))
@@ -159,9 +159,9 @@ def test_scores_outside_the_range_are_clipped(lab: Lab, tmp_path: Path):
 
 def test_configuration_repeats_the_run(lab: Lab, records: dict[str, Path], tmp_path: Path):
     folder = records["rte"]
-    found = yaml.safe_load((folder / "config.yaml").read_text())
-    assert found["seed"] == 1
-    assert found["mixkd"]["beta"] == 0.4
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["seed"] == 1
+    assert config["mixkd"]["beta"] == 0.4
     done = lab.run("run", "--config", folder / "config.yaml", "--out", tmp_path)
     assert done.code == 0, done.err
     (again,) = (path.parent for path in tmp_path.glob("*/metrics.json"))
@@ -189,14 +189,14 @@ def test_environment_and_fingerprints(records: dict[str, Path]):
 @pytest.mark.parametrize("task", TASKS)
 def test_model_card_has_the_figures(records: dict[str, Path], task: str):
     card = (records[task] / "student" / "README.md").read_text()
-    found = metrics(records[task])
+    record = metrics(records[task])
     head, _, body = card.removeprefix("---\n").partition("---\n")
     assert yaml.safe_load(head)["pipeline_tag"] == "text-classification"
-    for split, figures in found["student"]["metrics"].items():
+    for split, figures in record["student"]["metrics"].items():
         for name, value in figures.items():
-            assert f"| {split} | {name} | {value:.4f} | {found['teacher']['metrics'][split][name]:.4f} |" in body
-    assert f"{found['student']['parameters']:,} parameters" in body
-    assert found["fingerprints"]["data"][:12] in body
+            assert f"| {split} | {name} | {value:.4f} | {record['teacher']['metrics'][split][name]:.4f} |" in body
+    assert f"{record['student']['parameters']:,} parameters" in body
+    assert record["fingerprints"]["data"][:12] in body
     assert "Embedded corpus" not in body
 
 
@@ -215,11 +215,11 @@ def test_history_holds_every_step(records: dict[str, Path]):
 def test_a_second_equal_command_waits_and_finds_the_record(lab: Lab, tmp_path: Path, monkeypatch):
     (folder,) = lab.train(tmp_path / "runs")
     written = (folder / METRICS).stat().st_mtime_ns
-    held, waiting, say = threading.Event(), threading.Event(), Reporter.say
+    locked, waiting, say = threading.Event(), threading.Event(), Reporter.say
 
     def hold() -> None:
         with RunFolder(folder).locked(print):
-            held.set()
+            locked.set()
             waiting.wait(timeout=60)
 
     def listen(self: Reporter, text: str) -> None:
@@ -230,7 +230,7 @@ def test_a_second_equal_command_waits_and_finds_the_record(lab: Lab, tmp_path: P
     monkeypatch.setattr(Reporter, "say", listen)
     first = threading.Thread(target=hold)
     first.start()
-    held.wait()
+    locked.wait()
     done = lab.run(*lab.words(tmp_path / "runs"))
     first.join()
     assert done.code == 0

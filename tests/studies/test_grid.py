@@ -54,7 +54,7 @@ def test_words_go_over_cells_or_fill_them(tmp_path: Path):
         ("cells: [a, b]\n", "'cells' must hold settings"),
         ("cells: {a: 3}\n", "'a' must hold settings"),
         ("cells: {a: {x: '{donr}'}}\nfill: {donor: b}\n", "cell 'a' has a .* it has donor"),
-        ("cells: {a: [\n", "can't be read"),
+        ("cells: {a: [\n", "not valid YAML"),
     ):
         (tmp_path / "x.yaml").write_text(content)
         with pytest.raises(KdlabError, match=said):

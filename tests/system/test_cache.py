@@ -66,8 +66,8 @@ def _ask(root: str, log: str) -> None:
         time.sleep(0.3)
         (folder / "made.txt").write_text(str(os.getpid()))
 
-    found = Cache(Path(root)).get_or_make("tokens", KEY, build, {})
-    Path(f"{log}.{os.getpid()}").write_text((found / "made.txt").read_text())
+    entry = Cache(Path(root)).get_or_make("tokens", KEY, build, {})
+    Path(f"{log}.{os.getpid()}").write_text((entry / "made.txt").read_text())
 
 
 def test_four_processes_at_once_build_once(tmp_path):
@@ -172,13 +172,13 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_clearing_touches_nothing_of_anybody_elses(cache):
     """A user may point KDLAB_CACHE at a folder that holds other things."""
-    made = cache.get_or_make("tokens", KEY, writer(), {})
+    entry_folder = cache.get_or_make("tokens", KEY, writer(), {})
     others = [cache.root / name for name in ("projects/thesis", ".ssh/keys", "tokens/notes", f"photos/{KEY[:32]}")]
     for folder in others:
         folder.mkdir(parents=True)
         (folder / "file").write_text("mine")
-    assert [entry.folder for entry in cache.entries()] == [made]
+    assert [entry.folder for entry in cache.entries()] == [entry_folder]
     assert cache.clear() == 1
-    assert not made.exists()
+    assert not entry_folder.exists()
     assert all((folder / "file").read_text() == "mine" for folder in others)
     assert not list(cache.root.glob("projects/.*"))

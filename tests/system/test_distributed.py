@@ -25,14 +25,14 @@ def test_processes_share_every_batch_and_every_evaluation_once(monkeypatch):
         assert len(batches) == len(sampler)
         assert sorted(i for batch in batches for i in batch) == list(range(41))
         assert min(map(len, batches)) >= min(world, 8)
-        seen: list[int] = []
+        all_indices: list[int] = []
         for number in range(world):
             monkeypatch.setattr(batching, "rank", lambda n=number: n)
             mine = batching.SortedSampler(lengths, 4)
-            found = [i for batch in mine for i in batch]
+            indices = [i for batch in mine for i in batch]
             assert len(list(mine)) == len(mine)
-            seen += found
-        assert sorted(seen) == list(range(41))
+            all_indices += indices
+        assert sorted(all_indices) == list(range(41))
 
 
 def test_a_process_without_examples_repeats_one(monkeypatch):
@@ -47,7 +47,7 @@ def test_an_error_on_several_devices_is_still_a_sentence(lab: Lab):
 
 
 def test_a_shell_inside_an_allocation_is_one_process(lab: Lab, monkeypatch):
-    """What salloc and an sbatch script leave in the environment starts nobody; srun's step does."""
+    """The environment of salloc or an sbatch script does not count as a launch; a step of srun does."""
     monkeypatch.setenv("SLURM_NTASKS", "4")
     monkeypatch.setenv("SLURM_PROCID", "0")
     monkeypatch.setenv("SLURM_LOCALID", "0")

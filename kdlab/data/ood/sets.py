@@ -24,14 +24,14 @@ from kdlab.system.files import file_digest
 
 @dataclass(frozen=True)
 class OODSet:
-    """An out-of-domain set that is ready to be answered.
+    """An out-of-domain set with its examples.
 
     Attributes:
         spec: The set.
-        label_map: How the model's labels become its own.
+        label_map: From the model's labels to the set's.
         source: Where its examples come from.
-        examples: The examples; labels are indices into the set's own.
-        groups: What each example is about, or None where the set does not say.
+        examples: The examples; labels are indices into the set's labels.
+        groups: Group of each example, or None where the set has no groups.
     """
 
     spec: OODSpec
@@ -47,16 +47,16 @@ class OODSet:
 
 
 def find_set(spec: OODSpec, folder: str | None, on_embedded: bool, hub: Hub) -> Source:
-    """Where a set is to be read from; looks for it and reads nothing.
+    """Finds where a set can be read from, without reading it.
 
     Args:
         spec: The set.
-        folder: ``--ood-dir``; None leaves the choice to what there is.
+        folder: ``--ood-dir``, or None.
         on_embedded: Whether the model was trained on the embedded corpus; then its grammar writes the set.
-        hub: Asked, for at most 2 s, only where neither of these says.
+        hub: Contacted, for at most 2 s, only where neither of these decides.
 
     Raises:
-        KdlabError: It can't be had.
+        KdlabError: The set is not available.
     """
     if folder is not None:
         return Source("local", str(_file(spec, folder)))
@@ -80,12 +80,12 @@ def read_set(asked: AnswerableSet, source: Source, hub: Hub) -> OODSet:
     """Reads a set.
 
     Args:
-        asked: The set, and how the model's labels become its own.
+        asked: The set and the map of the model's labels.
         source: From ``find_set``.
         hub: Whether it answers.
 
     Raises:
-        KdlabError: A file, column, row or label is not what it must be; the message names file and line.
+        KdlabError: A file, column, row or label is invalid; the message names file and line.
     """
     spec, label_map = asked.spec, asked.label_map
     if source.kind == "embedded":
@@ -95,21 +95,21 @@ def read_set(asked: AnswerableSet, source: Source, hub: Hub) -> OODSet:
     try:
         examples = load_hub(spec.task, offline=not hub.online).splits[DEV]
         return OODSet(spec, label_map, source, examples, _hub_groups(spec, hub))
-    except KdlabError as e:  # a dataset that is a script, which the library no longer runs, among others
+    except KdlabError as e:  # such as a dataset that is a script, which the library no longer runs
         raise KdlabError(
             f"{spec.name} can't be had from the hub: give --ood-dir DIR, a folder with {spec.file_names[0]} ({e})"
         ) from e
 
 
 def source_digest(source: Source) -> str | None:
-    """SHA-256 of the file a set is read from; None where it is no file."""
+    """SHA-256 of the file that a set is read from; None where it is not read from a file."""
     return file_digest(Path(source.where)) if source.kind == "local" else None
 
 
 def read_sets(asked: Sequence[AnswerableSet], folder: str | None, on_embedded: bool, hub: Hub) -> tuple[OODSet, ...]:
-    """Finds and reads several sets, so that what is wrong with one is said before any work."""
-    sources = [find_set(one.spec, folder, on_embedded, hub) for one in asked]
-    return tuple(read_set(one, source, hub) for one, source in zip(asked, sources, strict=True))
+    """Finds and reads several sets, so that errors in any of them come before any work."""
+    sources = [find_set(answerable.spec, folder, on_embedded, hub) for answerable in asked]
+    return tuple(read_set(answerable, source, hub) for answerable, source in zip(asked, sources, strict=True))
 
 
 def _file(spec: OODSpec, folder: str) -> Path:
@@ -127,7 +127,7 @@ def _file(spec: OODSpec, folder: str) -> Path:
 
 
 def _read(spec: OODSpec, path: Path) -> tuple[Examples, tuple[str, ...] | None]:
-    """The examples of a file, and what they are about."""
+    """The examples of a file, and their groups."""
     columns = spec.task.file_columns
     collector = Collector(spec.task, DEV, str(path), columns)
     for position, (line, text, pair, label) in enumerate(read_rows(path, columns, labelled=True)):
@@ -150,12 +150,12 @@ def _read(spec: OODSpec, path: Path) -> tuple[Examples, tuple[str, ...] | None]:
 
 
 def _literal(path: Path, line: int, column: str, value: str) -> str:
-    """The text of a bytes literal; a text that is written plainly stays as it is."""
+    """The text of a bytes literal; other texts are returned unchanged."""
     if value[:2] not in ("b'", 'b"'):
         return value
     try:
-        found = ast.literal_eval(value)
-        return str(found.decode("utf-8"))
+        literal = ast.literal_eval(value)
+        return str(literal.decode("utf-8"))
     except (ValueError, SyntaxError, AttributeError, MemoryError, RecursionError) as e:
         raise KdlabError(
             f"{path}:{line}: column {column!r} holds {clip(value)}, which starts like a b'…' literal and is none: "
@@ -164,7 +164,7 @@ def _literal(path: Path, line: int, column: str, value: str) -> str:
 
 
 def _hub_groups(spec: OODSpec, hub: Hub) -> tuple[str, ...] | None:
-    """What each example on the hub is about: the set read once more, with that column in the place of its text."""
+    """Group of each example on the hub: reads the set again with the group column as its text."""
     if spec.group is None:
         return None
     task = replace(spec.task, text=spec.group, text_pair=None)
@@ -172,17 +172,17 @@ def _hub_groups(spec: OODSpec, hub: Hub) -> tuple[str, ...] | None:
 
 
 def count_truncated(examples: Examples, split: EncodedSplit, tokenizer: Any, max_length: int) -> int:
-    """How many of the examples are longer than the model reads.
+    """How many of the examples are longer than ``max_length``.
 
     Args:
         examples: N examples.
         split: The same, tokenised and cut.
-        tokenizer: The tokenizer that did it.
+        tokenizer: The tokenizer of the split.
         max_length: Longest input in tokens.
     """
-    full = [i for i, length in enumerate(split.lengths) if length >= max_length]  # cut, or of just this length
-    if not full:
+    longest = [i for i, length in enumerate(split.lengths) if length >= max_length]  # cut, or exactly that long
+    if not longest:
         return 0
-    whole = examples.take(full)
-    ids = tokenizer(list(whole.text), None if whole.text_pair is None else list(whole.text_pair), verbose=False)
+    texts = examples.take(longest)
+    ids = tokenizer(list(texts.text), None if texts.text_pair is None else list(texts.text_pair), verbose=False)
     return sum(len(row) > max_length for row in ids["input_ids"])

@@ -1,6 +1,6 @@
-"""What an out-of-domain set is: its columns, labels and files, and which sets a model's labels fit.
+"""Out-of-domain sets: columns, labels and files, and which sets a model's labels fit.
 
-Importing this module costs nothing but the standard library, so that ``--list ood`` answers at once.
+This module imports only the standard library, so that ``--list ood`` answers at once.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class OODSpec:
-    """One labelled set that no model here was trained on.
+    """One labelled set that kdlab trains no model on.
 
     Attributes:
-        task: Columns, labels, metrics, files below ``--ood-dir`` and name on the hub, in the words of a task; its only
-            split is ``dev``.
-        meaning: What a model may call a label (small letters, ``_`` for blanks and hyphens) to the set's own label.
+        task: Columns, labels, metrics, files below ``--ood-dir`` and name on the hub, as a task whose only split is
+            ``dev``.
+        meaning: Names that a model may use for a label (lower case, ``_`` for blanks and hyphens), each to the set's
+            label.
         trained_on: GLUE tasks whose models it is meant for.
-        group: Column that says what an example is about, reported apart (HANS's heuristic).
-        groups: What may stand in it.
-        literals: True where the file holds texts as Python writes bytes, ``b'…'`` (PAWS-QQP).
+        group: Column by which examples are grouped; groups are also reported separately (HANS's heuristic).
+        groups: The values of that column.
+        literals: True where the file holds texts as Python bytes literals, ``b'…'`` (PAWS-QQP).
     """
 
     task: TaskSpec
@@ -43,7 +44,7 @@ class OODSpec:
 
     @property
     def file_names(self) -> tuple[str, ...]:
-        """Where its file may lie below ``--ood-dir``, the first as messages say it."""
+        """Possible paths of its file below ``--ood-dir``; messages name the first."""
         return (self.task.files[DEV], *self.task.other_files.get(DEV, ()))
 
 
@@ -54,7 +55,7 @@ _OTHER = dict.fromkeys(("not_paraphrase", "not_duplicate", "not_equivalent"), "n
 
 
 def _follows(other: str) -> dict[str, str]:
-    """Entailment stays; whatever else an NLI model says becomes the set's other label."""
+    """``meaning`` of an NLI set: entailment stays, any other label of the model becomes ``other``."""
     names = ("not_entailment", "non_entailment", "neutral", "contradiction")
     return {**dict.fromkeys(("entailment", "entails"), "entailment"), **dict.fromkeys(names, other)}
 
@@ -157,12 +158,12 @@ _SETS = (
 
 OOD: dict[str, OODSpec] = {each.name: each for each in _SETS}
 TOGETHER: dict[str, tuple[str, ...]] = {"paws": ("paws_wiki", "paws_qqp"), ALL: tuple(OOD)}
-"""Words that stand for several sets; of ``all`` those are taken that fit."""
+"""Names for several sets; ``all`` means those that fit the model."""
 
 
 @dataclass(frozen=True)
 class AnswerableSet:
-    """A set, and how a model's labels become its own.
+    """A set, with the map from a model's labels to its own.
 
     Attributes:
         spec: The set.
@@ -176,16 +177,16 @@ class AnswerableSet:
 def match_set(
     spec: OODSpec, task: str, labels: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES
 ) -> AnswerableSet:
-    """Brings a model's labels to a set's, by name.
+    """Maps a model's labels to a set's, by name.
 
     Args:
         spec: The set.
-        task: What the model was trained on, for messages.
+        task: The task that the model was trained on, for messages.
         labels: The model's labels in the order of its outputs; empty for a model that scores.
-        aliases: Other spellings of labels, each to the label: one of them may be the set's.
+        aliases: Other spellings of the model's labels, each to the label; one of them may be the set's.
 
     Raises:
-        KdlabError: A label has no counterpart in the set, or the set has one that no answer becomes.
+        KdlabError: A label has no counterpart in the set, or no label maps to one of the set's.
     """
     label_map = merge_labels(spec.task.labels, spec.meaning, labels, aliases)
     if label_map is not None:
@@ -209,29 +210,29 @@ def fitting(labels: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES) -> l
 def choose_sets(
     names: Sequence[str], task: str, labels: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES
 ) -> tuple[list[AnswerableSet], list[str]]:
-    """The sets that were asked for and fit, and what is to be said of the others.
+    """The requested sets that fit, and sentences about the others.
 
     Args:
         names: Names of sets; ``paws`` stands for both of its sets and ``all`` for every set that fits.
-        task: What the model was trained on.
+        task: The task that the model was trained on.
         labels: Its labels in the order of its outputs.
         aliases: Other spellings of them.
 
     Returns:
-        The sets with their label maps, each once, and a sentence for each named one that is left out because its labels
-        are others, or that is meant for other tasks.
+        The sets with their label maps, each once, and a sentence for each named set that is left out because its labels
+        don't fit, or that is meant for other tasks.
 
     Raises:
         KdlabError: An unknown name, or no set that fits.
     """
-    wanted: dict[str, bool] = {}  # name to whether it was named, and not only meant by `all`
+    requested: dict[str, bool] = {}  # name to whether it was named itself, and not only by `all`
     for name in names:
         if name not in OOD and name not in TOGETHER:
             raise nearest(name, [*OOD, *TOGETHER], "out-of-domain set")
-        for one in TOGETHER.get(name, (name,)):
-            wanted[one] = wanted.get(one, False) or name != ALL
+        for member in TOGETHER.get(name, (name,)):
+            requested[member] = requested.get(member, False) or name != ALL
     chosen, sentences, refused = [], [], []
-    for name, named in wanted.items():
+    for name, named in requested.items():
         try:
             chosen.append(match_set(OOD[name], task, labels, aliases))
         except KdlabError as e:

@@ -1,1 +1,1 @@
-"""Where examples are read from: GLUE folders, the hub, a user's own task file."""
+"""Readers of examples: GLUE folders, the hub, a user's own task file."""

@@ -1,7 +1,7 @@
-"""Tables in files (CSV, TSV, JSONL), and GLUE tasks in the original GLUE folder layout, with its quirks.
+"""Tables in files (CSV, TSV, JSONL), and GLUE tasks in the original folder layout, with its quirks.
 
 Fields of a TSV file are separated by tabs and never quoted. Labels are mapped by name. Ids are GLUE's ``index`` column
-where it holds distinct integers, else the row's position in its file, counting skipped rows, as the hub counts.
+where it holds distinct integers, else the row's position in its file, counting skipped rows, as the hub does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from kdlab.data.examples import Collector, Examples, Loaded, check_width, find_columns, listed, read_lines, split_tabs
-from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, TaskSpec
+from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, TaskSpec, owner_of
 from kdlab.errors import KdlabError
 
 _MSR_TRAIN = "msr_paraphrase_train.txt"
@@ -34,24 +34,24 @@ def load_glue(spec: TaskSpec, root: Path) -> Loaded:
         root: The folder that holds ``RTE/``, ``SST-2/`` and so on, or the task's own folder.
 
     Returns:
-        The splits whose files are there; a test split may be missing, and further ones of other tasks too.
+        The splits whose files exist; test splits may be missing.
 
     Raises:
-        KdlabError: A missing folder, train or dev file or column, or a broken row; the message names file and line.
+        KdlabError: A folder, a train or dev file or a column is missing, or a row is broken (file and line are named).
     """
     splits: dict[str, Examples] = {}
     notes: list[str] = []
     for split in spec.splits:
-        owner = TASKS[spec.train_task] if spec.train_task and split not in spec.test_splits else spec
+        owner = owner_of(spec, split)
         folders = _folders(owner, root)
         path = _find(folders, _file_names(owner, split))
         keep, drop = _msr_pairs(folders, split, path) if owner.name == "mrpc" else (None, None)
         if path is None and keep is not None:
             path = _find(folders, (_MSR_TRAIN,))
         if path is not None:
-            splits[split], found = _read_split(owner, split, path, keep, drop)
-            notes.extend(found)
-        elif split not in spec.test_splits or spec.train_task:  # a test set that borrows its training data is its task
+            splits[split], split_notes = _read_split(owner, split, path, keep, drop)
+            notes.extend(split_notes)
+        elif split not in spec.test_splits or spec.train_task:  # AX consists of its test set
             names = " or ".join(_file_names(owner, split))
             raise KdlabError(
                 f"{folders[0]} holds no {names}, the {split} split of task {spec.name}: put the file there."
@@ -60,13 +60,13 @@ def load_glue(spec: TaskSpec, root: Path) -> Loaded:
         owner = TASKS[name]
         path = _find(_folders(owner, root), _file_names(owner, TEST))
         if path is not None:
-            splits[split], found = _read_split(owner, TEST, path, None, None)
-            notes.extend(found)
+            splits[split], split_notes = _read_split(owner, TEST, path, None, None)
+            notes.extend(split_notes)
     return Loaded(splits, tuple(notes))
 
 
 def kind_of(value: object) -> str:
-    """What a YAML or JSON value is, in words."""
+    """The kind of a YAML or JSON value, in words."""
     names = {
         dict: "a mapping",
         list: "a list",
@@ -81,34 +81,34 @@ def kind_of(value: object) -> str:
 def read_rows(
     path: Path, columns: tuple[str, str | None, str], labelled: bool
 ) -> Iterator[tuple[int, str, str | None, str | None]]:
-    """The rows of a CSV, TSV or JSONL file with named columns, by the file's ending.
+    """The rows of a CSV, TSV or JSONL file with named columns; the ending tells the format.
 
     Args:
         path: The file.
         columns: Names of the columns of text, second text and label.
-        labelled: False where the label column is not read and may be missing.
+        labelled: False if the label column is not read and may be missing.
 
     Returns:
-        For each row: the line on which it starts, text, second text and label, as texts.
+        For each row the line on which it starts, and text, second text and label as strings.
 
     Raises:
         KdlabError: The file or a row cannot be read; the message names file and line.
     """
     text, pair, label = columns
-    wanted = tuple(name for name in (text, pair, label if labelled else None) if name is not None)
-    rows = _objects(path, wanted, label) if path.suffix.lower() == ".jsonl" else _cells(path, wanted)
+    names = tuple(name for name in (text, pair, label if labelled else None) if name is not None)
+    rows = _objects(path, names, label) if path.suffix.lower() == ".jsonl" else _cells(path, names)
     for line, cells in rows:
         yield line, cells[text] or "", cells[pair] if pair else None, cells[label] if labelled else None
 
 
-def _cells(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """The wanted columns of a CSV or TSV file with a header."""
+def _cells(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """The names columns of a CSV or TSV file with a header."""
     rows = _csv_rows(path) if path.suffix.lower() == ".csv" else split_tabs(path)
     _, header = next(rows, (1, []))
-    at = find_columns(path, header, wanted)
+    at = find_columns(path, header, names)
     for line, fields in rows:
         check_width(path, line, fields, header)
-        yield line, {name: fields[i] for name, i in zip(wanted, at, strict=True)}
+        yield line, {name: fields[i] for name, i in zip(names, at, strict=True)}
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -126,8 +126,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             yield line, fields
 
 
-def _objects(path: Path, wanted: tuple[str, ...], label: str) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """The wanted fields of a file with one JSON object a line; blank lines are left out."""
+def _objects(path: Path, names: tuple[str, ...], label: str) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """The names fields of a file with one JSON object a line; blank lines are left out."""
     for line, raw in read_lines(path):
         if not raw.strip():
             continue
@@ -140,14 +140,14 @@ def _objects(path: Path, wanted: tuple[str, ...], label: str) -> Iterator[tuple[
             raise KdlabError(f"{path}:{line}: not valid JSON ({error}): write one object a line.") from error
         if not isinstance(row, dict):
             raise KdlabError(f"{path}:{line}: {kind_of(row)} where a JSON object is needed: write one object a line.")
-        for name in wanted:
+        for name in names:
             if name not in row:
                 raise KdlabError(f"{path}:{line}: no field {name!r}; the fields there are {listed(row)}: add it.")
-        yield line, {name: _json_text(path, line, name, row[name], name == label) for name in wanted}
+        yield line, {name: _json_text(path, line, name, row[name], name == label) for name in names}
 
 
 def _json_text(path: Path, line: int, name: str, value: object, label: bool) -> str | None:
-    """A JSON value as text: sentences are texts, labels and scores may be numbers, true or false too."""
+    """A JSON value as text: sentences must be strings, labels and scores may also be numbers, true or false."""
     if label and isinstance(value, bool):
         return "true" if value else "false"
     if value is None or (label and isinstance(value, int | float)):
@@ -160,7 +160,7 @@ def _json_text(path: Path, line: int, name: str, value: object, label: bool) -> 
 
 
 def _plain(name: str) -> str:
-    """A folder name without case and punctuation: SST-2, sst2 and sst_2 are one."""
+    """A folder name without case and punctuation: SST-2, sst2 and sst_2 are the same."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
@@ -169,7 +169,7 @@ def _file_names(spec: TaskSpec, split: str) -> tuple[str, ...]:
 
 
 def _folders(spec: TaskSpec, root: Path) -> list[Path]:
-    """The folders in which a task's files may be, the likeliest first.
+    """The folders that may hold a task's files, the likeliest first.
 
     Raises:
         KdlabError: There is none.
@@ -179,20 +179,20 @@ def _folders(spec: TaskSpec, root: Path) -> list[Path]:
         children = sorted(child for child in root.iterdir() if child.is_dir())
     except (OSError, ValueError) as error:
         raise KdlabError(f"The data folder {root} cannot be opened ({error}): give an existing folder.") from error
-    if spec.train_task or spec.name == "mnli":  # AX's own folder stands beside MNLI's
+    if spec.train_task or spec.name == "mnli":  # AX's own folder lies beside MNLI's
         children += _siblings(root)
-    wanted = list(dict.fromkeys(_plain(name) for name in names))
-    found = [child for plain in wanted for child in children if _plain(child.name) == plain]
-    found.sort(key=lambda child: (wanted.index(_plain(child.name)), child.parent != root, child.name != spec.folder))
-    own = _plain(root.resolve().name) in wanted or any(
+    plain_names = list(dict.fromkeys(_plain(name) for name in names))
+    folders = [child for name in plain_names for child in children if _plain(child.name) == name]
+    folders.sort(key=lambda f: (plain_names.index(_plain(f.name)), f.parent != root, f.name != spec.folder))
+    root_is_task_folder = _plain(root.resolve().name) in plain_names or any(
         _is_file(root / name) for split in spec.splits for name in _file_names(spec, split)
     )
-    if found and found[0].parent == root:
-        return found
-    if own:
-        return [root, *found]
-    if found:
-        return found
+    if folders and folders[0].parent == root:
+        return folders
+    if root_is_task_folder:
+        return [root, *folders]
+    if folders:
+        return folders
     raise KdlabError(
         f"{root} holds neither a folder {' or '.join(dict.fromkeys(names))} nor {spec.files[TRAIN]}: give the folder "
         f"that holds the GLUE tasks, or task {spec.name}'s own."
@@ -206,7 +206,7 @@ def _find(folders: list[Path], names: tuple[str, ...]) -> Path | None:
 
 
 def _is_file(path: Path) -> bool:
-    """True for a file that is there, False where it cannot be looked at."""
+    """True for an existing file, False where access fails."""
     try:
         return path.is_file()
     except OSError:
@@ -214,7 +214,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _siblings(root: Path) -> list[Path]:
-    """The folders beside a folder, none where they cannot be listed."""
+    """The folders beside ``root``, none where they cannot be listed."""
     try:
         return sorted(child for child in root.resolve().parent.iterdir() if child.is_dir())
     except OSError:
@@ -222,7 +222,7 @@ def _siblings(root: Path) -> list[Path]:
 
 
 def _msr_pairs(folders: list[Path], split: str, path: Path | None) -> tuple[_Pairs | None, _Pairs | None]:
-    """Which sentence pairs of MSR's own training file to keep and to drop: it holds GLUE's dev pairs too."""
+    """The sentence pairs of MSR's own training file to keep and to drop, because it also holds GLUE's dev pairs."""
     if split == DEV and path is None:
         ids = _find(folders, _DEV_IDS)
         return (None if ids is None else _dev_ids(ids)), None
@@ -248,27 +248,27 @@ def _read_split(
     test = split in spec.test_splits
     text, pair, label = spec.file_columns
     rows, header = _open(spec, path)
-    wanted = tuple(name for name in (text, pair, None if test else label) if name is not None)
-    at = dict(zip(wanted, find_columns(path, header, wanted), strict=True))
+    names = tuple(name for name in (text, pair, None if test else label) if name is not None)
+    column = dict(zip(names, find_columns(path, header, names), strict=True))
     index = header.index("index") if "index" in header else None
     msr = find_columns(path, header, _MSR_IDS) if keep is not None or drop is not None else None
     lenient = spec.skip_malformed
     collector = Collector(spec, split, str(path), spec.file_columns, blanks=lenient and test)
-    numbers: list[str] = []
+    indices: list[str] = []
     broken = position = left_out = 0
     for position, (line, fields) in enumerate(rows):
         if not lenient:
             check_width(path, line, fields, header)
-        bad = len(fields) != len(header) or not (test or all(fields[at[name]].strip() for name in wanted))
+        bad = len(fields) != len(header) or not (test or all(fields[column[name]].strip() for name in names))
         if lenient and bad:
             broken += 1
             continue
         if msr is not None and ((fields[msr[0]], fields[msr[1]]) in (keep or drop or ())) != (keep is not None):
             left_out += 1
             continue
-        numbers.append("" if index is None else fields[index])
-        second = None if pair is None else fields[at[pair]]
-        collector.add(line, position, fields[at[text]], second, None if test else fields[at[label]])
+        indices.append("" if index is None else fields[index])
+        second = None if pair is None else fields[column[pair]]
+        collector.add(line, position, fields[column[text]], second, None if test else fields[column[label]])
     if broken > len(collector):
         raise KdlabError(
             f"{path}: {broken} of {position + 1} rows do not have {len(header)} columns with text in them: check that "
@@ -278,7 +278,7 @@ def _read_split(
     notes = [f"{name}: {broken} broken row{'s' * (broken != 1)} skipped"] if broken else []
     if left_out and drop is not None:
         notes.append(f"{name}: {left_out} row{'s' * (left_out != 1)} of the dev split left out of train")
-    return _number(collector.finish(), numbers), notes
+    return _number(collector.finish(), indices), notes
 
 
 def _open(spec: TaskSpec, path: Path) -> tuple[Iterator[tuple[int, list[str]]], list[str]]:

@@ -1,7 +1,7 @@
 """GLUE tasks from the Hugging Face hub or its cache on disk.
 
 Importing this module imports neither ``datasets`` nor ``huggingface_hub``. Both retry an unreachable hub for half a
-minute and more, so ask ``hub_reachable`` first and ``go_offline`` where the answer is no.
+minute or more, so call ``hub_reachable`` first, and ``go_offline`` if it returns False.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kdlab.data.examples import Collector, Examples, Loaded, clip
-from kdlab.data.tasks import TASKS, TEST, TaskSpec
+from kdlab.data.tasks import TASKS, TEST, TaskSpec, owner_of
 from kdlab.errors import KdlabError
 
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -37,13 +37,13 @@ def load_hub(spec: TaskSpec, offline: bool) -> Loaded:
 
     Args:
         spec: A task with ``hub``.
-        offline: True to read the cache on disk and never ask the network; turns offline mode on for the whole process.
+        offline: True to read only the cache on disk; turns offline mode on for the whole process.
 
     Returns:
-        Every split of the task, and further test splits of other tasks where they can be had.
+        Every split of the task, and optional test splits of other tasks where available.
 
     Raises:
-        KdlabError: ``datasets`` cannot find or read the dataset, or it is not what the task expects.
+        KdlabError: ``datasets`` cannot find or read the dataset, or its splits or columns are not the task's.
     """
     if offline:
         go_offline()
@@ -60,8 +60,8 @@ def load_hub(spec: TaskSpec, offline: bool) -> Loaded:
                 f"{source} is not there; the splits there are {', '.join(opened[hub])}: remove the dataset from "
                 f"{_cache()} and load it again."
             )
-        splits[split], found = convert(opened[hub][hub_split], spec, split, source)
-        notes.extend(found)
+        splits[split], split_notes = convert(opened[hub][hub_split], spec, split, source)
+        notes.extend(split_notes)
     for split, name in spec.further.items():
         owner = TASKS[name]
         hub = _hub(owner, TEST)
@@ -69,8 +69,8 @@ def load_hub(spec: TaskSpec, offline: bool) -> Loaded:
             notes.append(f"{hub[0]} ({hub[1]}) is not in the hub's cache, so no {spec.submission[split]} is written")
             continue
         source = f"{hub[0]} ({hub[1]}), split {owner.splits[TEST]}"
-        splits[split], found = convert(_open(hub, offline)[owner.splits[TEST]], owner, TEST, source)
-        notes.extend(found)
+        splits[split], split_notes = convert(_open(hub, offline)[owner.splits[TEST]], owner, TEST, source)
+        notes.extend(split_notes)
     return Loaded(splits, tuple(notes))
 
 
@@ -78,18 +78,18 @@ def convert(dataset: Any, spec: TaskSpec, split: str, source: str) -> tuple[Exam
     """The examples of a ``datasets.Dataset``, and notes on what was skipped.
 
     Args:
-        dataset: Columns text, second text, label and ``idx``; labels by name, whatever their order in the dataset.
+        dataset: Has columns for text, second text and label, and maybe ``idx``. Labels are matched by name.
         spec: The task.
         split: The task's name for the split.
-        source: What messages call the dataset.
+        source: Name of the dataset in messages.
 
     Raises:
         KdlabError: A column is missing, a row has no label in a labelled split, or a label is not the task's.
     """
     test = split in spec.test_splits
     columns = (spec.text, spec.text_pair, spec.label)
-    wanted = [name for name in (spec.text, spec.text_pair, None if test else spec.label) if name is not None]
-    for name in wanted:
+    names = [name for name in (spec.text, spec.text_pair, None if test else spec.label) if name is not None]
+    for name in names:
         if name not in dataset.column_names:
             raise KdlabError(
                 f"{source}: no column {name!r}; the columns there are {', '.join(dataset.column_names)}: check that it "
@@ -114,18 +114,18 @@ def convert(dataset: Any, spec: TaskSpec, split: str, source: str) -> tuple[Exam
 
 def hub_cached(spec: TaskSpec) -> bool:
     """True where every split of the task is prepared in the ``datasets`` cache, so that no network is needed."""
-    wanted: dict[tuple[str, str], set[str]] = {}
+    splits_of: dict[tuple[str, str], set[str]] = {}
     for split, hub_split in spec.splits.items():
         if spec.hub is None:
             return False
-        wanted.setdefault(_hub(spec, split), set()).add(hub_split)
-    return all(_prepared(hub, splits) for hub, splits in wanted.items())
+        splits_of.setdefault(_hub(spec, split), set()).add(hub_split)
+    return all(_prepared(hub, splits) for hub, splits in splits_of.items())
 
 
 def hub_reachable(timeout: float = 2.0) -> bool:
-    """True where the hub answers one request within this many seconds, name look-up included.
+    """True where the hub answers one request within this many seconds, including the DNS look-up.
 
-    Honours ``HF_ENDPOINT``, ``HTTPS_PROXY`` and ``NO_PROXY``, and the offline variables, which answer False at once.
+    Honours ``HF_ENDPOINT``, ``HTTPS_PROXY`` and ``NO_PROXY``; with an offline variable it returns False at once.
     """
     if is_offline():
         return False
@@ -133,7 +133,7 @@ def hub_reachable(timeout: float = 2.0) -> bool:
     endpoint = os.environ.get("HF_ENDPOINT") or _ENDPOINT
     probe = threading.Thread(target=lambda: answer.append(_answers(endpoint, timeout)), daemon=True)
     probe.start()
-    probe.join(timeout)  # a look-up of the name knows no time-out: leave it behind
+    probe.join(timeout)  # a DNS look-up has no time-out: abandon the thread
     return answer == [True]
 
 
@@ -143,7 +143,7 @@ def is_offline() -> bool:
 
 
 def go_offline() -> None:
-    """Keep the Hugging Face libraries off the network from here on, imported or not."""
+    """Keep the Hugging Face libraries off the network from now on, whether they are imported yet or not."""
     for name in _OFFLINE:
         os.environ[name] = "1"
     for module, names in _CONSTANTS.items():
@@ -153,8 +153,8 @@ def go_offline() -> None:
 
 
 def _hub(spec: TaskSpec, split: str) -> tuple[str, str]:
-    """Dataset and configuration of a split: AX borrows train and dev from MNLI."""
-    owner = TASKS[spec.train_task] if spec.train_task and split not in spec.test_splits else spec
+    """Dataset and configuration on the hub that a split is read from."""
+    owner = owner_of(spec, split)
     if owner.hub is None:
         raise KdlabError(f"Task {spec.name} is not on the Hugging Face hub: give the folder of its files.")
     return owner.hub
@@ -176,12 +176,12 @@ def _open(hub: tuple[str, str], offline: bool) -> Any:
 
 
 def _texts(dataset: Any, column: str) -> list[str]:
-    """A column as texts; a missing one is blank."""
+    """A column as strings; missing values are blank."""
     return ["" if value is None else str(value) for value in dataset[column][:]]
 
 
 def _labels(dataset: Any, column: str, source: str) -> list[str | None]:
-    """A label column as texts: class numbers by their name in the dataset, scores without the noise of 32 bits."""
+    """A label column as strings: the dataset's name of each class, scores without float32 rounding noise."""
     names: list[str] | None = getattr(dataset.features[column], "names", None)
     labels: list[str | None] = []
     for row, value in enumerate(dataset[column][:]):
@@ -198,7 +198,7 @@ def _labels(dataset: Any, column: str, source: str) -> list[str | None]:
 
 
 def _cache() -> Path:
-    """The folder in which ``datasets`` keeps what it prepared; the library's own answer where it is imported."""
+    """The cache folder of ``datasets``; as the library itself says where it is imported."""
     loaded = sys.modules.get("datasets.config")
     if loaded is not None:
         return Path(loaded.HF_DATASETS_CACHE)
@@ -208,7 +208,7 @@ def _cache() -> Path:
 
 
 def _prepared(hub: tuple[str, str], splits: set[str]) -> bool:
-    """True where the newest prepared copy of a configuration, the one that ``datasets`` takes, has these splits."""
+    """True where the newest prepared copy of a configuration, which ``datasets`` uses, has these splits."""
     name = hub[0].split("/")[-1]
     folder = _cache() / hub[0].replace("/", "___") / hub[1]
     try:
@@ -217,14 +217,14 @@ def _prepared(hub: tuple[str, str], splits: set[str]) -> bool:
             return False
         copy = max(copies, key=lambda path: path.stat().st_mtime)
         infos = [json.loads((path / "dataset_info.json").read_text(encoding="utf-8")) for path in copies]
-        there = infos[copies.index(copy)]["splits"]
-        return all(split in there and any(copy.glob(f"{name}-{split}*.arrow")) for split in splits)
+        prepared = infos[copies.index(copy)]["splits"]
+        return all(split in prepared and any(copy.glob(f"{name}-{split}*.arrow")) for split in splits)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def _answers(endpoint: str, timeout: float) -> bool:
-    """True where a server answers for the hub: the hub itself, or a mirror that knows other paths."""
+    """True where the endpoint answers: the hub itself, or a mirror, even with an HTTP error."""
     try:
         url = urlsplit(endpoint)
         if url.scheme not in ("http", "https"):
@@ -238,7 +238,7 @@ def _answers(endpoint: str, timeout: float) -> bool:
     except urllib.error.HTTPError as error:
         return error.code < 500 and error.code not in (403, 407)  # those are a proxy's refusal
     except urllib.error.URLError as error:
-        # It is there, and the client that will talk to it brings its own certificates.
+        # The server answers, and the client library brings its own certificates.
         return isinstance(error.reason, ssl.SSLCertVerificationError)
     except (OSError, ValueError, http.client.HTTPException):
         return False

@@ -1,4 +1,4 @@
-"""A user's own task: what it is, in ``task.yaml``, and its CSV, TSV or JSONL files."""
+"""A user's own task: its description in ``task.yaml``, and its CSV, TSV or JSONL files."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from kdlab.data.readers.glue_folder import FORMATS, kind_of, read_rows
 from kdlab.data.subset import carve
 from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, Metric, TaskSpec
 from kdlab.errors import KdlabError, nearest
+from kdlab.system.yaml_files import reading_yaml
 
 _FIELDS = ("name", "files", "columns", "labels", "score_range", "aliases", "metrics", "description")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -32,7 +33,7 @@ class _Sheet:
     lines: dict[str, int]
 
     def fail(self, key: str, what: str) -> NoReturn:
-        """Raise the error for a field."""
+        """Raise a KdlabError about a field."""
         raise KdlabError(f"{self.path}:{self.lines.get(key, 1)}: field '{key}' {what}.")
 
     def mapping(self, key: str, known: tuple[str, ...] | None = None) -> dict[str, object]:
@@ -42,11 +43,11 @@ class _Sheet:
             return {}
         if not isinstance(value, dict):
             self.fail(key, f"is {kind_of(value)}: write a mapping such as {{a: b}}")
-        named = {self.word(key, name): item for name, item in value.items()}
-        for name in named:
+        entries = {self.word(key, name): item for name, item in value.items()}
+        for name in entries:
             if known is not None and name not in known:
                 raise KdlabError(f"{self.path}:{self.lines[key]}: {nearest(name, known, f'entry of {key}')}")
-        return named
+        return entries
 
     def words(self, key: str) -> tuple[str, ...]:
         """A field that is a list of texts or whole numbers."""
@@ -74,17 +75,17 @@ class _Sheet:
 
 
 def load_task(path: Path) -> TaskSpec:
-    """Read what a user's own task is.
+    """Read the description of a user's own task.
 
     Args:
-        path: The YAML file. ``files.train`` is needed, dev and test are not; ``labels`` or ``score_range``.
+        path: The YAML file. It needs ``files.train``, and either ``labels`` or ``score_range``.
 
     Returns:
-        The task. Its ``files`` are as written, relative to the YAML file; without ``files.dev`` the dev split is carved
-        out of train by ``load_custom``.
+        The task. Its ``files`` are as written, relative to the YAML file; without ``files.dev``, ``load_custom`` carves
+        the dev split out of train.
 
     Raises:
-        KdlabError: The file is no such description; the message names the line and the field.
+        KdlabError: The description is wrong; the message names the line and the field.
     """
     sheet = _read_sheet(path)
     name = sheet.word("name", sheet.values.get("name"))
@@ -156,28 +157,23 @@ def load_custom(spec: TaskSpec, base: Path, seed: int = 0) -> Loaded:
 
 
 def _repeated(splits: dict[str, Examples]) -> list[str]:
-    """A sentence for each split of which texts stand in train word for word: figures on them flatter a model."""
-    train, said = splits[TRAIN], []
-    seen = set(zip(train.text, train.text_pair or train.text, strict=True))
+    """A note for each split that repeats texts of train, because scores on such texts are too high."""
+    train, notes = splits[TRAIN], []
+    train_texts = set(zip(train.text, train.text_pair or train.text, strict=True))
     for name, examples in splits.items():
         if name != TRAIN:
-            known = sum(both in seen for both in zip(examples.text, examples.text_pair or examples.text, strict=True))
-            said += [f"{name}: {known} of {len(examples)} texts are in train too"] if known else []
-    return said
+            texts = zip(examples.text, examples.text_pair or examples.text, strict=True)
+            repeated = sum(text in train_texts for text in texts)
+            notes += [f"{name}: {repeated} of {len(examples)} texts are in train too"] if repeated else []
+    return notes
 
 
 def _read_sheet(path: Path) -> _Sheet:
-    """The fields of the YAML file and the lines they stand on."""
+    """The fields of the YAML file and the lines on which they start."""
     text = "".join(line for _, line in read_lines(path))
-    try:
+    with reading_yaml(path):
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
-        # PyYAML lets the plain errors of its constructors through: a date of month 13, "!!bool x", "!!timestamp x".
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-        what = getattr(error, "problem", None) or str(error).split("\n")[0] or type(error).__name__
-        raise KdlabError(f"{where}: not valid YAML ({what}): correct the file.") from error
     if not isinstance(values, dict) or not isinstance(root, yaml.MappingNode):
         raise KdlabError(f"{path} is no task description: write fields such as 'name: reviews', one a line.")
     lines: dict[str, int] = {}
@@ -210,19 +206,19 @@ def _score_range(sheet: _Sheet) -> tuple[float, float] | None:
 
 def _files(sheet: _Sheet) -> dict[str, str]:
     """Split to file, in the order train, dev, test."""
-    given = {k: sheet.word("files", v) for k, v in sheet.mapping("files", (TRAIN, DEV, TEST)).items() if v is not None}
-    if TRAIN not in given:
+    files = {k: sheet.word("files", v) for k, v in sheet.mapping("files", (TRAIN, DEV, TEST)).items() if v is not None}
+    if TRAIN not in files:
         sheet.fail("files", "has no entry 'train': write files: {train: train.csv}")
-    for name in given.values():
+    for name in files.values():
         if Path(name).suffix.lower() not in FORMATS:
             sheet.fail("files", f"names {clip(name)}: files end in {', '.join(FORMATS)}")
-    if len({Path(name) for name in given.values()}) < len(given):
+    if len({Path(name) for name in files.values()}) < len(files):
         sheet.fail("files", "names one file for two splits: a model must not be judged on what it was trained on")
-    return {split: given[split] for split in (TRAIN, DEV, TEST) if split in given}
+    return {split: files[split] for split in (TRAIN, DEV, TEST) if split in files}
 
 
 def _metrics(sheet: _Sheet, labels: tuple[str, ...]) -> tuple[Metric, ...]:
-    """The metrics that fit the kind of task; the first chooses the checkpoint."""
+    """The metrics, checked against the kind of task; the first chooses the checkpoint."""
     known = _CLASSES if labels else _SCORES
     chosen = sheet.words("metrics")
     for name in chosen:
@@ -254,7 +250,7 @@ def _description(sheet: _Sheet) -> str:
 
 
 def _carve_dev(spec: TaskSpec, train: Examples, path: Path, seed: int) -> tuple[Examples, Examples]:
-    """Train and dev out of train, where the files have no dev split."""
+    """Train and dev, both carved out of train, where the files have no dev split."""
     if not spec.regression:
         for i, name in enumerate(spec.labels):
             if train.labels is not None and train.labels.count(i) == 1:

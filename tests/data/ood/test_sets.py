@@ -40,8 +40,8 @@ def write(root: Path, name: str, lines: list[str]) -> Path:
 
 
 def read(root: Path, name: str) -> OODSet:
-    (found,) = read_sets([merged(name)], str(root), False, Hub())
-    return found
+    (ood_set,) = read_sets([merged(name)], str(root), False, Hub())
+    return ood_set
 
 
 def fails(root: Path, name: str) -> str:
@@ -102,9 +102,9 @@ def test_labels_are_merged_by_name(name, labels, to):
 def test_labels_without_a_counterpart_are_refused_with_both_sets(name, labels):
     with pytest.raises(KdlabError) as caught:
         match_set(OOD[name], "mine", labels)
-    said = str(caught.value)
-    assert all(word in said for word in (name, "mine", *labels, *OOD[name].task.labels))
-    assert labels or "gives a score" in said
+    message = str(caught.value)
+    assert all(word in message for word in (name, "mine", *labels, *OOD[name].task.labels))
+    assert labels or "gives a score" in message
 
 
 def test_another_spelling_of_a_label_may_be_the_sets():
@@ -112,8 +112,8 @@ def test_another_spelling_of_a_label_may_be_the_sets():
     assert match_set(OOD["hans"], "mine", ("e", "n", "c"), aliases).label_map.to == (0, 1, 1)
     assert "hans" in fitting(("e", "n", "c"), aliases)
     assert fitting(("e", "n", "c")) == []
-    found, _ = choose_sets(["all"], "mine", ("e", "n", "c"), aliases)
-    assert [one.spec.name for one in found] == ["hans", "scitail"]
+    answerable, _ = choose_sets(["all"], "mine", ("e", "n", "c"), aliases)
+    assert [one.spec.name for one in answerable] == ["hans", "scitail"]
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_what_was_merged_is_said():
 
 def test_groups_of_sets_and_what_is_left_out():
     assert fitting(TASKS["qqp"].labels) == list(TOGETHER["paws"])
-    found, said = choose_sets(["paws", "paws_wiki"], "mrpc", TASKS["mrpc"].labels)
-    assert ([one.spec.name for one in found], said) == (["paws_wiki", "paws_qqp"], [])
-    found, said = choose_sets(["all"], "sst2", TASKS["sst2"].labels)
-    assert ([one.spec.name for one in found], said) == (["imdb"], [])
-    found, said = choose_sets(["imdb", "hans"], "sst2", TASKS["sst2"].labels)
-    assert [one.spec.name for one in found] == ["imdb"]
-    assert len(said) == 1
-    assert said[0].startswith("hans can't be answered by a model of sst2")
+    answerable, sentences = choose_sets(["paws", "paws_wiki"], "mrpc", TASKS["mrpc"].labels)
+    assert ([one.spec.name for one in answerable], sentences) == (["paws_wiki", "paws_qqp"], [])
+    answerable, sentences = choose_sets(["all"], "sst2", TASKS["sst2"].labels)
+    assert ([one.spec.name for one in answerable], sentences) == (["imdb"], [])
+    answerable, sentences = choose_sets(["imdb", "hans"], "sst2", TASKS["sst2"].labels)
+    assert [one.spec.name for one in answerable] == ["imdb"]
+    assert len(sentences) == 1
+    assert sentences[0].startswith("hans can't be answered by a model of sst2")
     assert "meant for models of" in choose_sets(["hans"], "qnli", TASKS["qnli"].labels)[1][0]
     assert choose_sets([], "stsb", ()) == ([], [])
     with pytest.raises(KdlabError, match="no out-of-domain set 'hnas': did you mean hans"):
@@ -159,17 +159,17 @@ def test_groups_of_sets_and_what_is_left_out():
 def test_files_with_their_quirks(tmp_path):
     for name, lines in FILES.items():
         write(tmp_path, name, lines)
-    found = {name: read(tmp_path, name) for name in FILES}
-    assert found["hans"].examples.labels == (0,)
-    assert found["hans"].groups == ("subsequence",)
-    assert (found["hans"].examples.text, found["hans"].examples.text_pair) == (("A b .",), ("B .",))
-    assert found["paws_wiki"].examples.text == ("a, b", "c")
-    assert found["paws_wiki"].examples.labels == (1, 0)
-    assert found["paws_qqp"].examples.text == ("What € ?", "plain")
-    assert found["paws_qqp"].examples.text_pair == ("It 's 'so' .", "other")
-    assert found["scitail"].examples.labels == (1, 0)
-    assert found["imdb"].examples.labels == (1, 0)
-    assert found["imdb"].examples.text_pair is None
+    sets = {name: read(tmp_path, name) for name in FILES}
+    assert sets["hans"].examples.labels == (0,)
+    assert sets["hans"].groups == ("subsequence",)
+    assert (sets["hans"].examples.text, sets["hans"].examples.text_pair) == (("A b .",), ("B .",))
+    assert sets["paws_wiki"].examples.text == ("a, b", "c")
+    assert sets["paws_wiki"].examples.labels == (1, 0)
+    assert sets["paws_qqp"].examples.text == ("What € ?", "plain")
+    assert sets["paws_qqp"].examples.text_pair == ("It 's 'so' .", "other")
+    assert sets["scitail"].examples.labels == (1, 0)
+    assert sets["imdb"].examples.labels == (1, 0)
+    assert sets["imdb"].examples.text_pair is None
 
 
 def test_the_folder_of_the_sets_themselves_will_do(tmp_path):
@@ -243,14 +243,14 @@ def test_a_set_of_the_hub_is_read_by_name(monkeypatch):
         "label": [1, 0],
         "heuristic": ["subsequence", "constituent"],
     }
-    made = datasets.DatasetDict(validation=datasets.Dataset.from_dict(rows, features=features))
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_: made)
+    dataset = datasets.DatasetDict(validation=datasets.Dataset.from_dict(rows, features=features))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_: dataset)
     hub = Hub()
     hub.__dict__["online"] = True
-    found = read_set(merged("hans"), Source("hub", "here"), hub)
-    assert found.examples.labels == (0, 1)
-    assert found.groups == ("subsequence", "constituent")
-    assert found.examples.text_pair == ("b", "d")
+    ood_set = read_set(merged("hans"), Source("hub", "here"), hub)
+    assert ood_set.examples.labels == (0, 1)
+    assert ood_set.groups == ("subsequence", "constituent")
+    assert ood_set.examples.text_pair == ("b", "d")
 
 
 def test_what_the_hub_will_not_give_is_asked_for_as_a_file(monkeypatch):
@@ -281,8 +281,8 @@ def test_the_grammar_writes_a_balanced_set_of_its_own(name):
     assert embedded.challenge(name, 1)[0].fingerprint() != examples.fingerprint()
     for task in out.trained_on:
         train = embedded.generate(task)["train"]
-        seen = set(zip(train.text, train.text_pair or train.text, strict=True))
-        assert not seen & set(pairs), task
+        train_texts = set(zip(train.text, train.text_pair or train.text, strict=True))
+        assert not train_texts & set(pairs), task
     if groups:
         assert Counter(zip(groups, examples.labels, strict=True)) == {(g, i): 100 for g in out.groups for i in (0, 1)}
 
@@ -317,9 +317,9 @@ def test_the_grammars_paraphrases_differ_in_order_alone():
     ],
 )
 def test_the_real_files_load_whole(name, sizes):
-    found = read(REAL, name)
-    counted = Counter(found.examples.labels)
+    ood_set = read(REAL, name)
+    counted = Counter(ood_set.examples.labels)
     assert (counted[0], counted[1]) == sizes
-    assert not any(text.startswith(("b'", 'b"')) for text in found.examples.text)
-    if found.groups:
-        assert set(found.groups) == set(OOD[name].groups)
+    assert not any(text.startswith(("b'", 'b"')) for text in ood_set.examples.text)
+    if ood_set.groups:
+        assert set(ood_set.groups) == set(OOD[name].groups)

@@ -79,8 +79,8 @@ except KdlabError as caught:
 shutil.rmtree(Path(os.environ["HF_HOME"], "datasets", "nyu-mll___glue", "ax"))
 alone = load_hub(get_task("mnli"), offline=True)
 without = [hub_cached(get_task("mnli")), list(alone.splits), alone.notes]
-found = {"cached": cached, "early": early, "late": late, "splits": splits, "error": error, "without": without}
-print(json.dumps(found))
+results = {"cached": cached, "early": early, "late": late, "splits": splits, "error": error, "without": without}
+print(json.dumps(results))
 """
 
 
@@ -92,7 +92,7 @@ def _clean(monkeypatch):
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory):
-    """What a fresh process reads out of a prepared cache, with offline mode on and no network."""
+    """What a fresh process reads from a prepared cache, with offline mode on and no network."""
     home = tmp_path_factory.mktemp("hub")
     root = Path(__file__).resolve().parents[3]
     env = {k: v for k, v in os.environ.items() if k not in VARIABLES}
