@@ -75,6 +75,7 @@ def _child(job) -> None:
 
 def serve() -> None:
     """Forks a child for each job of a line of standard input, and answers with their exit codes."""
+    sys.path.insert(1, str(Path(__file__).parents[1]))  # this checkout's kdlab, whichever is installed
     import kill_driver  # noqa: F401
     from transformers import AutoTokenizer, BertForSequenceClassification  # noqa: F401
 

@@ -250,6 +250,7 @@ def main() -> int:
         return 0
     import torch
 
+    from experiments.benchmarks.hooks import LARGEST, measure_hooks
     from experiments.benchmarks.startup import measure_startup, measure_whole
     from kdlab.results.record import environment
     from kdlab.system.quiet import quiet_libraries
@@ -259,11 +260,15 @@ def main() -> int:
         folder = Path(name)
         differences = check_losses(folder, arguments.only or (*AGAINST, CYCLE, f"{CYCLE}, two cycles"))
         rows = measure(arguments.rounds, arguments.steps, arguments.precision == "bf16", folder, arguments.only)
+        hooks = {} if arguments.only else measure_hooks(folder)
         startup, whole = ({}, 0.0) if arguments.only else (measure_startup(folder), measure_whole(folder))
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, precision {arguments.precision}, load", end=" ")
     print(" ".join(f"{x:.1f}" for x in os.getloadavg()))
     print("losses over 20 steps differ by at most", ", ".join(f"{m} {d:.1e}" for m, d in differences.items()))
     show(rows)
+    if hooks:
+        shown = ", ".join(f"{case} {ms:.2f}" for case, ms in hooks.items())
+        print(f"\nPython time of the hooks, ms a step: {shown} (wanted: at most {LARGEST})")
     if startup:
         print("\nCPU seconds from the command to its first training step, everything cached:")
         for stage, seconds in startup.items():
@@ -273,6 +278,7 @@ def main() -> int:
         "environment": environment(f"{torch.get_num_threads()} threads"),
         "precision": arguments.precision,
         "loss differences": differences,
+        "ms a step in hooks": hooks,
         "CPU seconds to the first step": startup,
         "CPU seconds of a run with a cached teacher": whole,
         "rows": [{**asdict(row), "held": row.held} for row in rows],
@@ -280,7 +286,8 @@ def main() -> int:
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(f"JSON: {arguments.json}")
-    return 0 if all(row.held for row in rows) and whole <= WHOLE_RUN else 1
+    kept = all(row.held for row in rows) and whole <= WHOLE_RUN and all(ms <= LARGEST for ms in hooks.values())
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":

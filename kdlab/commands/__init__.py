@@ -1,6 +1,7 @@
 """The verbs of the command line, one file each; a verb is imported when it is used.
 
-A file has ``add_arguments(parser)`` and ``main(arguments, extra, words)``, and its docstring is the verb's description.
+A file has ``add_arguments(parser)`` and ``main(arguments, words)``, and its docstring is the verb's description;
+``EXAMPLE``, ``INTERRUPTED`` (what stays of an interrupted one) and ``TAKES_SETTINGS`` are optional.
 It imports nothing but the standard library and ``kdlab.errors`` until the words of the command line make sense.
 """
 

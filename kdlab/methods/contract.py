@@ -37,7 +37,7 @@ class MethodContract(LightningModule):
         name: Name of the method, its section in the configuration, and the start of its run folders.
         Config: Dataclass of the method's settings.
         needs: What it takes from the teacher; empty means that no teacher is loaded for the loss.
-        presets: Profile name (``paper``, ``embedded``, ``auto``; ``*`` is all of them) to configuration values.
+        presets: Configuration values under ``*`` (always), ``paper`` (that profile) and ``embedded`` (that encoder).
     """
 
     name: ClassVar[str]
@@ -140,13 +140,20 @@ class MethodContract(LightningModule):
         raise NotImplementedError(f"{type(self).__name__} must override compute_loss")
 
     def loss_of(self, player: str, batch: Batch) -> LossTerms | None:
-        """What a player minimises on a batch; the student's is ``compute_loss``. None: it makes no step on batches."""
+        """What a player minimises on a batch; the student's is ``compute_loss``. None: it makes no step on this batch.
+
+        Without turns the players step one after the other, in the order of ``players``.
+        """
         if player != STUDENT:
             raise NotImplementedError(f"{type(self).__name__} must override loss_of for its {player}")
         return self.compute_loss(batch)
 
     def players(self) -> dict[str, Iterable[Parameter]]:
-        """The weights of each of ``players_of``; of one player, everything but the teacher."""
+        """The weights of each of ``players_of``; of one player, everything but the teacher.
+
+        Weights that are new are drawn in ``begin_phase`` from the phase's seed (``Projection`` does it), not in
+        ``__init__``, whatever was drawn before.
+        """
         return {STUDENT: [p for n, p in self.named_parameters() if not n.startswith("teacher.")]}
 
     def learning_rate_of(self, player: str) -> float:

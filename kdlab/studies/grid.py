@@ -80,8 +80,11 @@ def run_grid(cells: Cells) -> dict[str, list[RunRecord]]:
         KdlabError: Anything that is wrong with a cell.
     """
     quiet_libraries()
-    for settings in cells.values():
-        make_plan(settings)
+    for name, settings in cells.items():
+        try:
+            make_plan(settings)
+        except KdlabError as e:
+            raise KdlabError(f"Cell '{name}': {e}") from e
     return {name: run(settings) for name, settings in cells.items()}
 
 
