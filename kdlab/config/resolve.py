@@ -77,7 +77,11 @@ class Draft:
         return self.resolved
 
     def _apply(self, preset: str) -> None:
-        layers = [PRESETS.get(preset, {}), *(kind.presets.get(preset, {}) for kind in self._methods.values())]
+        own, teachers = (self._methods[name] for name in self._names)
+        layers = [PRESETS.get(preset, {})]
+        if teachers is not own:
+            layers.append(_for_teacher(teachers.name, teachers.presets.get(preset, {})))
+        layers.append(own.presets.get(preset, {}))
         for key, value in ((k, v) for layer in layers for k, v in layer.items()):
             if key not in self._overrides:
                 _set(self._tree, key, value, self._known)
@@ -98,6 +102,13 @@ class Draft:
             del plain[teachers]  # it has no settings
         _check(run)
         return Resolved(run, configs[own], configs[teachers], plain)
+
+
+def _for_teacher(name: str, preset: Mapping[str, Any]) -> dict[str, Any]:
+    """What a method's preset says where it makes the teacher: its own settings, and its training's as the teacher's."""
+    own = {key: value for key, value in preset.items() if key.startswith(f"{name}.")}
+    start = "training."
+    return own | {f"teacher.{k.removeprefix(start)}": v for k, v in preset.items() if k.startswith(start)}
 
 
 def _empty_tree(methods: Sequence[type[DistillModule]], own: type[DistillModule]) -> DictConfig:
