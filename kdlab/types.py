@@ -149,7 +149,6 @@ class Batch:
             whole, rows = Batch.cat(wholes), torch.cat(parts)
         if len({b.teacher_logits is None for b in batches}) > 1:
             raise ValueError("some of the batches have teacher logits and others have none")
-        first = batches[0]
         width = max(b.input_ids.shape[1] for b in batches)
         soft = [b.teacher_logits for b in batches if b.teacher_logits is not None]
         return Batch(
@@ -163,7 +162,7 @@ class Batch:
             domain=_cat_domains(batches),
             whole=whole,
             rows=rows,
-            pad_id=first.pad_id,
+            pad_id=batches[0].pad_id,
         )
 
     @property
@@ -180,7 +179,7 @@ class Batch:
         if self.labels is None:
             raise ValueError("this batch has no labels: it comes from an unlabelled split")
         if self.labelled is not None:
-            raise ValueError("some rows of this batch have no label: take(batch.labelled) has the others")
+            raise ValueError("some rows of this batch have no label: labelled_rows() has the others")
         return self.labels
 
     def labelled_rows(self) -> Batch:
@@ -189,6 +188,19 @@ class Batch:
             none = self.take(torch.zeros_like(self.index, dtype=torch.bool))
             return replace(none, labels=none.index, labelled=None)
         return self if self.labelled is None else replace(self.take(self.labelled), labelled=None)
+
+    def labelled_mean(self, losses: Tensor) -> Tensor:
+        """The mean over the labelled rows of the batch that processes share, as the base weighs it; 0 where none is.
+
+        A process's loss counts by all of its rows. Its own mean over labelled ones would count too much where it has
+        few of them.
+
+        Args:
+            losses: One for each of ``labelled_rows``, ``(n,)``.
+        """
+        whole = self.whole or self
+        count = torch.as_tensor(len(whole) if whole.labelled is None else whole.labelled.sum(), device=losses.device)
+        return losses.sum() * len(whole) / (count.clamp(min=1) * max(len(self), 1))
 
     def soft_labels(self) -> Tensor:
         """The teacher's cached clean logits ``(B, C)``.
@@ -208,9 +220,8 @@ def _widened(rows: Tensor, width: int, value: int) -> Tensor:
 
 def _cat_labels(batches: Sequence[Batch]) -> Tensor | None:
     known = [b.labels for b in batches if b.labels is not None]
-    if not known:
-        return None
-    return torch.cat([b.labels if b.labels is not None else known[0].new_zeros(len(b)) for b in batches])
+    parts = [b.labels if b.labels is not None else known[0].new_zeros(len(b)) for b in batches if known]
+    return torch.cat(parts) if parts else None
 
 
 def _cat_labelled(batches: Sequence[Batch]) -> Tensor | None:
@@ -225,9 +236,8 @@ def _cat_labelled(batches: Sequence[Batch]) -> Tensor | None:
 
 
 def _cat_domains(batches: Sequence[Batch]) -> Tensor | None:
-    if all(b.domain is None for b in batches):
-        return None
-    return torch.cat([torch.zeros_like(b.index) if b.domain is None else b.domain for b in batches])
+    parts = [torch.zeros_like(b.index) if b.domain is None else b.domain for b in batches]
+    return None if all(b.domain is None for b in batches) else torch.cat(parts)
 
 
 @dataclass(frozen=True)

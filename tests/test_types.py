@@ -85,3 +85,18 @@ def test_what_cant_be_put_together_is_refused():
     ):
         with pytest.raises(ValueError, match=said):
             Batch.cat(batches)
+
+
+def test_a_mean_over_labelled_rows_is_that_of_the_whole_batch():
+    whole = Batch.cat([LONG, dataclasses.replace(SHORT, labels=None)])  # 3 of 5 rows have a label
+    losses = torch.tensor([1.0, 2.0, 6.0])
+    assert whole.labelled_mean(losses) == 3.0
+    parts, sums = [part(whole, [0, 3]), part(whole, [1, 2, 4])], [losses[:1], losses[1:]]
+    shares = [one.fraction * 2 for one in parts]  # what the base multiplies a process's loss by
+    values = [one.labelled_mean(mine) * share for one, mine, share in zip(parts, sums, shares, strict=True)]
+    assert torch.isclose(torch.stack(values).mean(), torch.tensor(3.0))
+    none = part(whole, [3, 4])
+    empty = torch.zeros(0, requires_grad=True)
+    assert none.labelled_mean(empty) == 0.0
+    assert none.labelled_mean(empty).requires_grad
+    assert LONG.labelled_mean(losses) == 3.0

@@ -14,18 +14,18 @@ from kdlab.commands.arguments import Parser, expanded, parse_override
 
 EXAMPLE = "kdlab experiment experiments/ad2/ablations.yaml profile=embedded seeds=5"
 INTERRUPTED = "the same command goes on with the cells that are not recorded yet"
+TAKES_SETTINGS = True
 
 
 def add_arguments(parser: Parser) -> None:
     """The words of ``kdlab experiment``."""
     parser.add_argument("file", metavar="FILE", help="YAML file with the cells of a table")
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="a setting for all cells")
 
 
 def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """``kdlab experiment FILE [key=value …]``."""
     file: Path = expanded("FILE", arguments.file)
-    over = dict(parse_override(word, "kdlab experiment") for word in arguments.settings)
+    over = dict(parse_override(word, "kdlab experiment") for word in arguments.extra)
     from kdlab.studies.grid import read_grid, run_grid, show
 
     cells, paper = read_grid(file, over)

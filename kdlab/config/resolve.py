@@ -56,6 +56,11 @@ class Draft:
     def __init__(
         self, method: type[DistillModule], teacher_method: type[DistillModule], overrides: Mapping[str, Any]
     ) -> None:
+        if method.name == teacher_method.name and method is not teacher_method:
+            raise KdlabError(
+                f"The method and teacher.method are two classes of one name, '{method.name}', and would share a "
+                "section: give one of them another `name`."
+            )
         self._methods = {kind.name: kind for kind in (teacher_method, method)}
         self._names = method.name, teacher_method.name
         self._overrides = overrides
@@ -95,6 +100,7 @@ class Draft:
         for name in self._methods:
             config = OmegaConf.to_object(self._tree[name])
             if isinstance(config, MethodConfig):
+                vars(config)["section"] = name  # a method that inherits its settings has a section of its own
                 config.validate()
                 plain[name] = asdict(config)  # with what a setting left open to another
             configs[name] = config

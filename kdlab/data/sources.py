@@ -188,8 +188,8 @@ def load_data(
         splits = {TRAIN: train, HOLDOUT: held_out, **{k: v for k, v in splits.items() if k != TRAIN}}
         select_on = HOLDOUT
     for name, wish in wishes.items():
-        splits[name] = _granted(name, wish, splits, leftover, spec, source, hub, seed)
-        notes.append(f"{name}: {len(splits[name]):,} rows for the method")
+        splits[name], origin = _granted(name, wish, splits, leftover, spec, source, hub, seed)
+        notes.append(f"{name}: {len(splits[name]):,} rows for the method, {origin}")
     return TaskData(spec, source, splits, select_on, tuple(notes))
 
 
@@ -202,8 +202,8 @@ def _granted(
     source: Source,
     hub: Hub,
     seed: int,
-) -> Examples:
-    """A split that a method asks for; a carved one is removed from ``splits[TRAIN]``."""
+) -> tuple[Examples, str]:
+    """A split that a method wants, and where it comes from; a carved one is taken out of train where it stands."""
     if name in splits or name.startswith((DEV, TEST)):
         raise ValueError(f"a method's split can't be called {name}: there is one already, or it would be reported")
     if isinstance(wish, LeftoverRows):
@@ -212,36 +212,47 @@ def _granted(
                 f"The method wants unlabelled rows, and --limit-train leaves none over of {spec.name}: give a part of "
                 "the training data, such as --limit-train 10%."
             )
-        return replace(leftover, labels=None)
+        return replace(leftover, labels=None), "left over by --limit-train, without their labels"
     if isinstance(wish, CarvedRows):
         splits[TRAIN], carved = carve(splits[TRAIN], wish.fraction, seed)
-        return carved
+        return carved, "carved out of train"
     if isinstance(wish, OtherTaskRows):
         return _other_rows(wish, spec, source, hub)
     raise ValueError(f"kdlab knows no rows of kind {type(wish).__name__}")
 
 
-def _other_rows(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub) -> Examples:
-    """The training rows of another task, with the indices of this task's labels."""
+def _other_rows(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub) -> tuple[Examples, str]:
+    """The training rows of another task, with the indices of this task's labels, and where they come from."""
     other, base = find_task(wish.task)
-    profile = "embedded" if source.embedded else "auto"
     folder = wish.data_dir or (source.where if source.kind == "local" else None)
-    rows = _load(other, choose_source(other, base, profile, folder, hub), hub, 0).splits[TRAIN]
+    own = choose_source(other, base, "embedded" if source.embedded else "auto", folder, hub)
+    if own.embedded and not source.embedded:
+        raise KdlabError(
+            f"{wish.setting}={wish.task}: its data is not on this machine and the hub can't be reached, and rows of "
+            "the embedded corpus don't go into a run on real data: give its folder, or a task file."
+        )
+    rows = _load(other, own, hub, 0).splits[TRAIN]
+    origin = f"of {other.name} ({own.kind}: {own.where})"
     if (other.text_pair is None) != (spec.text_pair is None):
         raise KdlabError(
             f"{wish.setting}={wish.task}: one of {other.name} and {spec.name} has pairs and the other single texts: "
             "name another task."
         )
     if spec.regression and other.regression:
-        return rows
-    meaning = {plain(a): name for a, name in spec.aliases.items()} | {plain(name): name for name in spec.labels}
-    label_map = merge_labels(spec.labels, meaning, other.labels, other.aliases)
+        return rows, origin
+    meaning = {plain(a): name for a, name in _worded(spec).items()} | {plain(name): name for name in spec.labels}
+    label_map = merge_labels(spec.labels, meaning, other.labels, _worded(other))
     if label_map is None or rows.labels is None:
         raise KdlabError(
             f"{wish.setting}={wish.task}: its labels ({', '.join(other.labels) or 'scores'}) are not those of "
             f"{spec.name} ({', '.join(spec.labels) or 'scores'}); other spellings can stand in a task file, as aliases."
         )
-    return replace(rows, labels=tuple(label_map.to[int(label)] for label in rows.labels))
+    return replace(rows, labels=tuple(label_map.to[int(label)] for label in rows.labels)), origin
+
+
+def _worded(spec: TaskSpec) -> dict[str, str]:
+    """A task's other spellings of labels without numbers, which mean something else in another task."""
+    return {alias: name for alias, name in spec.aliases.items() if not alias.strip().lstrip("+-").isdigit()}
 
 
 def _load(spec: TaskSpec, source: Source, hub: Hub, seed: int) -> Loaded:

@@ -16,7 +16,7 @@ from kdlab.methods.base import DistillModule, MethodConfig, PhaseContext
 from kdlab.methods.shared.layer_match import RELATIONS, LayerMatch, check_attention
 from kdlab.methods.shared.settings import at_least, check_weights, one_of, positive
 from kdlab.models.encoder import TextEncoder
-from kdlab.models.layer_maps import parse_layer_map
+from kdlab.models.layer_maps import LayerMap, parse_layer_map
 from kdlab.ops.ascent import NORMS, Ball, ascend, climb, norm_of, random_like, random_start
 from kdlab.ops.randomness import random_state, set_random_state
 from kdlab.types import Batch, EncoderOutput, LossTerms, Need
@@ -160,7 +160,7 @@ class AD2(DistillModule):
         if config.deep_kd:
             theirs, ours = self.frozen_teacher.config, student.config
             self.check_pair(config, theirs, ours)
-            pairs = parse_layer_map(config.layer_map, theirs.num_hidden_layers, ours.num_hidden_layers, "ad2.layer_map")
+            pairs = _pairs(config, theirs, ours)
             self.match = LayerMatch(
                 theirs,
                 ours,
@@ -183,10 +183,9 @@ class AD2(DistillModule):
         """The mapped layers must be there, and their attention comparable."""
         if not config.deep_kd:
             return
-        depths = int(teacher.num_hidden_layers), int(student.num_hidden_layers)
-        pairs = parse_layer_map(config.layer_map, *depths, "ad2.layer_map")
+        pairs = _pairs(config, teacher, student)
         if config.attention_weight:
-            check_attention(cls.name, config.attention, config.relation_heads, pairs, teacher, student)
+            check_attention(config.section, config.attention, config.relation_heads, pairs, teacher, student)
 
     def begin_phase(self, context: PhaseContext) -> None:
         """Draws the projection."""
@@ -292,3 +291,9 @@ class AD2(DistillModule):
         if self.task.regression:
             return (clean.logits.double() - other.logits.double()).square().mean()
         return exact_kl(clean.logits, other.logits)
+
+
+def _pairs(config: AD2Config, teacher: Any, student: Any) -> LayerMap:
+    """The mapped layers of two Hugging Face configurations."""
+    depths = int(teacher.num_hidden_layers), int(student.num_hidden_layers)
+    return parse_layer_map(config.layer_map, *depths, f"{config.section}.layer_map")

@@ -14,14 +14,14 @@ from torch import Tensor
 from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import TaskSpec
 from kdlab.methods.contract import MethodContract
-from kdlab.methods.shared.context import PhaseContext
+from kdlab.methods.shared.context import PhaseContext, plain_state
 from kdlab.methods.shared.players import STUDENT, Players, clip_gradients, gradients_for
 from kdlab.methods.shared.randomness import seed_step
 from kdlab.methods.shared.settings import MethodConfig, Phase, TrainingConfig
 from kdlab.methods.shared.terms import StepTerms
-from kdlab.methods.shared.validation import Answers, answers_on, scores_of
+from kdlab.methods.shared.validation import Answers, answers_on, evaluating, scores_of
 from kdlab.models.encoder import TextEncoder, freeze
-from kdlab.system.distributed import gather, rank, world_size
+from kdlab.system.distributed import agree, gather, rank, world_size
 from kdlab.types import Batch, LossTerms, Need
 
 __all__ = ["DistillModule", "MethodConfig", "Phase", "PhaseContext", "TrainingConfig"]
@@ -79,10 +79,8 @@ class DistillModule(MethodContract):
         """
         if self.context.data is None:
             raise ValueError("a score needs data: the phase was begun without any")
-        was_training = self.training
-        self.eval()
-        answers = answers_on(self.context.data, split, self.answer, self.device)
-        self.train(was_training)
+        with evaluating(self):
+            answers = answers_on(self.context.data, split, self.answer, self.device)
         return scores_of(answers, self.task)[self.task.monitor]
 
     def train(self, mode: bool = True) -> DistillModule:
@@ -122,17 +120,18 @@ class DistillModule(MethodContract):
         for player in turns:
             with gradients_for(player, self.optimised.parameters):
                 losses_of_player = self.loss_of(player, batch)
-            if losses_of_player is not None:
-                self.step(player, losses_of_player)
+            if agree(losses_of_player is not None, f"{self.name}'s loss_of says None for its {player}"):
+                self.step(player, losses_of_player)  # type: ignore[arg-type]
         return None
 
     def step(self, player: str, losses: LossTerms) -> None:
         """One step of one of several players: record, backward, clip, step, schedule.
 
-        A loss without a gradient is recorded and moves nobody: a player may have nothing to learn from a batch.
+        A loss without a gradient is recorded and moves nobody: a player may have nothing to learn from a batch, in
+        which case it has nothing in any process.
         """
         loss = self.terms.record(player, losses)
-        if not loss.requires_grad:
+        if not agree(loss.requires_grad, f"{self.name}'s loss of its {player} has no gradient"):
             return
         optimizers: Any = self.optimizers()
         optimizer = optimizers[self.optimised.index(player)]
@@ -229,17 +228,18 @@ class DistillModule(MethodContract):
             "terms": gather(self.terms.state_dict()),  # every process's own
             "student_step": self.student_step,
             "batches_seen": self.batches_seen,
-            "method": self.method_state(),
+            "method": plain_state(self.name, self.method_state()),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Puts the teacher that was given back in, so that loading stays strict."""
         checkpoint["state_dict"] = self._with_teacher(checkpoint["state_dict"])
-        kept = checkpoint["kdlab"]
-        if len(kept["terms"]) == world_size():  # another number of processes begins the line anew
-            self.terms.load_state_dict(kept["terms"][rank()])
-        self.student_step, self.batches_seen = kept["student_step"], kept["batches_seen"]
-        self.restore_method_state(kept["method"])
+        place = checkpoint["kdlab"]
+        terms = place["terms"] if "terms" in place else place["windows"]  # as kdlab wrote them before it kept `method`
+        if len(terms) == world_size():  # another number of processes begins the line anew
+            self.terms.load_state_dict(terms[rank()])
+        self.student_step, self.batches_seen = place["student_step"], place["batches_seen"]
+        self.restore_method_state(place.get("method", {}))
 
     def load_weights(self, state: dict[str, Tensor]) -> None:
         """Takes the weights of a checkpoint, and nothing else of it."""

@@ -99,8 +99,8 @@ class CILDA(AdversarialText):
         super().check_training(config, training, task)
         if config.contrasts and training.batch_size < 2:
             raise KdlabError(
-                "training.batch_size=1 leaves cilda's contrastive loss no negatives: take 2 or more, or set "
-                "cilda.crd_weight=0 and cilda.alpha2=0."
+                f"training.batch_size=1 leaves {cls.name}'s contrastive loss no negatives: take 2 or more, or set "
+                f"{cls.name}.crd_weight=0 and {cls.name}.alpha2=0."
             )
 
     def begin_phase(self, context: PhaseContext) -> None:

@@ -142,7 +142,8 @@ class MethodContract(LightningModule):
     def loss_of(self, player: str, batch: Batch) -> LossTerms | None:
         """What a player minimises on a batch; the student's is ``compute_loss``. None: it makes no step on this batch.
 
-        Without turns the players step one after the other, in the order of ``players``.
+        Without turns the players step one after the other, in the order of ``players``. Whether it is None must be
+        alike in every process.
         """
         if player != STUDENT:
             raise NotImplementedError(f"{type(self).__name__} must override loss_of for its {player}")
@@ -184,7 +185,7 @@ class MethodContract(LightningModule):
         """Called behind an epoch's last batch and validation, before its checkpoint; players may be stepped here."""
 
     def method_state(self) -> dict[str, Any]:
-        """What checkpoints keep of the method besides weights, as tensors and plain values."""
+        """What checkpoints keep of the method besides weights: tensors and plain values, alike in every process."""
         return {}
 
     def restore_method_state(self, state: dict[str, Any]) -> None:

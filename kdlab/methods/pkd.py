@@ -99,13 +99,13 @@ class PKD(DistillModule):
 def _pairs(config: PKDConfig, teacher: Any, student: Any) -> LayerMap:
     """The mapped layers; by a word, all but the student's last: 12 to 6 skips to 2, 4, …, 10 or takes 7, …, 11."""
     depth = int(student.num_hidden_layers)
-    pairs = parse_layer_map(config.layer_map, int(teacher.num_hidden_layers), depth, "pkd.layer_map")
+    pairs = parse_layer_map(config.layer_map, int(teacher.num_hidden_layers), depth, f"{config.section}.layer_map")
     if config.layer_map not in WORDS:
         return pairs
     kept = tuple(pair for pair in pairs if pair[1] < depth)
     if not kept:
         raise KdlabError(
-            f"pkd.layer_map={config.layer_map} leaves the student's last layer out, and it has no other: take a "
-            "student of two layers or more, give pairs, or set pkd.beta=0."
+            f"{config.section}.layer_map={config.layer_map} leaves the student's last layer out, and it has no other: "
+            f"take a student of two layers or more, give pairs, or set {config.section}.beta=0."
         )
     return kept

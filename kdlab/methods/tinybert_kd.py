@@ -91,7 +91,7 @@ class TinyBERTKD(DistillModule):
         """The mapped layers must be there, and their attention comparable."""
         pairs = _pairs(config, teacher, student)
         if config.attention_weight:
-            check_attention(cls.name, config.attention, config.relation_heads, pairs, teacher, student)
+            check_attention(config.section, config.attention, config.relation_heads, pairs, teacher, student)
 
     @classmethod
     def phases_of(cls, config: TinyBERTKDConfig) -> list[Phase]:
@@ -126,4 +126,4 @@ class TinyBERTKD(DistillModule):
 def _pairs(config: TinyBERTKDConfig, teacher: Any, student: Any) -> LayerMap:
     """The mapped layers without the embeddings, which are mapped anyway."""
     depths = int(teacher.num_hidden_layers), int(student.num_hidden_layers)
-    return tuple(p for p in parse_layer_map(config.layer_map, *depths, "tinybert_kd.layer_map") if p != (0, 0))
+    return tuple(p for p in parse_layer_map(config.layer_map, *depths, f"{config.section}.layer_map") if p != (0, 0))

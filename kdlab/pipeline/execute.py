@@ -137,8 +137,8 @@ def run_seed(context: RunContext, seed: int) -> RunRecord:
     plan, reporter = context.plan, context.reporter
     folder = RunFolder(plan.folder(seed))
     with folder.locked(reporter.say):
-        record = broadcast(folder.finished())
-        if record is None or plan.config.fresh:
+        record = broadcast(None if plan.config.fresh else folder.finished())
+        if record is None:
             return _train_and_record(context, seed, folder)
         folder.drop_checkpoints()
         reporter.say(f"Seed {seed} is finished already (--fresh runs it again):")

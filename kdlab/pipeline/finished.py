@@ -98,7 +98,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     """The configuration of a run, with the settings that ``FinishedRun`` takes from it."""
     try:
         config: dict[str, Any] = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
-        _ = config["task"], config["teacher"]["labels"], int(config["training"]["eval_batch_size"])
+        _ = config["task"], config["teacher"]["labels"]
+        if int(config["training"]["eval_batch_size"]) < 1:
+            raise ValueError("training.eval_batch_size is less than 1")
     except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as e:
         raise KdlabError(f"{path} is no run of kdlab's: {CONFIG} lacks what it must say ({e}).") from e
     return config

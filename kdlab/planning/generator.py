@@ -59,7 +59,7 @@ def plan_generator(
     wish: MaskedLMResource,
     asked: Checkpoint | None,
     student: Checkpoint | None,
-    teacher: Checkpoint,
+    reader: Checkpoint,
     task: TaskData,
     max_length: int,
     seed: int,
@@ -70,8 +70,8 @@ def plan_generator(
         wish: What the method says of it.
         asked: The checkpoint that the user named.
         student: The student's own; None where it is made of the teacher.
-        teacher: The teacher's. Without ``asked`` the student's or the teacher's is taken, whichever has a masked-LM
-            head; the student's where neither has one.
+        reader: The teacher's, or the student's where there is no teacher. Without ``asked`` the student's or the
+            reader's is taken, whichever has a masked-LM head; the student's where neither has one.
         task: On whose text a head would be trained.
         max_length: Longest input in tokens.
         seed: The teacher's own, so that student seeds share a generator.
@@ -79,10 +79,10 @@ def plan_generator(
     Raises:
         KdlabError: Its vocabulary is not the teacher's, or it has too few positions or no mask token.
     """
-    pair = [checkpoint for checkpoint in (student, teacher) if checkpoint is not None]
+    pair = [checkpoint for checkpoint in (student, reader) if checkpoint is not None]
     chosen = asked or next((c for c in pair if has_mlm_head(c)), pair[0])
     why = "the generator writes the ids that the teacher reads, so take one of the teacher's family"
-    check_one_vocabulary((wish.setting, chosen), ("the teacher", teacher), why)
+    check_one_vocabulary((wish.setting, chosen), ("the teacher", reader), why)
     check_mask_token(chosen)
     rows = {c.source: int(c.config.vocab_size) for c in (chosen, *pair)}
     if len(set(rows.values())) > 1:

@@ -76,11 +76,12 @@ def training_part(training: TrainingConfig) -> dict[str, Any]:
 
 def method_part(config: MethodConfig) -> dict[str, Any]:
     """A method's settings; those of a user's own file all stand in, for its content is fingerprinted too."""
-    if config.section not in FIRST and not type(config).__module__.startswith("kdlab."):
+    section = type(config).section  # where the class was made, whoever inherits it
+    if section not in FIRST and not type(config).__module__.startswith("kdlab."):
         return _chosen(asdict(config), {}, frozenset(), config.not_in_fingerprint)
     defaults = {f.name: MISSING for f in fields(config) if f.default is MISSING and f.default_factory is MISSING}
     start = {} if defaults else asdict(type(config)())
-    return _chosen(asdict(config), start, FIRST.get(config.section, frozenset()), config.not_in_fingerprint)
+    return _chosen(asdict(config), start, FIRST.get(section, frozenset()), config.not_in_fingerprint)
 
 
 def _kept(config: Any, first: frozenset[str], left_out: Iterable[str]) -> dict[str, Any]:

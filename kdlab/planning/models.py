@@ -17,6 +17,7 @@ from kdlab.planning.resources import PlannedResource, Surroundings, plan_resourc
 from kdlab.planning.student import StudentPlan, count_weights, plan_student
 from kdlab.planning.teacher import TeacherPlan, TeacherQuestion, plan_teacher
 from kdlab.system.cache import Cache
+from kdlab.system.files import fingerprint
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub,
     asked = TeacherQuestion(
         spec=request.task.spec,
         config=run.teacher,
-        data_fingerprint=request.task.training_fingerprint,
+        data_fingerprint=_rows_of_teacher(request),
         max_length=max_length,
         arithmetic=request.hardware.arithmetic,
         method=method,
@@ -90,6 +91,14 @@ def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub,
         resources=plan_resources(method, settings, around),
     )
     return plan_teacher(base, asked, cache)
+
+
+def _rows_of_teacher(request: Request) -> str:
+    """Fingerprint of the rows that shape a teacher: train, the selecting split, and what its method wants besides."""
+    task, wishes = request.task, request.teacher_method.splits_of(request.settings.teacher_method)
+    if not wishes:
+        return task.training_fingerprint
+    return fingerprint("teacher's rows", task.training_fingerprint, {name: task.fingerprints[name] for name in wishes})
 
 
 def _max_length(asked: int | None, configs: list[Any], task: TaskData) -> int:

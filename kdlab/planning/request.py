@@ -15,6 +15,7 @@ from kdlab.errors import KdlabError
 from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
 from kdlab.models.checkpoint import EMBEDDED
+from kdlab.models.student import parse_student
 from kdlab.planning.backbone import choose_backbone
 from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.types import SplitWish
@@ -80,7 +81,9 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
     if backbone == EMBEDDED:
         settings = draft.with_preset(EMBEDDED)
         run = settings.run
-    wishes = _wishes(method.splits_of(settings.method), teacher_method.splits_of(settings.teacher_method))
+    taught = needs_teacher or parse_student(run.student.source).from_teacher
+    teachers = teacher_method.splits_of(settings.teacher_method) if taught else {}
+    wishes = _wishes(method.splits_of(settings.method), teachers)
     cut = (run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
     task = load_data(spec, source, hub, *cut, wishes)
     asked, notes = choose_sets(run.evaluation.ood, spec.name, spec.labels, spec.aliases)

@@ -70,10 +70,10 @@ def plan_resources(method: type[MethodContract], config: Any, around: Surroundin
 def _plan(resource: Resource, around: Surroundings) -> PlannedResource:
     if isinstance(resource, MaskedLMResource):
         asked = None if resource.source is None else open_checkpoint(resource.source, around.hub)
-        if around.teacher is None:
-            raise ValueError("a generator writes what the teacher reads, and there is no teacher")
-        pair = (around.student, around.teacher)
-        return plan_generator(resource, asked, *pair, around.task, around.max_length, around.seed)
+        reader = around.teacher or around.student
+        if reader is None:
+            raise ValueError("a masked LM writes what teacher or student reads, and there is neither")
+        return plan_generator(resource, asked, around.student, reader, around.task, around.max_length, around.seed)
     raise ValueError(f"kdlab knows no resource of kind {type(resource).__name__}")
 
 

@@ -76,9 +76,11 @@ def _of_predictions(folder: Path, split: str) -> dict[str, float]:
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         ours, theirs = (torch.tensor([line[f"{who}_logits"] for line in lines]) for who in ("student", "teacher"))
-    except (OSError, ValueError, LookupError) as e:
+        if ours.shape != theirs.shape or ours.ndim != 2 or not len(lines):
+            raise ValueError("its logits are not those of one task")
+        return divergence(ours, theirs, regression=ours.shape[1] == 1)
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as e:
         raise KdlabError(f"{path} can't be read ({e}): leave its run out, or run it again with --fresh.") from e
-    return divergence(ours, theirs, regression=ours.shape[1] == 1)
 
 
 def collect(folders: Sequence[Path], say: Callable[[str], None]) -> list[Row]:

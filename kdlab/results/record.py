@@ -106,7 +106,7 @@ class RunFolder:
             KdlabError: The folder can't be written.
         """
         try:
-            if fresh and self.finished() is not None:
+            if fresh and (self.path / METRICS).exists():
                 self.path.rename(free_name(self.path))
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as e:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from kdlab import __version__
 from kdlab.errors import KdlabError
@@ -163,7 +163,9 @@ class RunRecord:
         if not isinstance(content, dict):
             raise KdlabError(f"{path} is no record of kdlab's: it holds a {type(content).__name__}, not fields.")
         version = content.get("format", 1)
-        if not isinstance(version, int) or version > FORMAT:
+        if not isinstance(version, int) or isinstance(version, bool):
+            raise KdlabError(f"{path}: field 'format' holds {version!r:.60}, which is no int: it was changed by hand.")
+        if version > FORMAT:
             raise KdlabError(
                 f"{path} was written by kdlab {content.get('kdlab', '(no version)')} in format {version}, and this "
                 f"kdlab {__version__} reads formats up to {FORMAT}: update kdlab to read it."
@@ -198,17 +200,24 @@ def _typed(kind: type[T], content: dict[str, Any], path: Path, where: str) -> T:
 
 def _value(hint: Any, value: Any, path: Path, where: str) -> Any:
     """One field's value, checked against its type."""
+    if hint is Any:
+        return value
     kinds = get_args(hint) if type(None) in get_args(hint) else (hint,)
     if value is None and type(None) in kinds:
         return None
     kind = next(k for k in kinds if k is not type(None))
     if hasattr(kind, "__dataclass_fields__") and isinstance(value, dict):
         return _typed(kind, value, path, f"{where}.")
-    base = getattr(kind, "__origin__", kind)
+    base: Any = getattr(kind, "__origin__", kind)
     accepted = (int, float) if base is float else base
     if not isinstance(value, accepted) or (isinstance(value, bool) and base is not bool):
         raise KdlabError(
             f"{path}: field '{where}' holds {value!r:.60}, which is no {getattr(base, '__name__', base)}: it was "
             "changed by hand; run it again with --fresh."
         )
+    inner, content = get_args(kind), cast(Any, value)
+    if base is dict:
+        return {str(key): _value(inner[1], item, path, f"{where}.{key}") for key, item in content.items()}
+    if base is list:
+        return [_value(inner[0], item, path, f"{where}[{i}]") for i, item in enumerate(content)]
     return value

@@ -21,7 +21,7 @@ import yaml
 from kdlab.errors import KdlabError
 from kdlab.pipeline.run import run
 from kdlab.planning.plan import make_plan
-from kdlab.results.run_record import RunRecord
+from kdlab.results.run_record import RunRecord, Scores
 from kdlab.results.tables import mean_and_sd
 from kdlab.system.quiet import quiet_libraries
 from kdlab.system.yaml_files import reading_yaml
@@ -48,11 +48,11 @@ def read_grid(file: Path, over: Mapping[str, Any]) -> tuple[Cells, dict[str, Any
     for name, changes in parts["cells"].items():
         settings = {**parts["common"], **(changes or {}), **further}
         try:
-            cells[name] = {k: v.format(**fill) if isinstance(v, str) else v for k, v in settings.items()}
-        except (LookupError, ValueError) as e:
+            cells[str(name)] = {str(k): v.format(**fill) if isinstance(v, str) else v for k, v in settings.items()}
+        except (LookupError, ValueError, AttributeError) as e:
             known = ", ".join(fill) or "nothing"
             raise KdlabError(f"{file}: cell '{name}' has a {{…}} that 'fill' does not: {e}; it has {known}.") from e
-    return cells, parts["paper"]
+    return cells, {str(name): figure for name, figure in parts["paper"].items()}
 
 
 def _read_sections(file: Path) -> dict[str, dict[str, Any]]:
@@ -60,7 +60,7 @@ def _read_sections(file: Path) -> dict[str, dict[str, Any]]:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as e:
-        raise KdlabError(f"{file} can't be read: {e}.") from e
+        raise KdlabError(f"{file} can't be read ({getattr(e, 'strerror', None) or e}): give a YAML file.") from e
     with reading_yaml(file):
         content = yaml.safe_load(text)
     if not isinstance(content, dict) or not content.get("cells") or set(content) - SECTIONS:
@@ -95,17 +95,17 @@ def show(results: Mapping[str, list[RunRecord]], paper: Mapping[str, Any]) -> st
     over seeds, how many seeds, seconds of training, and the paper's figure where the file gives any.
     """
     records = [record for cell in results.values() for record in cell]
-    first = records[0].student.metrics
-    columns = [(split, metric) for split in first for metric in first[split]]
-    distances = [split for split in first if any(_distance(r, split) is not None for r in records)]
+    columns = list(dict.fromkeys((s, m) for r in records for s, by_name in r.student.metrics.items() for m in by_name))
+    splits = dict.fromkeys(split for split, _ in columns)
+    distances = [split for split in splits if any(_distance(r, split) is not None for r in records)]
     header = ["cell", *(f"{s} {m}" for s, m in columns), *(f"{s} KL" for s in distances), "n", "s"]
     body = []
     for key, teacher in {r.fingerprints.teacher: r.teacher for r in records}.items():
         if teacher is not None:
-            figures = [f"{100 * teacher.metrics[s][m]:.1f}" for s, m in columns]
+            figures = [_points([_metric(teacher.metrics, s, m)]) for s, m in columns]
             body.append([f"teacher {teacher.source} ({str(key)[:6]})", *figures, *("" for _ in distances), "", ""])
     for name, cell in results.items():
-        figures = [_spread([100 * r.student.metrics[s][m] for r in cell], 1) for s, m in columns]
+        figures = [_points([_metric(r.student.metrics, s, m) for r in cell]) for s, m in columns]
         for split in distances:
             known = [d for r in cell if (d := _distance(r, split)) is not None]
             figures.append(_spread(known, 3) if known else "")
@@ -119,6 +119,16 @@ def show(results: Mapping[str, list[RunRecord]], paper: Mapping[str, Any]) -> st
     if any(r.source.embedded for r in records):
         lines.append("\nEMBEDDED CORPUS: kdlab's own grammar, not GLUE; a paper's figures are GLUE's.")
     return "\n".join(lines)
+
+
+def _metric(scores: Scores, split: str, metric: str) -> float | None:
+    """A figure; None where the cell's task has no such split or metric."""
+    return scores.get(split, {}).get(metric)
+
+
+def _points(values: list[float | None]) -> str:
+    known = [100 * value for value in values if value is not None]
+    return _spread(known, 1) if known else ""
 
 
 def _distance(record: RunRecord, split: str) -> float | None:

@@ -90,6 +90,25 @@ def broadcast(value: T) -> T:
     return values[0]
 
 
+def agree(flag: bool, what: str) -> bool:
+    """The flag, which must be alike on every rank: others would wait for ever for those that do less.
+
+    Args:
+        flag: This rank's.
+        what: What it says, for the message.
+
+    Raises:
+        ValueError: It differs.
+    """
+    if world_size() == 1:
+        return flag
+    count = torch.tensor(int(flag))
+    dist.all_reduce(count)
+    if 0 < int(count) < world_size():
+        raise ValueError(f"{what} in some of the processes only: decide it by the batch that they share")
+    return flag
+
+
 def gather(value: T) -> list[T]:
     """Every rank's value, in the order of ranks, on every rank."""
     if world_size() == 1:

@@ -127,6 +127,7 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
         if done.is_file():
             state = json.loads(done.read_text(encoding="utf-8"))
             keep.restore(state)
+            module.restore_method_state(load_checkpoint(keep.last)["kdlab"].get("method", {}))
         else:
             _fit_phase(module, data, request, epochs, keep, samples, lines)
             state = keep.state_dict()

@@ -1,5 +1,6 @@
 """What can be wrong with an evaluation out of domain: one sentence each, and nothing is written."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -71,6 +72,11 @@ def test_a_run_that_is_none_is_refused(lab: Lab, copied, tmp_path: Path):
     assert "metrics.json can't be read" in refused(folder)
     (folder / "metrics.json").write_text("{}")
     assert "metrics.json has no field 'kdlab', which every record of kdlab's has" in refused(folder)
+    (folder / "metrics.json").write_text(text)
+    settings = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(re.sub("eval_batch_size: .*", "eval_batch_size: 0", settings))
+    assert "training.eval_batch_size is less than 1" in refused(folder)
+    (folder / "config.yaml").write_text(settings)
     (folder / "metrics.json").unlink()
     assert f"The run in {folder} is not finished, for it has no metrics.json" in refused(folder)
 

@@ -1,6 +1,7 @@
 """The command: its words, its plan, the layers of its configuration, and what seeds, caches and finished runs do."""
 
 import io
+import json
 import resource
 import statistics
 import subprocess
@@ -333,6 +334,17 @@ def test_finished_run_returns_at_once(lab: Lab, two_seeds, monkeypatch: pytest.M
     assert again.out.count("is finished already (--fresh runs it again)") == 2
     assert again.out[again.out.index("Student over 2 seeds") :] == done.out[done.out.index("Student over 2 seeds") :]
     assert times(folder / "out") == before
+
+
+def test_a_foreign_record_is_refused_and_fresh_keeps_it(lab: Lab, tmp_path: Path):
+    (folder,) = lab.train(tmp_path, method="finetune")
+    (folder / "metrics.json").write_text(json.dumps({**metrics(folder), "colour": "red"}))
+    words = lab.words(tmp_path, method="finetune")
+    assert "has a field 'colour' that kdlab" in lab.run(*words).sentence
+    again = lab.run(*words, "--fresh")
+    assert again.code == 0, again.err
+    assert "colour" not in metrics(folder)
+    assert metrics(folder.with_name(f"{folder.name}.1"))["colour"] == "red"
 
 
 def test_fresh_run_keeps_the_record_before(lab: Lab, tmp_path: Path):

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import random
+import re
 
+import numpy as np
 import pytest
 import test_contract as contract
 import torch
 from helpers import tiny_data, tiny_method, train
 from toys import Pooled, Rival
 
+from kdlab.config.resolve import Draft
 from kdlab.data.splits import join_splits
+from kdlab.errors import KdlabError
+from kdlab.methods.base import DistillModule, Phase, PhaseContext
+from kdlab.methods.finetune import FineTune
+from kdlab.methods.kd import KD
+from kdlab.methods.shared.context import plain_state
+from kdlab.system import distributed
 
 
 class UntrainedHead(Rival):
@@ -121,3 +130,94 @@ def test_what_a_method_declares_is_held_against_what_it_does(kind, said, cache, 
     module = tiny_method(kind)
     with pytest.raises(ValueError, match=said):
         train(module, tiny_data(cache, module=module), tmp_path)
+
+
+class TwoPhases(Pooled):
+    """Its state goes on from one phase to the next."""
+
+    @classmethod
+    def phases_of(cls, config):
+        return [Phase("first"), Phase("second")]
+
+
+class ForgetsAtTheBorder(TwoPhases):
+    """Its state is another one where a phase is taken from its checkpoint."""
+
+    def restore_method_state(self, state):
+        super().restore_method_state({**state, "last_score": state["last_score"] if self.training_began else 0.5})
+
+    @property
+    def training_began(self) -> bool:
+        return bool(self._trainer)
+
+
+def test_a_methods_state_goes_over_the_border_of_phases(cache, tmp_path):
+    stop = 8  # of three batches an epoch, two epochs a phase: in the second
+    resumes = contract.test_a_stopped_training_ends_as_one_that_was_not
+    resumes(TwoPhases, stop, cache, tmp_path / "right")
+    with pytest.raises(AssertionError):
+        resumes(ForgetsAtTheBorder, stop, cache, tmp_path / "wrong")
+
+
+def test_checkpoints_of_before_the_contract_are_gone_on_with(cache, tmp_path, monkeypatch):
+    """They held ``windows`` and ``last_terms``, and no method's state."""
+    right = DistillModule.on_save_checkpoint
+
+    def as_before(self, checkpoint):
+        right(self, checkpoint)
+        place = checkpoint["kdlab"]
+        place["windows"] = [{k: v for k, v in one.items() if k != "last_line"} for one in place.pop("terms")]
+        place["last_terms"] = self.terms.last_line
+        del place["method"]
+
+    monkeypatch.setattr(DistillModule, "on_save_checkpoint", as_before)
+    contract.test_a_stopped_training_ends_as_one_that_was_not("kd", 2, cache, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("state", "where"),
+    [
+        ({"a": {1}}, "a is a set"),
+        ({"a": [1, {"b": np.float32(1)}]}, "a[1].b is a float32"),
+        ({"a": (Phase(),)}, "a[0]"),
+    ],
+)
+def test_a_state_that_no_checkpoint_can_hold_is_refused(state, where):
+    with pytest.raises(ValueError, match=re.escape(f"mine: method_state's {where}")):
+        plain_state("mine", state)
+    fine = {"a": torch.ones(2), "b": [1, 2.0, "c", None, (True, {"d": torch.zeros(1)})]}
+    assert plain_state("mine", fine) is fine
+
+
+def test_a_score_puts_every_part_back_as_it_was(cache, tmp_path):
+    module = tiny_method("finetune")
+    data = tiny_data(cache)
+    module.begin_phase(PhaseContext(data=data))
+    module.student.encoder_layers()[0].eval()
+    modes = [part.training for part in module.modules()]
+    assert 0 <= module.score("dev") <= 1
+    assert [part.training for part in module.modules()] == modes
+    assert len(set(modes)) == 2
+    with pytest.raises(ValueError, match="a score needs data"):
+        tiny_method("finetune").score("dev")
+
+
+@pytest.mark.parametrize(("rank", "flags"), [(0, [True, False]), (1, [True, False])])
+def test_processes_that_differ_dont_wait_for_ever(rank, flags, monkeypatch):
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed.dist, "all_reduce", lambda count: count.fill_(sum(flags)))
+    with pytest.raises(ValueError, match="no gradient in some of the processes only"):
+        distributed.agree(flags[rank], "a loss has no gradient")
+    monkeypatch.setattr(distributed.dist, "all_reduce", lambda count: count.mul_(2))
+    assert distributed.agree(True, "x")
+    assert not distributed.agree(False, "x")
+
+
+class Inherits(KD):
+    """A method with the settings of another."""
+
+
+def test_inherited_settings_are_named_with_the_methods_own_section():
+    with pytest.raises(KdlabError, match=r"inherits\.temperature is -1"):
+        Draft(Inherits, FineTune, {"method": "inherits", "inherits.temperature": -1})
+    assert KD.Config.section == "kd"

@@ -8,8 +8,14 @@ import pytest
 from cli_fixtures import Lab, metrics, open_lab
 from helpers import TOYS
 
+from kdlab.data import sources
+from kdlab.data.embedded import generate
+from kdlab.data.examples import Loaded
+from kdlab.data.sources import Hub, Source, load_data
+from kdlab.data.tasks import TASKS
 from kdlab.errors import KdlabError
 from kdlab.planning.plan import make_plan
+from kdlab.types import OtherTaskRows
 
 FEW = {"task": "rte", "profile": "embedded", "accelerator": "cpu", "precision": "32", "data.limit_train": "10%"}
 
@@ -90,6 +96,7 @@ def test_unlabelled_rows_need_a_limit(cache):
     [
         ("mnli", "its labels .* are not those of rte"),
         ("sst2", "one of sst2 and rte has pairs and the other single texts"),
+        ("mrpc", "its labels .* are not those of rte"),  # both may write 0 and 1
         ("nosuch", "There is no task 'nosuch'"),
     ],
 )
@@ -110,3 +117,82 @@ def test_labels_of_another_task_are_joined_by_name(cache):
         )
     ]
     assert names[0] == names[1]
+
+
+def test_numbers_for_labels_are_not_names(cache):
+    with pytest.raises(KdlabError, match="its labels .unacceptable, acceptable. are not those of sst2"):
+        make_plan({**FEW, "task": "sst2", "method": TOYS["pooled"], "pooled.source": "cola"}, cache)
+
+
+def test_rows_of_the_embedded_corpus_dont_go_into_a_real_run(monkeypatch):
+    hub, real = Hub(), Source("hub", "nyu-mll/glue/rte")
+    monkeypatch.setattr(sources, "hub_reachable", lambda timeout: False)
+    monkeypatch.setattr(sources, "load_hub", lambda spec, offline: Loaded(generate(spec.name)))
+    wishes = {"source": OtherTaskRows("qnli", None, "mine.source")}
+    with pytest.raises(KdlabError, match="mine.source=qnli: its data is not on this machine"):
+        load_data(TASKS["rte"], real, hub, None, "dev", 0.1, 0, wishes)
+    monkeypatch.setattr(sources, "hub_cached", lambda spec: True)
+    data = load_data(TASKS["rte"], real, hub, None, "dev", 0.1, 0, wishes)
+    assert data.notes[-1] == "source: 3,500 rows for the method, of qnli (hub: nyu-mll/glue/qnli (cached))"
+
+
+def test_a_teacher_of_other_rows_is_another_teacher(cache, tmp_path):
+    file = tmp_path / "maker.py"
+    file.write_text(MAKER)
+    words = {**FEW, "method": "kd", "teacher.method": f"{file}:Maker", "teacher.epochs": 1}
+    one, other = (make_plan({**words, "maker.fraction": f}, cache) for f in (0.2, 0.3))
+    assert one.teacher.key != other.teacher.key
+    assert one.teacher.key == make_plan({**words, "maker.fraction": 0.2, "kd.alpha": 0.1}, cache).teacher.key
+    untaught = {"method": "finetune", "student.source": "embedded:layers:0", "data.limit_train": "10%"}
+    assert "kept" not in make_plan({**words, **untaught}, cache).task.splits  # no teacher is made, so none wants rows
+
+
+def test_two_classes_of_one_name_are_refused(cache, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(MAKER)
+    words = {"method": f"{tmp_path}/one.py:Maker", "teacher.method": f"{tmp_path}/two.py:Maker"}
+    with pytest.raises(KdlabError, match="are two classes of one name, 'maker'"):
+        make_plan({**FEW, **words}, cache)
+
+
+def test_a_masked_lm_is_planned_without_a_teacher(cache, tmp_path):
+    (tmp_path / "writes.py").write_text(WRITES)
+    words = {"method": f"{tmp_path}/writes.py:Writes", "student.source": "embedded:layers:0"}
+    plan = make_plan({**FEW, **words}, cache)
+    assert plan.teacher is None
+    assert plan.resources["writer"].about()["source"] == "embedded"
+
+
+MAKER = """
+from dataclasses import dataclass
+
+from kdlab.methods.finetune import FineTune
+from kdlab.methods.base import MethodConfig
+from kdlab.types import CarvedRows
+
+
+@dataclass
+class MakerConfig(MethodConfig):
+    fraction: float = 0.2
+
+
+class Maker(FineTune):
+    Config = MakerConfig
+
+    @classmethod
+    def splits_of(cls, config):
+        return {"kept": CarvedRows(config.fraction)}
+"""
+WRITES = """
+from kdlab.methods.finetune import FineTune
+from kdlab.types import MaskedLMResource
+
+
+class Writes(FineTune):
+    @classmethod
+    def resources_of(cls, config):
+        return {"writer": MaskedLMResource(None, 5, "writes.writer")}
+
+    def take(self, name, resource):
+        self.writer = resource
+"""

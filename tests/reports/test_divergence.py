@@ -88,3 +88,14 @@ def test_what_differs_in_more_than_the_seed_is_not_averaged(lab: Lab, tmp_path: 
     assert shown.err.count("repeats seed 0 of kd on rte and is left out") == 1
     assert shown.err.count("unfinished is no finished run") == 1
     assert shown.err.count("other/metrics.json is no record of kdlab's") == 1
+
+
+@pytest.mark.parametrize("lines", ["", "[1, 2]", '{"student_logits": [1, 2], "teacher_logits": [1]}', "{}", "{"])
+def test_predictions_that_are_none_leave_their_run_out(runs: dict[str, Path], tmp_path: Path, capsys, lines: str):
+    old = Path(shutil.copytree(runs["rte"], tmp_path / "old"))
+    figures = metrics(old)
+    figures["divergence"] = None
+    (old / "metrics.json").write_text(json.dumps(figures))
+    (old / "predictions" / "dev.jsonl").write_text(lines)
+    assert main(["divergence", str(old), str(runs["mnli"])]) == 0
+    assert "dev.jsonl can't be read" in capsys.readouterr().err

@@ -59,7 +59,13 @@ def without(name: str):
             lambda c: c.update(kdlab="9.0", format=FORMAT + 1),
             f"was written by kdlab 9.0 in format {FORMAT + 1}, and this kdlab {__version__} reads formats up to",
         ),
-        (lambda c: c.update(format="new"), "in format new"),
+        (lambda c: c.update(format="new"), "field 'format' holds 'new', which is no int"),
+        (lambda c: c.update(format=str(FORMAT)), f"field 'format' holds '{FORMAT}', which is no int"),
+        (lambda c: c.update(divergence={"dev": 5}), "field 'divergence.dev' holds 5, which is no dict"),
+        (lambda c: c.update(divergence={"dev": {"kl": "x"}}), "field 'divergence.dev.kl' holds 'x', which is no float"),
+        (lambda c: c["student"].update(metrics={"dev": 5}), "field 'student.metrics.dev' holds 5"),
+        (lambda c: c.update(substituted=[1]), "field 'substituted[0]' holds 1, which is no str"),
+        (lambda c: c.update(retained={"dev": None}), "field 'retained.dev' holds None"),
     ],
 )
 def test_what_is_wrong_with_a_record_is_one_sentence(tmp_path, change, said):

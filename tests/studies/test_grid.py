@@ -109,3 +109,28 @@ def test_the_last_cell_is_checked_before_the_first_is_trained(lab: Lab, tmp_path
     words = [f"data.dir={lab.data}", f"teacher.source={lab.teacher}", f"out={tmp_path / 'out'}", "accelerator=cpu"]
     assert "kd.alpha is 2" in lab.run("experiment", tmp_path / "two.yaml", *words, "student.source=layers:0").sentence
     assert not (tmp_path / "out").exists()
+
+
+def test_cells_of_several_tasks_stand_in_one_table(tmp_path: Path):
+    other = StudentRecord("layers", 1, 1.0, {"dev": {"f1": 0.5}, "dev_mm": {"accuracy": 0.25}})
+    table = show(
+        {"1": [tiny_record()], "b": [dataclasses.replace(tiny_record(), student=other)]}, {"1": 2}
+    ).splitlines()
+    assert table[0] == "| cell | dev accuracy | dev f1 | dev_mm accuracy | n | s | paper |"
+    assert table[2:] == ["| 1 | 50.0 |  |  | 1 | 0 | 2 |", "| b |  | 50.0 | 25.0 | 1 | 0 |  |"]
+
+
+def test_cells_may_be_numbers(tmp_path: Path):
+    (tmp_path / "x.yaml").write_text("cells: {1: {method: kd}, null: {seed: 2}}\npaper: {1: 40.5}\n")
+    cells, paper = read_grid(tmp_path / "x.yaml", {})
+    assert list(cells) == ["1", "None"]
+    assert paper == {"1": 40.5}
+
+
+def test_what_is_wrong_with_a_cell_names_the_cell(lab: Lab, tmp_path: Path):
+    (tmp_path / "x.yaml").write_text("cells: {good: {method: kd}, bad: {method: kdd}}\n")
+    assert lab.run("experiment", tmp_path / "x.yaml").sentence.startswith("Cell 'bad': There is no method 'kdd'")
+    (tmp_path / "x.yaml").write_text("cells: {a: {x: '{d.y}'}}\nfill: {d: 1}\n")
+    assert "cell 'a' has a {…} that 'fill' does not" in lab.run("experiment", tmp_path / "x.yaml").sentence
+    assert f"{tmp_path} can't be read (Is a directory)" in lab.run("experiment", tmp_path).sentence
+    assert lab.run("experiment").sentence == "The following arguments are required: FILE: see kdlab experiment --help."

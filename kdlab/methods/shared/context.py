@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from lightning import Trainer
+from torch import Tensor
 
 from kdlab.data.module import TextDataModule
 from kdlab.methods.shared.settings import Phase, TrainingConfig
@@ -44,3 +46,23 @@ class PhaseContext:
     steps_before: int = 0
     data: TextDataModule | None = None
     listener: Listener = field(default_factory=Listener)
+
+
+def plain_state(method: str, state: dict[str, Any]) -> dict[str, Any]:
+    """A method's state, of which a checkpoint can be read again without running foreign code.
+
+    Raises:
+        ValueError: It holds more than tensors, numbers, texts, None, and lists, tuples and dictionaries of them.
+    """
+    todo: list[tuple[str, Any]] = list(state.items())
+    while todo:
+        name, value = todo.pop()
+        if isinstance(value, dict):
+            todo += [(f"{name}.{key}", item) for key, item in value.items()]
+        elif isinstance(value, list | tuple):
+            todo += [(f"{name}[{i}]", item) for i, item in enumerate(value)]
+        elif type(value) not in (int, float, bool, str, type(None), Tensor):
+            raise ValueError(
+                f"{method}: method_state's {name} is a {type(value).__name__}; keep tensors and plain values"
+            )
+    return state

@@ -125,7 +125,7 @@ class StepTerms:
         self.names, self.steps = list(state["names"]), list(state["steps"])
         self.values = [torch.tensor(value) for value in state["values"]]
         self.examples = [torch.tensor(e, dtype=torch.long) for e in state["examples"]]
-        self.last_line = dict(state["last_line"])
+        self.last_line = dict(state.get("last_line", {}))
 
     def _read(self) -> list[float]:
         if not self.values:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kdlab.data.batches import SortedSampler
 from kdlab.data.module import TextDataModule
@@ -17,6 +18,18 @@ from kdlab.types import Batch
 
 Answers = list[tuple[Tensor, Tensor, Tensor]]
 """For each batch: positions ``(B,)``, logits ``(B, C)`` and labels ``(B,)``."""
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode for as long as this lasts; each part then has the mode that it had."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
 
 
 def answers_on(data: TextDataModule, split: str, answer: Callable[[Batch], Tensor], device: torch.device) -> Answers:
