@@ -152,7 +152,7 @@ class ForgetsAtTheBorder(TwoPhases):
 
 
 def test_a_methods_state_goes_over_the_border_of_phases(cache, tmp_path):
-    stop = 8  # of three batches an epoch, two epochs a phase: in the second
+    stop = 7  # of three batches an epoch, two epochs a phase: before the second's first checkpoint
     resumes = contract.test_a_stopped_training_ends_as_one_that_was_not
     resumes(TwoPhases, stop, cache, tmp_path / "right")
     with pytest.raises(AssertionError):

@@ -120,7 +120,7 @@ def test_labels_of_another_task_are_joined_by_name(cache):
 
 
 def test_numbers_for_labels_are_not_names(cache):
-    with pytest.raises(KdlabError, match="its labels .unacceptable, acceptable. are not those of sst2"):
+    with pytest.raises(KdlabError, match=r"its labels .unacceptable, acceptable. are not those of sst2"):
         make_plan({**FEW, "task": "sst2", "method": TOYS["pooled"], "pooled.source": "cola"}, cache)
 
 
@@ -129,7 +129,7 @@ def test_rows_of_the_embedded_corpus_dont_go_into_a_real_run(monkeypatch):
     monkeypatch.setattr(sources, "hub_reachable", lambda timeout: False)
     monkeypatch.setattr(sources, "load_hub", lambda spec, offline: Loaded(generate(spec.name)))
     wishes = {"source": OtherTaskRows("qnli", None, "mine.source")}
-    with pytest.raises(KdlabError, match="mine.source=qnli: its data is not on this machine"):
+    with pytest.raises(KdlabError, match=r"mine.source=qnli: its data is not on this machine"):
         load_data(TASKS["rte"], real, hub, None, "dev", 0.1, 0, wishes)
     monkeypatch.setattr(sources, "hub_cached", lambda spec: True)
     data = load_data(TASKS["rte"], real, hub, None, "dev", 0.1, 0, wishes)
