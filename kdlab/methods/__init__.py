@@ -45,17 +45,17 @@ def load_method(name: str) -> type[DistillModule]:
 
     if ".py:" in name:
         file, _, attribute = name.rpartition(":")
-        found = _from_file(Path(file).expanduser(), attribute)
+        kind = _from_file(Path(file).expanduser(), attribute)
     elif name.endswith(".py"):
         raise KdlabError(f"--method {name} names a file without a class: write {name}:Class.")
     elif name in METHODS:
         module, _, attribute = METHODS[name][0].partition(":")
-        found = getattr(importlib.import_module(module), attribute)
+        kind = getattr(importlib.import_module(module), attribute)
     else:
         raise nearest(name, METHODS, "method")
-    if not (isinstance(found, type) and issubclass(found, DistillModule)):
+    if not (isinstance(kind, type) and issubclass(kind, DistillModule)):
         raise KdlabError(f"{name} is no subclass of kdlab.methods.base.DistillModule.")
-    return found
+    return kind
 
 
 def about_method(name: str) -> list[str]:

@@ -147,8 +147,8 @@ class AdversarialText(DistillModule):
         if not hasattr(self, GENERATOR):
             raise ValueError(f"{self.name} needs a generator: call take before training")
         others = ("teacher.", f"{GENERATOR}.")
-        held = [p for n, p in self.named_parameters() if not n.startswith(others)]
-        return {STUDENT: held, GENERATOR: self.generator.parameters()}
+        students = [p for n, p in self.named_parameters() if not n.startswith(others)]
+        return {STUDENT: students, GENERATOR: self.generator.parameters()}
 
     def learning_rate_of(self, player: str) -> float:
         """The generator has its own."""
@@ -176,11 +176,11 @@ class AdversarialText(DistillModule):
     def compute_loss(self, batch: Batch) -> LossTerms:
         """The student's losses on clean text and on generated text, which is plain ids here."""
         c = self.config
-        made, soundness = self._write(batch)
+        generated, soundness = self._write(batch)
         clean = self.student.classify(batch)  # (B, C)
         with torch.no_grad():
-            theirs = self.frozen_teacher.read(made, self.teacher_taps)
-        ours = self.student.read(made, self.student_taps)
+            theirs = self.frozen_teacher.read(generated, self.teacher_taps)
+        ours = self.student.read(generated, self.student_taps)
         terms = {
             "ce": supervised(clean, batch.gold(), self.task.regression),
             "kd": self._soft(clean, batch.soft_labels()),
@@ -188,7 +188,7 @@ class AdversarialText(DistillModule):
         }
         total = c.ce_weight * terms["ce"] + c.kd_weight * terms["kd"] + c.adv_weight * terms["adv"]
         more, further = self.penalty(batch, ours, theirs)
-        changed = ((made.input_ids != batch.input_ids).sum(1) / batch.attention_mask.sum(1)).mean() + soundness
+        changed = ((generated.input_ids != batch.input_ids).sum(1) / batch.attention_mask.sum(1)).mean() + soundness
         return LossTerms(total if more is None else total + more, {**terms, **further, "changed": changed})
 
     @torch.no_grad()
@@ -227,11 +227,11 @@ class AdversarialText(DistillModule):
         """What ``augment`` returns, and 0, or NaN where the generator's logits are no numbers: words never show it."""
         masked, drawn, any_masked = self._draw(batch)
         logits = self.generator(batch.input_ids, batch.attention_mask, batch.token_type_ids, masked)  # (M, V)
-        made = replace(batch, input_ids=fill_ids(batch.input_ids, masked, sample_words(logits, drawn)))
+        generated = replace(batch, input_ids=fill_ids(batch.input_ids, masked, sample_words(logits, drawn)))
         every, texts, step = self.config.show_every, self.generator.tokenizer, self.student_step + 1
         if self.training and texts is not None and any_masked and every and (step == 1 or step % every == 0):
-            self.context.listener.show(_pairs(texts, batch, made, self.config.show))
-        return made, 0 * logits.amax() if len(logits) else logits.new_zeros(())
+            self.context.listener.show(_pairs(texts, batch, generated, self.config.show))
+        return generated, 0 * logits.amax() if len(logits) else logits.new_zeros(())
 
     def _soft(self, ours: Tensor, theirs: Tensor) -> Tensor:
         return soft_cross_entropy(ours, theirs, self.config.temperature, True, self.task.regression)

@@ -102,10 +102,10 @@ def _pairs(config: PKDConfig, teacher: Any, student: Any) -> LayerMap:
     pairs = parse_layer_map(config.layer_map, int(teacher.num_hidden_layers), depth, f"{config.section}.layer_map")
     if config.layer_map not in WORDS:
         return pairs
-    kept = tuple(pair for pair in pairs if pair[1] < depth)
-    if not kept:
+    without_last = tuple(pair for pair in pairs if pair[1] < depth)
+    if not without_last:
         raise KdlabError(
             f"{config.section}.layer_map={config.layer_map} leaves the student's last layer out, and it has no other: "
             f"take a student of two layers or more, give pairs, or set {config.section}.beta=0."
         )
-    return kept
+    return without_last

@@ -111,9 +111,9 @@ def find_teacher(run: FinishedRun, cache: Cache) -> tuple[TextEncoder | None, st
     key, teacher = run.record.fingerprints.teacher, run.record.teacher
     if key is None or teacher is None:
         return None, ""
-    kept = cache.find("teacher", key)
-    if kept is not None:
-        return load_encoder(Checkpoint(kept, "the cache"), run.labels, list(range(len(run.labels))), 0), ""
+    cached = cache.find("teacher", key)
+    if cached is not None:
+        return load_encoder(Checkpoint(cached, "the cache"), run.labels, list(range(len(run.labels))), 0), ""
     if teacher.status != AS_IS:
         return None, f"The teacher fine-tuned from {teacher.source} is no longer in the cache"
     if not cached_on_disk(teacher.source):

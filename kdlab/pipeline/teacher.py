@@ -79,8 +79,8 @@ def obtain_teacher(
 
     about = {"task": spec.name, "from": plan.checkpoint.source, "seed": seed}
     folder = cache.get_or_make("teacher", plan.key, build, about, resumable=True, on_all_ranks=True)
-    kept = Checkpoint(folder, plan.checkpoint.source)
-    return load_encoder(kept, spec.labels, list(range(spec.num_outputs)), seed)
+    checkpoint = Checkpoint(folder, plan.checkpoint.source)
+    return load_encoder(checkpoint, spec.labels, list(range(spec.num_outputs)), seed)
 
 
 @dataclass(frozen=True)

@@ -148,5 +148,5 @@ class Checkpoints(Checkpoint):
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
     """A checkpoint of kdlab's own making, as tensors and plain values."""
-    found: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    return found
+    checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return checkpoint

@@ -50,11 +50,11 @@ class Cycle:
         if not self.turns:
             return batches
         whole, rest = divmod(batches, sum(n for _, n in self.turns))
-        made = whole * sum(n for name, n in self.turns if name == player)
+        steps = whole * sum(n for name, n in self.turns if name == player)
         for name, n in self.turns:
-            made += min(rest, n) if name == player else 0
+            steps += min(rest, n) if name == player else 0
             rest = max(rest - n, 0)
-        return made
+        return steps
 
     def batches(self, player: str, steps: int) -> int:
         """The fewest batches in which a player makes so many steps."""
@@ -81,9 +81,9 @@ def gradients_for(player: str, players: Mapping[str, Iterable[Parameter]]) -> It
         player: Who takes gradients.
         players: Everybody's weights; one that belongs to two players goes with either.
     """
-    kept = {id(p) for p in players[player]}
-    others = [p for name, held in players.items() if name != player for p in held]
-    others = [p for p in others if p.requires_grad and id(p) not in kept]
+    own = {id(p) for p in players[player]}
+    others = [p for name, weights in players.items() if name != player for p in weights]
+    others = [p for p in others if p.requires_grad and id(p) not in own]
     for p in others:
         p.requires_grad_(False)
     try:
@@ -95,10 +95,10 @@ def gradients_for(player: str, players: Mapping[str, Iterable[Parameter]]) -> It
 
 def adamw(parameters: Iterable[Parameter], rate: float, decay: float, fused: bool) -> torch.optim.AdamW:
     """AdamW with weight decay on everything but biases and LayerNorm."""
-    held = [p for p in parameters if p.requires_grad]
+    trained = [p for p in parameters if p.requires_grad]
     groups = [
-        {"params": [p for p in held if p.ndim >= 2], "weight_decay": decay},
-        {"params": [p for p in held if p.ndim < 2], "weight_decay": 0.0},  # biases and LayerNorm
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},  # biases and LayerNorm
     ]
     return torch.optim.AdamW(groups, lr=rate, fused=fused)
 
