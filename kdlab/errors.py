@@ -14,6 +14,10 @@ class KdlabError(Exception):
     """
 
 
+class MethodError(KdlabError, ValueError):
+    """A method that does not do what it declares; a mistake of its author, said as a sentence like every other."""
+
+
 def nearest(name: str, known: Iterable[str], what: str) -> KdlabError:
     """An error for an unknown name that lists the nearest known ones, and all of them where they are few.
 

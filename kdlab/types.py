@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kdlab.errors import MethodError
+
 
 class Need(Enum):
     """What a method takes from the teacher; an empty set of needs means that no teacher is loaded for the loss."""
@@ -177,9 +179,9 @@ class Batch:
             ValueError: A row has no label.
         """
         if self.labels is None:
-            raise ValueError("this batch has no labels: it comes from an unlabelled split")
+            raise MethodError("this batch has no labels: it comes from an unlabelled split")
         if self.labelled is not None:
-            raise ValueError("some rows of this batch have no label: labelled_rows() has the others")
+            raise MethodError("some rows of this batch have no label: labelled_rows() has the others")
         return self.labels
 
     def labelled_rows(self) -> Batch:
@@ -209,7 +211,7 @@ class Batch:
             ValueError: The method did not declare ``Need.LOGITS``, so none were handed out.
         """
         if self.teacher_logits is None:
-            raise ValueError("this batch has no teacher logits: add Need.LOGITS to the method's `needs`")
+            raise MethodError("this batch has no teacher logits: add Need.LOGITS to the method's `needs`")
         return self.teacher_logits
 
 

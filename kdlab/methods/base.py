@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import TaskSpec
+from kdlab.errors import MethodError
 from kdlab.methods.contract import MethodContract
 from kdlab.methods.shared.context import PhaseContext, plain_state
 from kdlab.methods.shared.players import STUDENT, Players, clip_gradients, gradients_for
@@ -47,7 +48,7 @@ class DistillModule(MethodContract):
     def __init__(self, config: Any, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:
         super().__init__()
         if self.needs_of(config) - {Need.LOGITS} and teacher is None:
-            raise ValueError(f"{self.name} needs the teacher itself")
+            raise MethodError(f"{self.name} needs the teacher itself")
         self.config = config
         self.task = task
         self.student = student
@@ -64,9 +65,9 @@ class DistillModule(MethodContract):
 
     def begin_phase(self, context: PhaseContext) -> None:
         """Called before each phase's ``fit``."""
-        if tuple(self.players()) != self.players_of(self.config):
-            raise ValueError(f"{self.name}: players() are {tuple(self.players())}, not those of players_of")
-        self.automatic_optimization = len(self.players()) == 1  # several players are stepped by `step`
+        if (players := tuple(self.players())) != (declared := self.players_of(self.config)):
+            raise MethodError(f"{self.name}: players() are {players}, and players_of says {declared}")
+        self.automatic_optimization = len(players) == 1  # several players are stepped by `step`
         self.context = context
         self.student_step = self.batches_seen = 0
         self.epoch_begun = -1
@@ -101,7 +102,7 @@ class DistillModule(MethodContract):
         self.begin_epoch(epoch, data)
         rows, promised = len(data.training_split), self.rows_of(self.config, data.sizes)
         if rows != promised:
-            raise ValueError(f"{self.name} trains on {rows} rows in epoch {epoch}, and rows_of says {promised}")
+            raise MethodError(f"{self.name} trains on {rows} rows in epoch {epoch}, and rows_of says {promised}")
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Fixes what a step's terms belong to, and draws its random numbers from (seed, phase, step) alone."""
@@ -188,8 +189,7 @@ class DistillModule(MethodContract):
 
     def on_validation_epoch_end(self) -> None:
         """The task's metrics on the whole split, as ``val/<metric>`` and ``val/loss``."""
-        scores = scores_of(self._answers, self.task)
-        self._answers = []
+        scores, self._answers = scores_of(self._answers, self.task), []
         # Lightning takes the step of its own loggers' rows from "step", which would be one less than the student's
         step = {"step": float(self.context.steps_before + self.student_step)}
         self.log_dict({f"val/{name}": value for name, value in scores.items()} | step)

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import TRAIN, TaskSpec
-from kdlab.errors import KdlabError
+from kdlab.errors import KdlabError, MethodError
 from kdlab.methods.shared.context import PhaseContext
 from kdlab.methods.shared.players import STUDENT, Cycle, adamw, linear_warmup_decay
 from kdlab.methods.shared.settings import MethodConfig, Phase, TrainingConfig
@@ -116,7 +116,7 @@ class MethodContract(LightningModule):
     def frozen_teacher(self) -> TextEncoder:
         """The teacher of a method that needs it itself."""
         if self.teacher is None:
-            raise ValueError(f"{self.name} has no teacher: declare it in `needs`")
+            raise MethodError(f"{self.name} has no teacher: declare it in `needs`")
         return self.teacher
 
     @property
@@ -172,7 +172,7 @@ class MethodContract(LightningModule):
 
     def take(self, name: str, resource: Any) -> None:
         """Called once before training with each of ``resources_of``."""
-        raise ValueError(f"{self.name} asked for no {name}")
+        raise MethodError(f"{self.name} asked for no {name}")
 
     def begin_epoch(self, epoch: int, data: TextDataModule) -> None:
         """Called before the batches of an epoch are made, and again where a training goes on in the middle of one.

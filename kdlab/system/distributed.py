@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
+from kdlab.errors import MethodError
+
 T = TypeVar("T")
 _PATIENCE = timedelta(days=7)  # other ranks wait while rank 0 makes a cache entry
 
@@ -98,14 +100,14 @@ def agree(flag: bool, what: str) -> bool:
         what: What it says, for the message.
 
     Raises:
-        ValueError: It differs.
+        MethodError: It differs.
     """
     if world_size() == 1:
         return flag
     count = torch.tensor(int(flag))
     dist.all_reduce(count)
     if 0 < int(count) < world_size():
-        raise ValueError(f"{what} in some of the processes only: decide it by the batch that they share")
+        raise MethodError(f"{what} in some of the processes only: decide it by the batch that they share")
     return flag
 
 

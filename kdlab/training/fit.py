@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from kdlab.data.module import TextDataModule
+from kdlab.errors import MethodError
 from kdlab.methods.base import DistillModule, PhaseContext, TrainingConfig
 from kdlab.methods.shared.context import Listener
 from kdlab.system.console import Reporter
@@ -122,7 +123,10 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
         )
         samples = TextSamples(folder, module, request.loggers, request.reporter)
         listener = RunListener(request.reporter, samples, keep)
-        module.begin_phase(PhaseContext(phase, training, max(total, 1), request.seed, steps, data, listener))
+        context = PhaseContext(phase, training, max(total, 1), request.seed, steps, data, listener)
+        module.begin_phase(context)
+        if module.context is not context:
+            raise MethodError(f"{module.name} overrides begin_phase: it must call super().begin_phase(context) first")
         steps += total
         if done.is_file():
             state = json.loads(done.read_text(encoding="utf-8"))

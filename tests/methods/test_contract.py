@@ -48,7 +48,13 @@ def test_the_student_moves_and_the_teacher_does_not(name, cache, tmp_path):
     module = tiny_method(name, dropout=0.1)
     student = weights(module.student)
     teacher = weights(module.teacher) if module.teacher else {}
+    start, end = {}, {}
+    module.on_train_start = lambda: start or start.update(weights(module))
+    module.on_train_end = lambda: end.update(weights(module))  # of the last epoch; the best one's are left
     train(module, data_of(module, cache), tmp_path, weight_decay=0.0)  # which moves weights by itself
+    names = {id(p): name for name, p in module.named_parameters()}
+    for player, own in module.players().items():
+        assert any(not torch.equal(end[k], start[k]) for k in (names[id(p)] for p in own)), f"the {player} stays"
     moved = [k for k, v in module.finished_student().state_dict().items() if not torch.equal(v, student[k])]
     assert any("classifier" in k for k in moved)
     assert any("embeddings" in k for k in moved)

@@ -20,6 +20,7 @@ from kdlab.methods.finetune import FineTune
 from kdlab.methods.kd import KD
 from kdlab.methods.shared.context import plain_state
 from kdlab.system import distributed
+from kdlab.types import LossTerms
 
 
 class UntrainedHead(Rival):
@@ -78,7 +79,15 @@ class NeverMoves(Pooled):
         return torch.zeros_like(super()._keep(batch, states))
 
 
+class DetachedGenerator(Rival):
+    """Its second player learns nothing."""
+
+    def _made(self, batch):
+        return super()._made(batch).detach()
+
+
 WRONG = {
+    "the second player does not move": (DetachedGenerator, contract.test_the_student_moves_and_the_teacher_does_not),
     "an untrained head is saved": (UntrainedHead, contract.test_what_is_validated_is_what_is_saved),
     "an untrained head is validated": (OtherAnswers, contract.test_what_is_validated_is_what_is_saved),
     "the rewards are not kept": (
@@ -119,16 +128,49 @@ class AnotherPlayer(Rival):
         return ("student", "critic")
 
 
+class NoSuper(FineTune):
+    """Begins a phase without the base."""
+
+    def begin_phase(self, context):
+        pass
+
+
+class TotalTwice(FineTune):
+    """A term has the name of the total."""
+
+    def compute_loss(self, batch):
+        losses = super().compute_loss(batch)
+        return LossTerms(losses.total, {"loss": losses.total / 2})
+
+
+class BareTensor(FineTune):
+    """Its loss is no LossTerms."""
+
+    def compute_loss(self, batch):
+        return super().compute_loss(batch).total
+
+
+class ForgotNeeds(FineTune):
+    """Takes logits that it did not ask for."""
+
+    def compute_loss(self, batch):
+        return LossTerms((self.student.classify(batch) - batch.soft_labels()).square().mean())
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
         (TooManyRows, "toomanyrows trains on 32 rows in epoch 0, and rows_of says 24"),
-        (AnotherPlayer, r"players\(\) are \('student', 'generator'\), not those of players_of"),
+        (AnotherPlayer, r"players\(\) are \('student', 'generator'\), and players_of says \('student', 'critic'\)"),
+        (NoSuper, r"nosuper overrides begin_phase: it must call super\(\)"),
+        (TotalTwice, "a loss term of the student is called 'loss', as its total is"),
+        (BareTensor, r"the loss of the student is a Tensor: give LossTerms\(total, terms\)"),
+        (ForgotNeeds, "this batch has no teacher logits: add Need.LOGITS"),
     ],
 )
 def test_what_a_method_declares_is_held_against_what_it_does(kind, said, cache, tmp_path):
     module = tiny_method(kind)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(KdlabError, match=said):
         train(module, tiny_data(cache, module=module), tmp_path)
 
 

@@ -9,6 +9,7 @@ from lightning import Trainer
 from torch import Tensor
 
 from kdlab.data.module import TextDataModule
+from kdlab.errors import MethodError
 from kdlab.methods.shared.settings import Phase, TrainingConfig
 
 
@@ -52,7 +53,7 @@ def plain_state(method: str, state: dict[str, Any]) -> dict[str, Any]:
     """A method's state, of which a checkpoint can be read again without running foreign code.
 
     Raises:
-        ValueError: It holds more than tensors, numbers, texts, None, and lists, tuples and dictionaries of them.
+        MethodError: It holds more than tensors, numbers, texts, None, and lists, tuples and dictionaries of them.
     """
     todo: list[tuple[str, Any]] = list(state.items())
     while todo:
@@ -62,7 +63,7 @@ def plain_state(method: str, state: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(value, list | tuple):
             todo += [(f"{name}[{i}]", item) for i, item in enumerate(value)]
         elif type(value) not in (int, float, bool, str, type(None), Tensor):
-            raise ValueError(
+            raise MethodError(
                 f"{method}: method_state's {name} is a {type(value).__name__}; keep tensors and plain values"
             )
     return state

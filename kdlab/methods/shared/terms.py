@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kdlab.errors import KdlabError
+from kdlab.errors import KdlabError, MethodError
 from kdlab.methods.shared.context import PhaseContext
 from kdlab.methods.shared.players import STUDENT
 from kdlab.system.distributed import gather, world_size
@@ -61,7 +61,12 @@ class StepTerms:
             The objective weighted so that the mean over processes is the global batch's: a process's mean counts by its
             examples.
         """
-        self.add({"loss" if player == STUDENT else f"{player}_loss": losses.total, **losses.terms})
+        if not isinstance(losses, LossTerms):
+            raise MethodError(f"the loss of the {player} is a {type(losses).__name__}: give LossTerms(total, terms)")
+        total = "loss" if player == STUDENT else f"{player}_loss"
+        if total in losses.terms:
+            raise MethodError(f"a loss term of the {player} is called '{total}', as its total is: give it another name")
+        self.add({total: losses.total, **losses.terms})
         return losses.total if self._share == 1.0 else losses.total * self._share
 
     def add(self, terms: dict[str, Tensor]) -> None:
@@ -106,8 +111,8 @@ class StepTerms:
         where = f", on the training examples with ids {', '.join(map(str, names))}" if names else ""
         raise KdlabError(
             f"The loss term '{name}' of {method} became {value} in step {step} of phase '{context.phase.name}'{where}: "
-            f"lower training.learning_rate (now {context.training.learning_rate}) or look at these examples; the state "
-            "before is kept."
+            f"lower the learning rate (training.learning_rate is {context.training.learning_rate}) or look at these "
+            "examples; the state before is kept."
         )
 
     def clear(self) -> None:
