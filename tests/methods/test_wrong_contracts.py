@@ -213,7 +213,8 @@ def test_checkpoints_of_before_the_contract_are_gone_on_with(cache, tmp_path, mo
         del place["method"]
 
     monkeypatch.setattr(DistillModule, "on_save_checkpoint", as_before)
-    contract.test_a_stopped_training_ends_as_one_that_was_not("kd", 2, cache, tmp_path)
+    check_resumes = contract.test_a_stopped_training_ends_as_one_that_was_not
+    check_resumes("kd", 2, cache, tmp_path)
 
 
 @pytest.mark.parametrize(
