@@ -79,9 +79,10 @@ def method_part(config: MethodConfig) -> dict[str, Any]:
     section = type(config).section  # where the class was made, whoever inherits it
     if section not in FIRST and not type(config).__module__.startswith("kdlab."):
         return _chosen(asdict(config), {}, frozenset(), config.not_in_fingerprint)
-    defaults = {f.name: MISSING for f in fields(config) if f.default is MISSING and f.default_factory is MISSING}
-    start = {} if defaults else asdict(type(config)())
-    return _chosen(asdict(config), start, FIRST.get(section, frozenset()), config.not_in_fingerprint)
+    required = {f.name: getattr(config, f.name) for f in fields(config) if f.default is f.default_factory is MISSING}
+    defaults = asdict(type(config)(**required))
+    first = FIRST.get(section, frozenset()) | required.keys()  # what has no default always stands in
+    return _chosen(asdict(config), defaults, first, config.not_in_fingerprint)
 
 
 def _kept(config: Any, first: frozenset[str], left_out: Iterable[str]) -> dict[str, Any]:

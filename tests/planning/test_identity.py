@@ -146,3 +146,14 @@ def test_every_setting_of_a_users_own_method_stands_in():
 def test_training_settings_are_those_of_the_first_records():
     names = {f.name for f in fields(TrainingConfig)} - set(NOT_IN_FINGERPRINT)
     assert set(training_part(TrainingConfig())) == names & FIRST["training"]
+
+
+def test_a_setting_without_a_default_stands_in_and_hides_no_later_one():
+    @dataclass
+    class Wanted(MethodConfig):
+        must: int
+        may: int = 2
+
+    Wanted.__module__ = "kdlab.methods.wanted"  # as if it stood in the package
+    assert method_part(Wanted(1)) == {"must": 1}
+    assert method_part(Wanted(1, 3)) == {"must": 1, "may": 3}
