@@ -16,21 +16,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from kdlab.errors import KdlabError
 from kdlab.system.distributed import barrier, broadcast, rank, world_size
-from kdlab.system.files import _to_disk, file_digest, write_atomic, writing
+from kdlab.system.files import check_whole, file_digest, settle, sync_folder, write_atomic, writing
+from kdlab.system.foreign import door, read_fields, reason
+from kdlab.system.shown import listed
 
 MANIFEST = "manifest.json"
 Say = Callable[[str], None]
 
 
 def default_root() -> Path:
-    """``$KDLAB_CACHE``, else ``$XDG_CACHE_HOME/kdlab``, else ``~/.cache/kdlab``."""
-    if root := os.environ.get("KDLAB_CACHE"):
-        return Path(root)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kdlab"
+    """``$KDLAB_CACHE``, else ``$XDG_CACHE_HOME/kdlab``, else ``~/.cache/kdlab``.
+
+    Raises:
+        KdlabError: There is no home folder, as for a user without an entry in passwd, or none of that name.
+    """
+    named = os.environ.get("KDLAB_CACHE")
+    try:
+        if named:
+            return Path(named).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "kdlab"
+    except RuntimeError as error:
+        what = f"KDLAB_CACHE={named}: there is no such home folder" if named else "There is no home folder here"
+        raise KdlabError(f"{what}: set KDLAB_CACHE to a folder that can be written.") from error
 
 
 KINDS = ("teacher", "generator", "tokens", "logits")
@@ -64,10 +75,7 @@ class Cache:
     """
 
     def __init__(self, root: Path | None = None, say: Say = lambda _: None) -> None:
-        try:
-            self.root = (root or default_root()).expanduser()
-        except RuntimeError as e:
-            raise KdlabError(f"KDLAB_CACHE={root or default_root()}: there is no such home folder.") from e
+        self.root = root or default_root()
         self.say = say
         self._builds_alone = False  # whether rank 0 is building an entry that the others wait for
 
@@ -88,13 +96,10 @@ class Cache:
         """
         entries = []
         for folder in sorted(f for f in self._folders() if f.is_dir()):
-            try:
-                manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                manifest = {}
+            manifest = _manifest(folder) or {}
             description = {k: v for k, v in manifest.items() if k not in ("kind", "key", "files")}
             about = ", ".join(f"{k} {v}" for k, v in description.items())
-            size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+            size = sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file())
             entries.append(Entry(folder.parent.name, folder, about, size, _damage(folder) if verify else None))
         return entries
 
@@ -102,14 +107,22 @@ class Cache:
         """Removes every entry and the remains of unfinished ones; returns how many entries there were.
 
         Waits for an entry that another process is making.
+
+        Raises:
+            KdlabError: Some can't be removed; the others are.
         """
-        entries = self.entries()
-        for folder in self._folders():
-            lock = self._lock(folder)
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(folder.with_name(f".{folder.name}.work"), ignore_errors=True)
+        finished, left = 0, []
+        for folder in sorted(self._folders()):
+            lock = self._lock(folder, "clears it")
+            finished += folder.is_dir()
+            for path in (folder, folder.with_name(f".{folder.name}.work")):
+                if path.exists():
+                    shutil.rmtree(path, ignore_errors=True)
+                    left += [path] if path.exists() else []
             lock.release()
-        return len(entries)
+        if left:
+            raise KdlabError(f"{listed(left)} can't be removed: check whose they are; all else is cleared.")
+        return finished
 
     def _folders(self) -> set[Path]:
         """Folders of entries, finished or being made; other files in the cache folder are left alone."""
@@ -125,6 +138,7 @@ class Cache:
         about: dict[str, Any],
         resumable: bool = False,
         on_all_ranks: bool = False,
+        check: Callable[[Path], object] = lambda _: None,
     ) -> Path:
         """The entry's folder, built first where it is missing or damaged.
 
@@ -136,16 +150,17 @@ class Cache:
             resumable: Whether ``build`` can resume from what it had written when it was killed.
             on_all_ranks: Whether every process of this run builds (a training over several devices); otherwise rank 0
                 builds and the others wait.
+            check: Loads the content of an entry that is there; where it raises, the entry is made again.
 
         Raises:
-            KdlabError: The cache folder cannot be written.
+            KdlabError: The cache folder cannot be written, or the entry may not be read.
         """
         if self._builds_alone and world_size() > 1:
             raise ValueError(f"{kind} is asked for where rank 0 alone builds another entry: ask for it before")
         folder = self.path(kind, key)
-        lock = self._lock(folder) if rank() == 0 else None
+        lock = self._lock_or_use(kind, folder, about) if rank() == 0 else None
         try:
-            if broadcast(lock is not None and self._is_missing(kind, folder)):
+            if broadcast(lock is not None and self._is_missing(kind, folder, check)):
                 work = folder.with_name(f".{folder.name}.work")
                 if lock is not None:
                     self._builds_alone = not on_all_ranks
@@ -153,7 +168,9 @@ class Cache:
                         self._build(work, build, {"kind": kind, "key": key, **about}, resumable)
                     finally:
                         self._builds_alone = False
-                    work.rename(folder)
+                    with writing(folder):
+                        work.rename(folder)
+                        sync_folder(folder.parent)
                 elif on_all_ranks:
                     build(work)
                 barrier()
@@ -162,25 +179,46 @@ class Cache:
             if lock is not None:
                 lock.release()
 
-    def _lock(self, folder: Path) -> FileLock:
+    def _lock_or_use(self, kind: str, folder: Path, about: dict[str, Any]) -> FileLock | None:
+        """The entry's lock; None where the cache is another's, who lets it be read, and holds the entry whole."""
+        try:
+            return self._lock(folder, f"makes the {kind} of {', '.join(f'{k} {v}' for k, v in about.items())}")
+        except KdlabError:
+            if folder.is_dir() and not os.access(folder.parent, os.W_OK) and not _damage(folder):
+                return None
+            raise
+
+    def _lock(self, folder: Path, does: str) -> FileLock:
+        """Locks an entry; says what the process does that has to be waited for."""
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-            lock.acquire()
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                self.say(f"Waiting for another process that {does} ({folder}).")
+                lock.acquire()
         except OSError as e:
             raise KdlabError(
-                f"The cache folder {folder.parent} can't be written ({e.strerror}): set KDLAB_CACHE to one that can."
+                f"The cache folder {folder.parent} can't be written ({reason(e)}): set KDLAB_CACHE to one that can."
             ) from e
         return lock
 
-    def _is_missing(self, kind: str, folder: Path) -> bool:
-        """Whether the entry must be built; a damaged one is removed first."""
+    def _is_missing(self, kind: str, folder: Path, check: Callable[[Path], object]) -> bool:
+        """Whether the entry must be built; one that is damaged or can't be loaded is removed first."""
         if not folder.is_dir():
             return True
         damage = _damage(folder)
+        if not damage:
+            try:
+                with door(folder, "it is made again"):
+                    check(folder)
+            except KdlabError as error:
+                damage = reason(error)
         if damage:
             self.say(f"The cached {kind} {folder} is damaged ({damage}): it is made again.")
-            shutil.rmtree(folder)
+            with writing(folder):
+                shutil.rmtree(folder)
         return bool(damage)
 
     def _build(self, work: Path, build: Callable[[Path], None], about: dict[str, Any], resumable: bool) -> None:
@@ -188,13 +226,11 @@ class Cache:
         if work.exists() and not resumable:
             shutil.rmtree(work)
         try:
-            work.mkdir(exist_ok=True)
-            build(work)
-            files = sorted(p for p in work.rglob("*") if p.is_file())
             with writing(work):
-                for file in files:
-                    _to_disk(file)
-            sums = {p.relative_to(work).as_posix(): file_digest(p) for p in files}
+                work.mkdir(exist_ok=True)
+                (work / MANIFEST).unlink(missing_ok=True)  # of a process that was killed before it renamed the folder
+            build(work)
+            sums = {p.relative_to(work).as_posix(): file_digest(p) for p in settle(work)}
             write_atomic(work / MANIFEST, json.dumps({**about, "files": sums}, indent=1))
         except Exception:
             if not resumable:
@@ -202,16 +238,46 @@ class Cache:
             raise
 
 
-def _damage(folder: Path) -> str:
-    """What is wrong with an entry, or the empty string."""
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    """An entry's manifest; None where there is none, or none of kdlab's."""
+    path = folder / MANIFEST
     try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError):
+        content = read_fields(path, "it is made again")
+    except KdlabError:
+        if path.is_file() and not os.access(path, os.R_OK):
+            raise _unreadable(path) from None
+        return None
+    files = content.get("files")
+    plain = isinstance(files, dict) and all(isinstance(digest, str) for digest in files.values())
+    return content if plain else None
+
+
+def _damage(folder: Path) -> str:
+    """What is wrong with an entry, or the empty string.
+
+    Raises:
+        KdlabError: It is another user's, who doesn't let it be read.
+    """
+    manifest = _manifest(folder)
+    if manifest is None:
         return f"no readable {MANIFEST}"
-    for name, digest in files.items():
+    for name, digest in manifest["files"].items():
         path = folder / name
-        if not path.is_file():
+        if not path.is_file() or path.is_symlink():
             return f"{name} is missing"
-        if file_digest(path) != digest:
-            return f"{name} does not match its checksum"
+        try:
+            if file_digest(path) != digest:
+                return f"{name} does not match its checksum"
+            check_whole(path)
+        except PermissionError as error:
+            raise _unreadable(path) from error
+        except (OSError, KdlabError) as error:
+            return f"{name} can't be read: {reason(error)}"
     return ""
+
+
+def _unreadable(path: Path) -> KdlabError:
+    return KdlabError(
+        f"{path} may not be read: it is another user's, so have its permissions changed (chmod a+r), or set "
+        "KDLAB_CACHE to a folder of your own."
+    )

@@ -6,7 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
+
+from kdlab.system.shown import shown
 
 
 class Reporter:
@@ -18,35 +21,36 @@ class Reporter:
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.terminal = sys.stdout.isatty()
+        self.terminal = sys.stdout is not None and sys.stdout.isatty()
         self.out = Console(highlight=False, soft_wrap=True, force_terminal=self.terminal, quiet=quiet)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
 
     def say(self, text: str) -> None:
         """One line on standard output."""
-        self.out.print(text, markup=False)
+        self.out.print(shown(text), markup=False)
 
     def warn(self, text: str) -> None:
         """One line on standard error."""
-        self.err.print(f"kdlab: warning: {text}", markup=False, style="yellow")
+        self.err.print(f"kdlab: warning: {shown(text)}", markup=False, style="yellow")
 
     def announce(self, text: str) -> None:
         """One line that stands out."""
-        self.out.print(f"*** {text} ***", markup=False, style="bold reverse" if self.terminal else None)
+        self.out.print(f"*** {shown(text)} ***", markup=False, style="bold reverse" if self.terminal else None)
 
     def rows(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """Names and values under a title."""
         width = max(len(name) for name, _ in rows)
         self.out.print(title, markup=False, style="bold")
         for name, value in rows:
-            self.out.print(f"  {name:<{width}}  {value}", markup=False)
+            self.out.print(f"  {shown(name):<{width}}  {shown(value)}", markup=False)
 
     def table(self, header: Sequence[str], body: Sequence[Sequence[str]]) -> None:
         """A table; plain columns where standard output is not a terminal."""
+        header, body = [shown(str(c)) for c in header], [[shown(str(c)) for c in row] for row in body]
         if self.terminal:
-            table = Table(*header)
+            table = Table(*(Column(Text(name)) for name in header))
             for row in body:
-                table.add_row(*row)
+                table.add_row(*map(Text, row))
             self.out.print(table)
             return
         widths = [max(len(str(row[i])) for row in [header, *body]) for i in range(len(header))]

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from kdlab.errors import MethodError
+from kdlab.errors import MethodError, Terminated
 
 T = TypeVar("T")
 _PATIENCE = timedelta(days=7)  # other ranks wait while rank 0 makes a cache entry
@@ -173,4 +173,11 @@ def relaunch(words: Sequence[str], devices: int) -> int:
         The exit code.
     """
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
-    return subprocess.call([*command, "-m", "kdlab", *words])
+    with subprocess.Popen([*command, "-m", "kdlab", *words]) as started:
+        try:
+            return started.wait()
+        except KeyboardInterrupt as error:
+            if isinstance(error, Terminated):  # Ctrl-C reaches the whole group by itself
+                started.terminate()
+            started.wait()
+            raise

@@ -1,7 +1,12 @@
-"""Files that are written completely or not at all, and fingerprints of their content."""
+"""Files that are written completely or not at all, and fingerprints of their content.
+
+What vouches for other files (a manifest, a record, a mark that a training is done) is written after ``settle`` has
+forced those to disk, so that no power loss leaves the mark without them.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,14 +17,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+import numpy as np
+from numpy.typing import NDArray
 
 from kdlab.errors import KdlabError
+from kdlab.system.foreign import door, reason
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _permissions() -> int:
+    """What the user's umask leaves of a new file's permissions."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+_PERMISSIONS = _permissions()
 
 
 def fingerprint(*parts: Any) -> str:
     """SHA-256 of plain values (numbers, strings, lists, dicts) in canonical JSON."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # a path may hold bytes that are no UTF-8
 
 
 def file_digest(path: Path) -> str:
@@ -31,10 +51,9 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def folder_digest(folder: Path, patterns: Iterable[str]) -> str:
-    """SHA-256 over the names and bytes of a folder's files that match any of the patterns."""
-    files = sorted({p for pattern in patterns for p in folder.glob(pattern) if p.is_file()})
-    return fingerprint([[p.relative_to(folder).as_posix(), file_digest(p)] for p in files])
+def files_digest(folder: Path, files: Iterable[Path]) -> str:
+    """SHA-256 over the names and bytes of files in a folder."""
+    return fingerprint([[p.relative_to(folder).as_posix(), file_digest(p)] for p in sorted(set(files))])
 
 
 @contextmanager
@@ -48,33 +67,49 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except KdlabError:
         raise
-    except (OSError, RuntimeError, SafetensorError) as e:  # OSError of Python, the others of torch and safetensors
-        reason = e.strerror if isinstance(e, OSError) and e.strerror else (str(e).strip().splitlines() or [repr(e)])[0]
+    except Exception as error:  # torch, safetensors and tokenizers have errors of their own
+        other = isinstance(error, OSError) and error.errno is not None and error.errno not in _FULL
+        what = "check the path and its permissions" if other else "make room"
         raise KdlabError(
-            f"{path} can't be written ({reason}): make room and give the same command again; "
+            f"{path} can't be written ({reason(error)}): {what}, and give the same command again; "
             "what was finished before is kept."
-        ) from e
+        ) from error
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Writes a text file completely or not at all.
+    """Writes a text file completely or not at all; half characters, as of a path that is no UTF-8, become escapes.
 
     Raises:
         KdlabError: It can't be written.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as f:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
                 f.write(text)
                 f.flush()
                 os.fsync(f.fileno())
-            Path(name).chmod(0o644)
+            Path(name).chmod(_PERMISSIONS)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+        sync_folder(path.parent)
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Writes a NumPy file, and hears of an error at its very end; ``np.save`` swallows that of the last flush.
+
+    Raises:
+        KdlabError: It can't be written.
+    """
+    array = np.ascontiguousarray(array)
+    with writing(path), path.open("wb") as f:
+        np.lib.format.write_array_header_1_0(f, np.lib.format.header_data_from_array_1_0(array))
+        f.write(array.reshape(-1).view(np.uint8).data)
+        f.flush()
+        os.fsync(f.fileno())
 
 
 def write_folder(path: Path, build: Callable[[Path], None]) -> None:
@@ -89,16 +124,60 @@ def write_folder(path: Path, build: Callable[[Path], None]) -> None:
         try:
             part.mkdir(parents=True)
             build(part)
-            for file in part.rglob("*"):
-                if file.is_file():
-                    _to_disk(file)
+            settle(part)
             shutil.rmtree(path, ignore_errors=True)
             part.rename(path)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
+        sync_folder(path.parent)
 
 
-def _to_disk(file: Path) -> None:
-    with file.open("rb") as f:
-        os.fsync(f.fileno())
+def settle(folder: Path) -> list[Path]:
+    """Checks that every file below a folder is whole, gives it the umask's permissions, and forces all to disk.
+
+    Returns:
+        The files, in the order of their names.
+
+    Raises:
+        KdlabError: One can't be written to the end.
+    """
+    paths = sorted(folder.rglob("*"))
+    files = [path for path in paths if path.is_file()]
+    with writing(folder):
+        for file in files:
+            check_whole(file)
+            file.chmod(_PERMISSIONS)
+            with file.open("rb") as f:
+                os.fsync(f.fileno())
+        for inner in [*(path for path in paths if path.is_dir()), folder]:
+            sync_folder(inner)
+    return files
+
+
+def sync_folder(folder: Path) -> None:
+    """Forces the names in a folder to disk, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that knows no such thing
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def check_whole(file: Path) -> None:
+    """Raises ``KdlabError`` where an array, weights or JSON of kdlab's own making have been cut short."""
+    with door(file, "it was cut short", "is not whole"):
+        if file.suffix == ".npy":
+            np.load(file, mmap_mode="r", allow_pickle=False)
+        elif file.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(file, framework="numpy"):
+                pass
+        elif file.suffix == ".json":
+            json.loads(file.read_text(encoding="utf-8"))
