@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kdlab.errors import KdlabError
+from kdlab.models.configuration import FILE as CONFIG
+from kdlab.models.configuration import contradictory_labels, read_configuration
 from kdlab.models.encoder import TextEncoder, get_family
-from kdlab.system.files import folder_digest
+from kdlab.models.tokenizer import largest_id, open_tokenizer, tokenizer_digest
+from kdlab.models.weights import Stored, check_finite, check_stored, read_headers, read_weights, weight_files
+from kdlab.system.files import files_digest
+from kdlab.system.foreign import MIB, check_regular, door, reason
+from kdlab.system.shown import clipped, listed, shown
 from kdlab.system.spelling import plain
 
 EMBEDDED = "embedded"
 SCORE = "score"
 """The label of a regression head; ``teacher.labels=[score]`` declares it for a checkpoint with another name."""
-_WEIGHTS = ("*.safetensors", "config.json")
-_TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json")
-_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_WANTED = ["*.safetensors", "vocab.txt", "merges.txt", "*.json"]  # of a folder on the hub
 _HEADS = ("classifier.weight", "classifier.out_proj.weight")
+_LAYER = re.compile(r"\.layer\.(\d+)\.")
+_IN_ENCODER = re.compile(r"(^|\.)(embeddings|encoder|transformer|layer)\.")
+# what a file may hold besides the encoder and its classifier: other heads of the same encoder, and counters
+_LEFT_OVER = re.compile(
+    r"(^|\.)position_ids$|^cls\.|^lm_head\.|^vocab_(transform|layer_norm|projector)\.|^qa_outputs\.|(^|\.)pooler\."
+)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the weights of a file fit a model, as the library that loaded them reports it.
+
+    Attributes:
+        missing: Weights of the model that the file lacks, or has in another shape; they are drawn.
+        unexpected: Weights of the file for which the model has no place.
+    """
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -40,14 +64,7 @@ class Checkpoint:
     @cached_property
     def config(self) -> Any:
         """The Hugging Face configuration of a supported architecture."""
-        from transformers import AutoConfig
-
-        try:
-            config = AutoConfig.from_pretrained(self.folder, local_files_only=True)
-        except Exception as e:  # the library raises many kinds of error on a broken file
-            raise KdlabError(f"{self.folder}/config.json is no Hugging Face configuration: {_first_line(e)}.") from e
-        get_family(config.model_type, str(self.folder))
-        return config
+        return read_configuration(self.folder)
 
     def with_labels(self, labels: Sequence[str]) -> Checkpoint:
         """A copy of this checkpoint with other names for the head's outputs, in their order."""
@@ -55,6 +72,7 @@ class Checkpoint:
 
         config = copy.deepcopy(self.config)
         config.id2label = dict(enumerate(labels))
+        config.label2id = None  # whatever it said, these are what the user says
         renamed = Checkpoint(self.folder, self.source)
         renamed.__dict__.update(self.__dict__, config=config)  # keeps what cached properties have already read
         return renamed
@@ -62,51 +80,119 @@ class Checkpoint:
     @cached_property
     def weights_fingerprint(self) -> str:
         """SHA-256 of weights and configuration: a checkpoint retrained in place gets a new one."""
-        return folder_digest(self.folder, _WEIGHTS)
+        return files_digest(self.folder, [self.folder / CONFIG, *self.weight_files])
 
     @cached_property
     def tokenizer_fingerprint(self) -> str:
-        """SHA-256 of the tokenizer's files."""
-        return folder_digest(self.folder, _TOKENIZER)
+        """SHA-256 of everything that decides which ids the tokenizer makes of a text."""
+        return tokenizer_digest(self.folder, self.config.model_type)
 
     @cached_property
     def tokenizer(self) -> Any:
         """The checkpoint's fast tokenizer."""
-        from transformers import AutoTokenizer
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-        except Exception as e:  # the tokenizers library raises plain Exceptions
-            raise KdlabError(f"{self.folder} has no tokenizer that loads: {_first_line(e)}.") from e
-        if not tokenizer.is_fast or len(tokenizer) < 6:
-            raise KdlabError(f"{self.folder} has no vocabulary: give a folder with tokenizer.json or vocab.txt.")
-        return tokenizer
+        return open_tokenizer(self.folder, self.config.model_type)
 
     @cached_property
-    def weight_names(self) -> frozenset[str]:
-        """Names of the tensors in the checkpoint, read from the file headers alone."""
-        from safetensors import SafetensorError, safe_open
+    def weight_files(self) -> tuple[Path, ...]:
+        """The files that its weights are in."""
+        return weight_files(self.folder)
 
-        index = self.folder / _INDEX
-        try:
-            if index.is_file():
-                return frozenset(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
-            with safe_open(self.folder / _SINGLE, framework="pt") as f:
-                return frozenset(f.keys())
-        except (OSError, ValueError, LookupError, TypeError, SafetensorError) as e:
-            file = index if index.is_file() else self.folder / _SINGLE
-            raise KdlabError(f"{file} can't be read ({_first_line(e)}): the file is damaged.") from e
+    @cached_property
+    def headers(self) -> dict[str, Stored]:
+        """Its tensors by name, read from the file headers alone."""
+        return read_headers(self.weight_files)
+
+    @property
+    def weight_names(self) -> frozenset[str]:
+        """Names of its tensors."""
+        return frozenset(self.headers)
+
+    @cached_property
+    def fit(self) -> Fit:
+        """How its weights fit the sequence classifier that its configuration describes.
+
+        Raises:
+            KdlabError: They don't fit the encoder, are no plain numbers, or are NaN.
+        """
+        check_stored(self.headers, self.folder)
+        _check_depth(self)
+        weights = read_weights(self.weight_files)
+        check_finite(weights, self.folder)
+        with torch.random.fork_rng(devices=[]):
+            return place(self, self.config, "SEQUENCE_CLASSIFICATION", weights)[1]
 
     @property
     def has_head(self) -> bool:
-        """Whether the weights of a classification head are in the checkpoint."""
+        """Whether weights of a classification head are in the checkpoint, all or some."""
         return any(name in self.weight_names for name in _HEADS)
+
+    @property
+    def head_fault(self) -> str:
+        """Why the head that is there can't be used as it is; empty where it can."""
+        if self.fit.missing:
+            return f"its head lacks {listed(self.fit.missing, 160)}, or has it in another shape"
+        strange = [name for name in self.fit.unexpected if not _LEFT_OVER.search(name)]
+        if strange:
+            return f"its file holds {listed(strange, 160)}, which this architecture's head has no place for"
+        if self.config.problem_type == "multi_label_classification":
+            return "its head was trained for several labels at once (sigmoid), which a softmax misreads"
+        if self.config.problem_type == "regression" and len(self.head_labels) > 1:
+            return "its head was trained to give numbers (problem_type regression)"
+        if contradictory_labels(self.config):
+            return (
+                "id2label and label2id in its config.json contradict each other; teacher.labels=[…] states their order"
+            )
+        return ""
 
     @property
     def head_labels(self) -> tuple[str, ...]:
         """Label names in the order of the head's outputs."""
         names = self.config.id2label
         return tuple(str(names[i]) for i in sorted(names))
+
+    def check(self) -> None:
+        """Reads all of it, so that whatever is wrong is said before any work.
+
+        Raises:
+            KdlabError: Configuration, weights or tokenizer can't be read, or don't fit each other.
+        """
+        _ = self.fit
+        _check_tokenizer(self)
+
+
+def _check_depth(checkpoint: Checkpoint) -> None:
+    """Raises ``KdlabError`` where the configuration takes other than all of the file's layers."""
+    numbers = {int(match[1]) for name in checkpoint.headers if (match := _LAYER.search(name))}
+    depth = int(checkpoint.config.num_hidden_layers)
+    if len(numbers) != depth:
+        raise KdlabError(
+            f"{checkpoint.folder}/{CONFIG} says num_hidden_layers={depth}, and its weights are those of {len(numbers)} "
+            "layers: correct the number, or save the checkpoint again."
+        )
+
+
+def _check_tokenizer(checkpoint: Checkpoint) -> None:
+    """Raises ``KdlabError`` where the tokenizer makes what the encoder has no place for."""
+    tokenizer, config, folder = checkpoint.tokenizer, checkpoint.config, checkpoint.folder
+    number, token = largest_id(tokenizer)
+    if number >= config.vocab_size:
+        raise KdlabError(
+            f"{folder}: its tokenizer has ids up to {number}, and its embedding {config.vocab_size} rows (for one, "
+            f"'{clipped(shown(token), 60)}'): give the encoder that was trained with it, or call "
+            f"resize_token_embeddings({number + 1}), train it and save again."
+        )
+    family = get_family(config.model_type, str(folder))
+    if family.counts_from_padding and tokenizer.pad_token_id != config.pad_token_id:
+        raise KdlabError(
+            f"{folder}: its tokenizer pads with id {tokenizer.pad_token_id}, and its {CONFIG} says pad_token_id="
+            f"{config.pad_token_id}, from which positions are counted: correct whichever is wrong."
+        )
+    types = max(max(tokenizer("a", pair, return_token_type_ids=True)["token_type_ids"]) for pair in (None, "b"))
+    if family.segments and config.type_vocab_size >= 2 and types >= config.type_vocab_size:
+        raise KdlabError(
+            f"{folder}: its tokenizer makes token types up to {types}, and its {CONFIG} says type_vocab_size="
+            f"{config.type_vocab_size}: give the tokenizer that the encoder was trained with."
+        )
 
 
 def resolve_checkpoint(source: str, offline: bool) -> Checkpoint:
@@ -138,9 +224,7 @@ def _from_hub(name: str, offline: bool) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(
-            snapshot_download(name, allow_patterns=[*_WEIGHTS, *_TOKENIZER, "*.json"], local_files_only=offline)
-        )
+        return Path(snapshot_download(name, allow_patterns=_WANTED, local_files_only=offline))
     except LocalEntryNotFoundError as e:
         raise KdlabError(
             f"'{name}' is neither a folder nor in the hub's cache, and the hub can't be reached: "
@@ -151,7 +235,7 @@ def _from_hub(name: str, offline: bool) -> Path:
             f"'{name}' is neither a folder nor a name on the hub (and layers are written [DONOR:]layers:bottom:3)."
         ) from e
     except (HfHubHTTPError, OSError, ValueError) as e:
-        raise KdlabError(f"'{name}' can't be had from the hub: {_first_line(e)}.") from e
+        raise KdlabError(f"'{name}' can't be had from the hub ({reason(e)}): connect, or give a folder.") from e
 
 
 def cached_on_disk(source: str) -> bool:
@@ -167,13 +251,10 @@ def cached_on_disk(source: str) -> bool:
 
 def _checked(checkpoint: Checkpoint) -> Checkpoint:
     folder = checkpoint.folder
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIG).is_file():
         raise KdlabError(f"{folder} has no config.json: give a Hugging Face folder (config, safetensors, tokenizer).")
-    if not ((folder / _SINGLE).is_file() or (folder / _INDEX).is_file()):
-        raise KdlabError(
-            f"{folder} has no {_SINGLE} (kdlab loads no pickles, which can run foreign code): "
-            "convert it with transformers' save_pretrained."
-        )
+    check_regular(folder / CONFIG, 8 * MIB)
+    _ = checkpoint.weight_files
     return checkpoint
 
 
@@ -201,7 +282,7 @@ def head_order(checkpoint: Checkpoint, labels: Sequence[str], aliases: dict[str,
     Returns:
         The head's row for each label, or None.
     """
-    if not checkpoint.has_head:
+    if not checkpoint.has_head or checkpoint.head_fault:
         return None
     outputs = checkpoint.head_labels
     if not labels:
@@ -226,13 +307,18 @@ def load_encoder(
         order: From ``head_order``: the head is kept and its rows are put into the task's order. None gives a new head.
         seed: Seed of a new head; the global random state is neither used nor changed.
         config: A changed configuration (fewer layers); None takes the checkpoint's own.
+
+    Raises:
+        KdlabError: The weights can't be read, or don't fit the encoder or the head that is to be kept.
     """
     base = labelled_config(config or checkpoint.config, labels)
     if order is not None and len(order) != base.num_labels:
         raise ValueError("the order of labels does not fit the head")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = _load_model(checkpoint, base, order is None)
+        model, fit = place(checkpoint, base, "SEQUENCE_CLASSIFICATION", read_weights(checkpoint.weight_files))
+        if order is not None and fit.missing:
+            raise KdlabError(f"The head in {checkpoint.folder} is not whole: it lacks {listed(fit.missing, 160)}.")
         encoder = TextEncoder(model)
         head = _head_layer(encoder)
         if order is None:
@@ -247,35 +333,53 @@ def load_encoder(
     return encoder
 
 
-def _load_model(checkpoint: Checkpoint, config: Any, new_head: bool) -> Any:
-    """The sequence classifier with every weight of the encoder from the checkpoint, none drawn at random."""
-    from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification
+def place(checkpoint: Checkpoint, config: Any, kind: str, weights: Mapping[str, Tensor]) -> tuple[Any, Fit]:
+    """A model in float32 with weights where they belong; those of a head that are missing are drawn.
 
-    try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            checkpoint.folder,
+    Args:
+        checkpoint: Whose weights they are.
+        config: Of the model.
+        kind: ``SEQUENCE_CLASSIFICATION`` or ``MASKED_LM``.
+        weights: From ``read_weights``.
+
+    Returns:
+        The model, and what fitted.
+
+    Raises:
+        KdlabError: No model can be built, or a weight of the encoder is missing, left over, or of another shape.
+    """
+    from transformers.models.auto import modeling_auto
+
+    with door(checkpoint.folder, "config.json and weights must be those of one model that save_pretrained wrote"):
+        built = getattr(modeling_auto, f"MODEL_FOR_{kind}_MAPPING")[type(config)]
+        model, report = built.from_pretrained(
+            None,
             config=config,
+            state_dict=dict(weights),
             dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            ignore_mismatched_sizes=new_head,
+            ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as e:
-        raise KdlabError(f"The weights in {checkpoint.folder} can't be loaded: {_first_line(e)}.") from e
-    names = [*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])]
-    for name in sorted(n for n in names if ".layer." in n or ".embeddings." in n):
+    mismatched = [name for name, *_ in report["mismatched_keys"]]
+    missing = tuple(sorted([*report["missing_keys"], *mismatched]))
+    unexpected = tuple(sorted(report["unexpected_keys"]))
+    for name in (n for n in missing if ".layer." in n or ".embeddings." in n):
         raise KdlabError(
-            f"The weights in {checkpoint.folder} do not fit its config.json: {name} is missing or has another shape."
+            f"The weights in {checkpoint.folder} do not fit its {CONFIG}: {name} is missing or has another shape."
         )
-    return model
+    for name in (n for n in unexpected if _IN_ENCODER.search(n) and not _LEFT_OVER.search(n)):
+        hint = "give a checkpoint of a plain encoder"
+        if "lora_" in name:
+            hint = "merge the adapter (merge_and_unload) and save again"
+        elif "distance_embedding" in name:
+            hint = "it was trained with relative positions, which this version of transformers does not compute"
+        raise KdlabError(
+            f"The weights in {checkpoint.folder} hold {clipped(shown(name), 120)}, for which the encoder that its "
+            f"{CONFIG} describes has no place: {hint}."
+        )
+    return model, Fit(missing, unexpected)
 
 
 def _head_layer(encoder: TextEncoder) -> torch.nn.Linear:
     head = encoder.model.classifier
     return head if isinstance(head, torch.nn.Linear) else head.out_proj
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

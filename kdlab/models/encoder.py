@@ -20,14 +20,15 @@ class Family:
     Attributes:
         backbone: Attribute of the sequence classifier that holds the encoder.
         layers: Path from the encoder to its list of layers.
-        extra_positions: Position rows that no token uses (RoBERTa starts counting after its padding index).
+        counts_from_padding: Whether positions are counted from behind the padding index, so that as many rows of the
+            table are no token's (RoBERTa).
         segments: Whether ``forward`` takes token types.
         projections: Paths from a layer to the modules of its queries, keys and values; None where unknown to kdlab.
     """
 
     backbone: str
     layers: str
-    extra_positions: int = 0
+    counts_from_padding: bool = False
     segments: bool = True
     projections: tuple[str, str, str] | None = None
 
@@ -36,7 +37,7 @@ _SELF = ("attention.self.query", "attention.self.key", "attention.self.value")
 _LIN = ("attention.q_lin", "attention.k_lin", "attention.v_lin")
 FAMILIES: dict[str, Family] = {
     "bert": Family("bert", "encoder.layer", projections=_SELF),
-    "roberta": Family("roberta", "encoder.layer", extra_positions=2, projections=_SELF),
+    "roberta": Family("roberta", "encoder.layer", counts_from_padding=True, projections=_SELF),
     "distilbert": Family("distilbert", "transformer.layer", segments=False, projections=_LIN),
 }
 
@@ -215,7 +216,8 @@ def freeze(encoder: TextEncoder) -> TextEncoder:
 def usable_positions(config: Any) -> int:
     """The longest input, in tokens, that a Hugging Face configuration has positions for."""
     family = get_family(config.model_type, "The model")
-    return int(config.max_position_embeddings) - family.extra_positions
+    unused = int(config.pad_token_id) + 1 if family.counts_from_padding else 0
+    return int(config.max_position_embeddings) - unused
 
 
 def count_parameters(config: Any) -> int:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from kdlab.errors import KdlabError
-from kdlab.models.checkpoint import Checkpoint
+from kdlab.models.checkpoint import Checkpoint, place
 from kdlab.models.encoder import get_family
+from kdlab.models.weights import read_weights
 
 # for each family a weight that only a masked-LM head has
 HEADS = {
@@ -97,9 +98,6 @@ def load_masked_lm(checkpoint: Checkpoint, seed: int) -> MaskedLM:
     Raises:
         KdlabError: The weights do not fit, or the tokenizer has no mask token.
     """
-    from safetensors import SafetensorError
-    from transformers import AutoModelForMaskedLM
-
     tokenizer = checkpoint.tokenizer
     check_mask_token(checkpoint)
     config = copy.deepcopy(checkpoint.config)
@@ -107,20 +105,7 @@ def load_masked_lm(checkpoint: Checkpoint, seed: int) -> MaskedLM:
     config.architectures = None
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        try:
-            model, report = AutoModelForMaskedLM.from_pretrained(
-                checkpoint.folder,
-                config=config,
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as e:
-            raise KdlabError(f"The generator's weights in {checkpoint.folder} can't be loaded: {e}.") from e
-    for name in sorted(report["missing_keys"]):
-        if ".layer." in name or ".embeddings." in name:
-            raise KdlabError(f"The generator's weights in {checkpoint.folder} do not fit its config.json: no {name}.")
+        model, _ = place(checkpoint, config, "MASKED_LM", read_weights(checkpoint.weight_files))
     return MaskedLM(model, tokenizer.mask_token_id, tokenizer.all_special_ids, tokenizer)
 
 

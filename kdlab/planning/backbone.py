@@ -53,5 +53,5 @@ def open_checkpoint(source: str, hub: Hub) -> Checkpoint:
         KdlabError: It can't be had or read.
     """
     checkpoint = resolve_checkpoint(source, cached_on_disk(source) or not hub.online)
-    _ = checkpoint.config, checkpoint.weight_names, checkpoint.tokenizer
+    checkpoint.check()
     return checkpoint

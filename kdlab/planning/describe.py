@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kdlab.data.tasks import TaskSpec
-from kdlab.planning.plan import Plan
+from kdlab.planning.plan import Plan, student_head
+from kdlab.planning.teacher import head_reason
 from kdlab.system.console import Reporter
 
 
@@ -71,4 +72,7 @@ def _teacher_line(plan: Plan) -> str:
 
 
 def _student_line(plan: Plan) -> str:
-    return f"{plan.student.made_of}, {plan.student.parameters:,} parameters"
+    donor, why = plan.student.donor, ""
+    if donor is not None and plan.student.layers is None and donor.has_head and student_head(plan) is None:
+        why = f" (a new head: {head_reason(donor, plan.task.spec)})"
+    return f"{plan.student.made_of}{why}, {plan.student.parameters:,} parameters"

@@ -14,7 +14,7 @@ from kdlab.models.vocabulary import check_one_vocabulary
 from kdlab.system.files import fingerprint
 from kdlab.types import MaskedLMResource
 
-_FORMAT = 1  # raised when heads are made in another way
+_FORMAT = 2  # raised when heads are made in another way
 BATCH, RATE, MASKED = 32, 1e-4, 0.15
 """How a head is trained: texts a step, peak learning rate of all weights, part of the tokens that is masked."""
 
@@ -82,7 +82,7 @@ def plan_generator(
     pair = [checkpoint for checkpoint in (student, reader) if checkpoint is not None]
     chosen = asked or next((c for c in pair if has_mlm_head(c)), pair[0])
     why = "the generator writes the ids that the teacher reads, so take one of the teacher's family"
-    check_one_vocabulary((wish.setting, chosen), ("the teacher", reader), why)
+    check_one_vocabulary((wish.setting, chosen), ("the teacher", reader), why, task.sample)
     check_mask_token(chosen)
     rows = {c.source: int(c.config.vocab_size) for c in (chosen, *pair)}
     if len(set(rows.values())) > 1:

@@ -60,7 +60,7 @@ def choose_models(request: Request, hub: Hub, cache: Cache) -> Models:
     donor = None if donor_source is None else open_checkpoint(donor_source, hub)
     if base is not None and donor is not None:
         why = "both read the same ids, so take a pair with one vocabulary"
-        check_one_vocabulary(("Teacher", base), ("student", donor), why)
+        check_one_vocabulary(("Teacher", base), ("student", donor), why, task.sample)
     student = plan_student(spec, donor, base, task)
     if base is not None:
         method.check_pair(own, base.config, student.config)

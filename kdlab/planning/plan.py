@@ -26,7 +26,7 @@ from kdlab.system.files import fingerprint
 from kdlab.system.hardware import Hardware
 from kdlab.training.steps import count_steps
 
-_FORMAT = 1  # raised when a record made before can't be taken for one made now
+_FORMAT = 2  # raised when a record made before can't be taken for one made now
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdlab.data.sources import TaskData
-from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import Checkpoint, labelled_config
 from kdlab.models.encoder import count_parameters
 from kdlab.models.student import StudentSpec, select_layers, shallow_config
+from kdlab.system.foreign import door
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,5 @@ def plan_student(
 
 def count_weights(checkpoint: Checkpoint, config: Any) -> int:
     """Number of weights of a checkpoint's architecture, which its configuration must be able to build."""
-    try:
+    with door(checkpoint.folder / "config.json", "correct it", "describes no encoder that can be built"):
         return count_parameters(config)
-    except (ValueError, TypeError, RuntimeError, ArithmeticError) as e:
-        raise KdlabError(f"{checkpoint.folder}/config.json describes no encoder that can be built: {e}.") from e

@@ -15,9 +15,10 @@ from kdlab.planning.identity import method_part, training_part
 from kdlab.planning.resources import PlannedResource, resource_keys
 from kdlab.system.cache import Cache
 from kdlab.system.files import fingerprint
+from kdlab.system.shown import listed
 
 AS_IS = "used as it is"
-_FORMAT = 1  # raised when teachers are made in another way
+_FORMAT = 2  # raised when teachers are made in another way
 LOGITS_FORMAT = 1  # raised when their logits are computed in another way
 
 
@@ -88,10 +89,15 @@ def plan_teacher(checkpoint: Checkpoint, asked: TeacherQuestion, cache: Cache) -
     checkpoint = checkpoint if config.labels is None else _relabelled(checkpoint, config.labels)
     plain = asked.method is FineTune
     order = head_order(checkpoint, spec.labels, spec.aliases)
+    if config.labels is not None and checkpoint.has_head and checkpoint.head_fault:
+        raise KdlabError(
+            f"teacher.labels states what the head of {checkpoint.source} answers, but {checkpoint.head_fault}: leave "
+            "teacher.labels out, and the teacher is fine-tuned with a head of its own."
+        )
     if config.labels is not None and checkpoint.has_head and order is None:
         raise KdlabError(
             f"teacher.labels={config.labels} doesn't name the labels of {spec.name}, each one once: "
-            f"{', '.join(spec.labels) or 'none, for it is scored'}."
+            f"{listed(spec.labels) if spec.labels else 'none, for it is scored'}."
         )
     if order is not None and plain:
         return TeacherPlan(checkpoint, order, key_as_is(checkpoint, order), AS_IS)
@@ -110,12 +116,21 @@ def plan_teacher(checkpoint: Checkpoint, asked: TeacherQuestion, cache: Cache) -
     )
     reason = ""
     if checkpoint.has_head and order is None:
-        reason = f"its head says {', '.join(checkpoint.head_labels)}, not {', '.join(spec.labels) or 'one score'}"
-        if len(checkpoint.head_labels) == spec.num_outputs > 1:
-            reason += "; teacher.labels=[…] states their order"
+        reason = head_reason(checkpoint, spec)
     to_do = "to be fine-tuned" if plain else f"to be trained with {asked.method.name}"
     status = "found in the cache" if cache.find("teacher", key) else to_do
     return TeacherPlan(checkpoint, None, key, status, *makes, reason, asked.resources)
+
+
+def head_reason(checkpoint: Checkpoint, spec: TaskSpec) -> str:
+    """Why a head that is there is not used, in words."""
+    if checkpoint.head_fault:
+        return checkpoint.head_fault
+    reason = (
+        f"its head says {listed(checkpoint.head_labels)}, not {listed(spec.labels) if spec.labels else 'one score'}"
+    )
+    ours = len(checkpoint.head_labels) == spec.num_outputs > 1
+    return reason + ("; teacher.labels=[…] states their order" if ours else "")
 
 
 def _relabelled(checkpoint: Checkpoint, labels: list[str]) -> Checkpoint:
@@ -128,7 +143,7 @@ def _relabelled(checkpoint: Checkpoint, labels: list[str]) -> Checkpoint:
         return checkpoint
     if len(labels) != len(checkpoint.head_labels):
         raise KdlabError(
-            f"teacher.labels states {len(labels)} labels ({', '.join(labels)}), but the head of "
+            f"teacher.labels states {len(labels)} labels ({listed(labels)}), but the head of "
             f"{checkpoint.source} has {len(checkpoint.head_labels)} outputs: name each one once, in their order."
         )
     return checkpoint.with_labels(labels)

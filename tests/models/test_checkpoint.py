@@ -22,8 +22,13 @@ def copied(folder, to) -> Checkpoint:
 
 
 def renamed(folder, to, names) -> Checkpoint:
-    """A copy with these names for the head's outputs."""
+    """A copy with these names for the head's outputs, and a row of weights for each."""
     copy = copied(folder, to)
+    weights = load_file(to / "model.safetensors")
+    for name in ("classifier.weight", "classifier.bias"):
+        rows = weights[name]
+        weights[name] = torch.cat([rows, rows])[: len(names)].clone()
+    save_file(weights, to / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((to / "config.json").read_text())
     config["id2label"] = {str(i): name for i, name in enumerate(names)}
     config.pop("problem_type")

@@ -76,7 +76,10 @@ def test_a_frozen_encoder_lets_gradients_through_to_its_input():
 
 def test_positions_that_no_token_uses_are_left_out():
     assert usable_positions(tiny_encoder("bert").config) == 34
-    assert usable_positions(tiny_encoder("roberta").config) == 32
+    config = tiny_encoder("roberta").config
+    for pad, positions in ((0, 33), (1, 32), (5, 28)):  # RoBERTa counts from behind its padding index
+        config.pad_token_id = pad
+        assert usable_positions(config) == positions
     assert usable_positions(tiny_encoder("distilbert").config) == 32
 
 

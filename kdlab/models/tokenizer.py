@@ -1,0 +1,164 @@
+"""Tokenizers of checkpoints: loaded from their own files alone, known by what they do, and compared by it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kdlab.errors import KdlabError
+from kdlab.models.configuration import FILE as CONFIG
+from kdlab.system.files import file_digest, fingerprint
+from kdlab.system.foreign import MIB, door, opened, read_fields
+from kdlab.system.shown import clipped, shown
+
+FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json")
+SETTINGS = "tokenizer_config.json"
+_LIMIT = 256 * MIB
+_ADVICE = "give the files that the tokenizer's save_pretrained wrote"
+# settings that name other files, would have foreign code run, or are of no use to a classifier
+_LEFT_OUT = ("auto_map", "chat_template", "fast_tokenizer_files", "name_or_path", "_name_or_path", "processor_class")
+_SAMPLE = "kdlab reads 12 Wörter, 你好 🙂 (x)"
+_FEWEST = 6
+
+
+def open_tokenizer(folder: Path, model_type: str) -> Any:
+    """The fast tokenizer of a folder, read from a copy of the files that one consists of.
+
+    Args:
+        folder: Of the checkpoint.
+        model_type: Of its architecture, which tells what its vocabulary files mean.
+
+    Raises:
+        KdlabError: There is none that loads, it is written in Python, or it does not turn text into ids.
+    """
+    parts = _parts(folder, model_type)
+    named = parts[SETTINGS].get("tokenizer_class") or parts[CONFIG]["tokenizer_class"]
+    with tempfile.TemporaryDirectory(prefix="kdlab-tokenizer-") as copy:
+        there = _files(folder)
+        for file in there:
+            with opened(file, _LIMIT) as original, (Path(copy) / file.name).open("wb") as out:
+                out.write(original.read())
+        for name, content in parts.items():
+            (Path(copy) / name).write_text(json.dumps(content), encoding="utf-8")
+        try:
+            with door(folder, _ADVICE):
+                tokenizer = _load(copy)
+        except KdlabError as error:
+            if not (folder / "tokenizer.json").is_file():
+                _refuse_python(folder, named)
+            raise KdlabError(f"{folder} has no tokenizer that loads: {_without_copy(str(error), copy)}") from error
+    if not tokenizer.is_fast:
+        _refuse_python(folder, type(tokenizer).__name__)
+    if len(tokenizer) < _FEWEST:
+        raise KdlabError(f"{folder} has no vocabulary: give a folder with tokenizer.json or vocab.txt.")
+    tokenizer.name_or_path = ""
+    tokenizer.init_kwargs = {
+        k: v for k, v in tokenizer.init_kwargs.items() if k not in _LEFT_OUT and copy not in str(v)
+    }
+    _check_reads(tokenizer, folder)
+    return tokenizer
+
+
+def check_savable(tokenizer: Any, source: str) -> None:
+    """Saves a tokenizer for a try, because a student that can't be saved with it is better not trained.
+
+    Raises:
+        KdlabError: It can't be saved.
+    """
+    with tempfile.TemporaryDirectory(prefix="kdlab-tokenizer-") as folder:
+        with door(f"The tokenizer of {source}", _ADVICE, "can't be saved"):
+            tokenizer.save_pretrained(folder)
+        if not (Path(folder) / "tokenizer.json").is_file():
+            raise KdlabError(f"The tokenizer of {source} can't be saved as tokenizer.json: {_ADVICE}.")
+
+
+def tokenizer_digest(folder: Path, model_type: str) -> str:
+    """SHA-256 of all that ``open_tokenizer`` reads, and so of all that can change what a tokenizer does."""
+    files = {file.name: file_digest(file) for file in _files(folder)}
+    return fingerprint("tokenizer", files, _parts(folder, model_type))
+
+
+def behave_alike(one: Any, other: Any) -> bool:
+    """Whether two fast tokenizers are one, whatever files they were read from.
+
+    Their serialised forms are compared, less how they cut and pad, which every call says anew.
+    """
+    return _behaviour(one) == _behaviour(other)
+
+
+def _behaviour(tokenizer: Any) -> dict[str, Any]:
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    about = {
+        "pad": tokenizer.pad_token_id,
+        "special": sorted(tokenizer.all_special_ids),
+        "cuts": tokenizer.truncation_side,
+    }
+    return {**backend, **about, "truncation": None, "padding": None}
+
+
+def largest_id(tokenizer: Any) -> tuple[int, str]:
+    """The largest id that a tokenizer can make, and its token."""
+    token, number = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    return number, token
+
+
+def first_difference(one: Any, other: Any, texts: Sequence[str]) -> str | None:
+    """The first text that two tokenizers don't make the same ids of; None where they agree on all."""
+    if not texts:
+        return None
+    ours, theirs = (t(list(texts), add_special_tokens=True, verbose=False)["input_ids"] for t in (one, other))
+    return next((text for text, a, b in zip(texts, ours, theirs, strict=True) if a != b), None)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that are taken as they are."""
+    return [folder / name for name in FILES if (folder / name).is_file()]
+
+
+def _parts(folder: Path, model_type: str) -> dict[str, dict[str, Any]]:
+    """The settings by file, without what would lead out of the folder."""
+    path = folder / SETTINGS
+    settings = read_fields(path, _ADVICE, limit=64 * MIB) if path.is_file() else {}
+    kept = {key: value for key, value in settings.items() if key not in _LEFT_OUT and not key.endswith("_file")}
+    named = read_fields(folder / CONFIG, _ADVICE).get("tokenizer_class")
+    return {SETTINGS: kept, CONFIG: {"model_type": model_type, "tokenizer_class": named}}
+
+
+def _load(folder: str) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _without_copy(message: str, copy: str) -> str:
+    """A library's complaint without the name of the copy, which is gone when it is read."""
+    return message.replace(f"{copy}/", "").replace(copy, "its folder")
+
+
+def _refuse_python(folder: Path, named: Any) -> None:
+    """Raises ``KdlabError`` where the tokenizer is one of those that exist in Python only."""
+    import transformers
+
+    kind = getattr(transformers, named, None) if isinstance(named, str) else None
+    if isinstance(kind, type) and not issubclass(kind, transformers.PreTrainedTokenizerFast):
+        raise KdlabError(
+            f"{folder} has a tokenizer that is written in Python ({clipped(shown(named), 60)}), and kdlab needs a fast "
+            "one: give a folder with tokenizer.json."
+        )
+
+
+def _check_reads(tokenizer: Any, folder: Path) -> None:
+    """Raises ``KdlabError`` where it has no padding token, or makes no ids of text."""
+    if tokenizer.pad_token_id is None:
+        raise KdlabError(
+            f"{folder}: its tokenizer names no padding token: add pad_token to {SETTINGS} (such as "
+            '"pad_token": "[PAD]").'
+        )
+    with door(folder, _ADVICE):
+        for pair in (None, _SAMPLE):
+            made: Mapping[str, Any] = tokenizer(_SAMPLE, pair, return_token_type_ids=True, verbose=False)
+            if not made["input_ids"] or not all(isinstance(i, int) for i in made["input_ids"]):
+                raise KdlabError(f"{folder}: its tokenizer makes nothing of text: {_ADVICE}.")
