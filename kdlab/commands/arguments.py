@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from kdlab.errors import KdlabError, nearest
+from kdlab.system.shown import clipped, shown
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,11 +60,9 @@ def parse_override(word: str, prog: str) -> tuple[str, Any]:
     key, sign, text = word.removeprefix("--").partition("=")
     if not sign or not key:
         raise KdlabError(f"'{word}' is neither a flag nor key=value: see {prog} --help.")
-    import yaml
-
-    from kdlab.system.yaml_files import YAML_ERRORS
+    from kdlab.system.foreign import parse_yaml
 
     try:
-        return key, yaml.safe_load(text) if text else ""
-    except YAML_ERRORS as e:
-        raise KdlabError(f"The value of '{word}' can't be read: put quotes around it.") from e
+        return key, parse_yaml(text, "")[0] if text else ""
+    except KdlabError as e:
+        raise KdlabError(f"The value of '{clipped(shown(word), 200)}' can't be read: put quotes around it.") from e

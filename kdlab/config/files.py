@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kdlab.errors import KdlabError
-from kdlab.system.yaml_files import reading_yaml
+from kdlab.system.foreign import read_yaml
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -18,17 +16,9 @@ def read_file(path: Path) -> dict[str, Any]:
     Raises:
         KdlabError: Missing, not UTF-8, not YAML or not a mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as e:
-        raise KdlabError(f"The configuration {path} can't be read: {e.strerror}.") from e
-    except UnicodeDecodeError as e:
-        line = e.object.count(b"\n", 0, e.start) + 1
-        raise KdlabError(f"{path}:{line}: byte 0x{e.object[e.start]:02x} is not UTF-8: save the file as UTF-8.") from e
-    with reading_yaml(path):
-        content = yaml.safe_load(text)
-        if isinstance(content, dict):
-            return flatten(content)  # an alias inside itself is found here
+    content, _ = read_yaml(path)
+    if isinstance(content, dict):
+        return flatten(content)
     if content is None:
         return {}
     raise KdlabError(f"{path} must hold settings as 'key: value', not a {type(content).__name__}.")

@@ -25,6 +25,7 @@ from kdlab.methods.base import DistillModule, MethodConfig
 
 _LARGEST = 2**31 - 1  # of any number: beyond it seeds and sizes overflow inside the libraries
 _MOST_SEEDS = 1000
+_MOST_WORKERS = 256
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -151,7 +152,7 @@ def _check_values(plain: dict[str, Any], sections: set[str]) -> None:
     for key, value in flatten(plain).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise KdlabError(f"{key}={value}: it must be a finite number.")
-        if isinstance(value, int) and abs(value) > _LARGEST:
+        if isinstance(value, int | float) and abs(value) > _LARGEST:
             raise KdlabError(f"{key}={value}: no number here goes beyond {_LARGEST}.")
         if value == "" and key.partition(".")[0] not in sections:
             raise KdlabError(f"'{key}' is empty: give it a value, or leave it out.")
@@ -204,7 +205,8 @@ def _check(run: RunConfig) -> None:
         )
     for key, seed in (("seed", run.seed), ("teacher.seed", run.teacher.seed), ("data.split_seed", run.data.split_seed)):
         _at_least(key, seed, 0)
-    _at_least("data.workers", run.data.workers, 0)
+    if not 0 <= run.data.workers <= _MOST_WORKERS:
+        raise KdlabError(f"data.workers={run.data.workers}: it says how many processes, 0 to {_MOST_WORKERS}.")
     if not 0 < run.data.holdout < 0.9:
         raise KdlabError(f"data.holdout={run.data.holdout}: it is the fraction of train held out, between 0 and 0.9.")
     if run.evaluation.ood_dir is not None and not run.evaluation.ood:

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kdlab.data.examples import Examples
+from kdlab.errors import KdlabError
 from kdlab.system.cache import Cache
 from kdlab.system.distributed import rank, world_size
-from kdlab.system.files import fingerprint, writing
+from kdlab.system.files import fingerprint, write_array, write_atomic
+from kdlab.system.foreign import door, read_fields
+from kdlab.system.shown import clipped, shown
 from kdlab.types import Batch
 
 _FORMAT = 1  # raised when the layout of the arrays changes
@@ -143,33 +146,46 @@ def encode(
     key = fingerprint("tokens", _FORMAT, examples.fingerprint(), tokenizer_fingerprint, max_length)
 
     def build(folder: Path) -> None:
-        encoded = tokenizer(
-            list(examples.text),
-            None if examples.text_pair is None else list(examples.text_pair),
-            truncation=True,
-            max_length=max_length,
-            return_token_type_ids=True,
-            return_attention_mask=False,
-            verbose=False,
-        )
+        with door("A text", "give a checkpoint whose tokenizer reads it", "can't be tokenised"):
+            encoded = tokenizer(
+                list(examples.text),
+                None if examples.text_pair is None else list(examples.text_pair),
+                truncation=True,
+                max_length=max_length,
+                return_token_type_ids=True,
+                return_attention_mask=False,
+                verbose=False,
+            )
         lengths = [len(row) for row in encoded["input_ids"]]
+        if 0 in lengths:
+            raise KdlabError(
+                f"The tokenizer makes nothing of example {examples.ids[lengths.index(0)]}, "
+                f"{clipped(shown(repr(examples.text[lengths.index(0)])), 60)}, and adds no special tokens: take the "
+                "example out, or give a tokenizer that marks beginning and end."
+            )
         about = {"pad_id": tokenizer.pad_token_id, "examples": len(examples), "max_length": max_length}
-        with writing(folder):
-            np.save(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
-            np.save(folder / "ids.npy", np.concatenate([np.asarray(r, np.int32) for r in encoded["input_ids"]]))
-            np.save(folder / "types.npy", np.concatenate([np.asarray(r, np.uint8) for r in encoded["token_type_ids"]]))
-            (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        write_array(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
+        write_array(folder / "ids.npy", np.concatenate([np.asarray(r, np.int32) for r in encoded["input_ids"]]))
+        write_array(folder / "types.npy", np.concatenate([np.asarray(r, np.uint8) for r in encoded["token_type_ids"]]))
+        write_atomic(folder / "about.json", json.dumps(about))
 
-    folder = cache.get_or_make("tokens", key, build, {"examples": len(examples), "max_length": max_length})
-    return EncodedSplit(
-        ids=np.asarray(np.load(folder / "ids.npy", mmap_mode="r")),
-        types=np.asarray(np.load(folder / "types.npy", mmap_mode="r")),
-        offsets=np.load(folder / "offsets.npy"),
-        pad_id=int(json.loads((folder / "about.json").read_text(encoding="utf-8"))["pad_id"]),
-        labels=label_array(examples.labels),
-        fingerprint=key,
-        names=examples.ids,
-    )
+    def load(folder: Path) -> EncodedSplit:
+        about = read_fields(folder / "about.json", "it is made again")
+        split = EncodedSplit(
+            ids=np.asarray(np.load(folder / "ids.npy", mmap_mode="r")),
+            types=np.asarray(np.load(folder / "types.npy", mmap_mode="r")),
+            offsets=np.load(folder / "offsets.npy"),
+            pad_id=int(about["pad_id"]),
+            labels=label_array(examples.labels),
+            fingerprint=key,
+            names=examples.ids,
+        )
+        if len(split) != len(examples) or len(split.ids) != len(split.types) or len(split.ids) != split.offsets[-1]:
+            raise ValueError("its arrays do not fit each other")
+        return split
+
+    about = {"examples": len(examples), "max_length": max_length}
+    return load(cache.get_or_make("tokens", key, build, about, check=load))
 
 
 def count_batches(examples: int, batch_size: int, processes: int) -> int:

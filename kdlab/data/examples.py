@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from kdlab.data.tasks import DEV, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
+from kdlab.system.foreign import MIB, door, opened
+from kdlab.system.shown import listed
+
+LONGEST = 64 * MIB
+"""Bytes of a line of a table."""
 
 
 @dataclass(frozen=True)
@@ -70,33 +77,48 @@ def clip(value: str) -> str:
     return repr(value if len(value) <= 60 else value[:57] + "...")
 
 
-def listed(names: Iterable[str]) -> str:
-    """Names for a message: on one line, at most 300 characters."""
-    return "".join(c if c.isprintable() else "?" for c in ", ".join(names)[:300]) or "none"
-
-
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file, with or without byte-order mark, with their numbers from 1.
 
-    Only a line feed ends a line, because sentences may contain other characters that Unicode counts as line ends.
-    Blank lines at the end of the file are left out. A line keeps its line end.
+    A line feed ends a line, and nothing else that Unicode counts as a line end, because sentences may contain that; a
+    file without any line feed has carriage returns instead. Blank lines at the end of the file are left out. A line
+    keeps its line end.
 
     Raises:
         KdlabError: The file cannot be read, or a line is not UTF-8; the message names the line and the byte.
     """
-    try:
-        blank: list[tuple[int, str]] = []
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                line = _decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number)
-                if line.strip("\r\n"):
-                    yield from blank
-                    blank.clear()
-                    yield number, line
-                else:
-                    blank.append((number, line))
-    except (OSError, ValueError) as error:
-        raise KdlabError(f"{path} cannot be read ({error}): check the path and its permissions.") from error
+    blank: list[tuple[int, str]] = []
+    with opened(path) as file, door(path, "check the disk"):
+        for number, raw in enumerate(_raw_lines(file, path), start=1):
+            line = _decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number)
+            if line.strip("\r\n"):
+                yield from blank
+                blank.clear()
+                yield number, line
+            else:
+                blank.append((number, line))
+
+
+def _raw_lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The lines of a file, of bounded length each."""
+    first = file.readline(LONGEST + 1)
+    old = len(first) <= LONGEST and b"\r" in first.rstrip(b"\r\n") and not first.endswith(b"\n")  # as of Mac OS 9
+    if old:
+        yield from (line for line in first.splitlines(keepends=True))
+        return
+    number, line = 1, first
+    while line:
+        if len(line) > LONGEST:
+            raise KdlabError(
+                f"{path}:{number}: a line of more than {LONGEST:,} bytes: check that it is the right file."
+            )
+        yield line
+        number, line = number + 1, file.readline(LONGEST + 1)
+
+
+def normal(name: str) -> str:
+    """A label or column in Unicode's normal form C, in which é is one character however it was written."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _decode(raw: bytes, path: Path, number: int) -> str:
@@ -116,6 +138,7 @@ def find_columns(path: Path, header: list[str], wanted: tuple[str, ...]) -> list
     Raises:
         KdlabError: A column is missing or occurs twice; the message lists the columns of the file.
     """
+    header, wanted = [normal(name) for name in header], tuple(normal(name) for name in wanted)
     for name in wanted:
         if header.count(name) != 1:
             number = "no column" if name not in header else "more than one column"
@@ -165,8 +188,9 @@ class Collector:
         self._spec, self._split, self._source, self._columns = spec, split, source, columns
         self._row, self._blanks = row, blanks
         self._labelled = split not in spec.test_splits
-        self._index = {name: i for i, name in enumerate(spec.labels)}
-        self._index |= {other: self._index[name] for other, name in spec.aliases.items()}
+        index = {name: i for i, name in enumerate(spec.labels)}
+        index |= {other: index[name] for other, name in spec.aliases.items()}
+        self._index = {normal(name): i for name, i in index.items()}
         self._ids: list[int] = []
         self._text: list[str] = []
         self._pair: list[str] = []
@@ -237,10 +261,11 @@ class Collector:
 
     def _label(self, line: int, value: str | None) -> int:
         """Index of a label by its name or other spelling."""
-        name = (value or "").strip()
+        name = normal((value or "").strip())
         if name not in self._index:
-            known = ", ".join(self._spec.labels)
-            other = ", ".join(k for k in self._spec.aliases if k not in self._spec.labels)
+            known = listed(self._spec.labels)
+            aliases = [k for k in self._spec.aliases if k not in self._spec.labels]
+            other = listed(aliases) if aliases else ""
             raise self._error(
                 line,
                 f"label {clip(name)} in column {self._columns[2]!r} is none of {known}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +18,13 @@ from kdlab.data.subset import carve, limit_and_rest
 from kdlab.data.tasks import DEV, TEST, TRAIN, TaskSpec, get_task
 from kdlab.errors import KdlabError
 from kdlab.system.files import fingerprint
+from kdlab.system.shown import listed
 from kdlab.system.spelling import plain
 from kdlab.types import CarvedRows, LeftoverRows, OtherTaskRows, SplitWish
 
 HOLDOUT = "holdout"
 _HOLDOUT_AT_MOST = 2000
+SAMPLE = 1000
 NO_WISHES: Mapping[str, SplitWish] = {}
 
 
@@ -90,6 +93,12 @@ class TaskData:
         """SHA-256 of what determines a trained model: train and the split that chooses checkpoints."""
         digests = [self.fingerprints[TRAIN], self.fingerprints[self.select_on]]
         return fingerprint("training data", digests, self.spec.labels, self.spec.monitor)
+
+    @cached_property
+    def sample(self) -> tuple[str, ...]:
+        """Texts of every split, its first ``SAMPLE`` of each, second sentences too."""
+        columns = [column for e in self.splits.values() for column in (e.text, e.text_pair) if column is not None]
+        return tuple(dict.fromkeys(text for column in columns for text in column[:SAMPLE]))
 
     @property
     def dev_splits(self) -> list[str]:
@@ -184,13 +193,29 @@ def load_data(
         notes.append(f"train limited to {len(splits[TRAIN])} of {total} examples (seed {seed})")
     select_on = next(s for s in splits if s.startswith("dev"))
     if selection == HOLDOUT:
-        train, held_out = carve(splits[TRAIN], holdout, seed, _HOLDOUT_AT_MOST)
+        remedy = "set data.selection=dev, which holds nothing out, or add an example of it to the training data"
+        with naming(_file_of(spec, source)):
+            train, held_out = carve(splits[TRAIN], holdout, seed, _HOLDOUT_AT_MOST, spec.labels, remedy)
         splits = {TRAIN: train, HOLDOUT: held_out, **{k: v for k, v in splits.items() if k != TRAIN}}
         select_on = HOLDOUT
     for name, wish in wishes.items():
         splits[name], origin = _granted(name, wish, splits, leftover, spec, source, hub, seed)
         notes.append(f"{name}: {len(splits[name]):,} rows for the method, {origin}")
     return TaskData(spec, source, splits, select_on, tuple(notes))
+
+
+def _file_of(spec: TaskSpec, source: Source) -> str:
+    """What the training examples are read from, for messages."""
+    return str(Path(source.where) / spec.files[TRAIN]) if source.kind == "files" else f"{spec.name}, {source.where}"
+
+
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Puts a place in front of what is raised inside."""
+    try:
+        yield
+    except KdlabError as error:
+        raise KdlabError(f"{where}: {error}") from error
 
 
 def _granted(
@@ -214,7 +239,8 @@ def _granted(
             )
         return replace(leftover, labels=None), "left over by --limit-train, without their labels"
     if isinstance(wish, CarvedRows):
-        splits[TRAIN], carved = carve(splits[TRAIN], wish.fraction, seed)
+        with naming(_file_of(spec, source)):
+            splits[TRAIN], carved = carve(splits[TRAIN], wish.fraction, seed, labels=spec.labels)
         return carved, "carved out of train"
     if isinstance(wish, OtherTaskRows):
         return _other_rows(wish, spec, source, hub)
@@ -244,10 +270,14 @@ def _other_rows(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub) -
     label_map = merge_labels(spec.labels, meaning, other.labels, _worded(other))
     if label_map is None or rows.labels is None:
         raise KdlabError(
-            f"{wish.setting}={wish.task}: its labels ({', '.join(other.labels) or 'scores'}) are not those of "
-            f"{spec.name} ({', '.join(spec.labels) or 'scores'}); other spellings can stand in a task file, as aliases."
+            f"{wish.setting}={wish.task}: its labels ({_names(other)}) are not those of "
+            f"{spec.name} ({_names(spec)}); other spellings can stand in a task file, as aliases."
         )
     return replace(rows, labels=tuple(label_map.to[int(label)] for label in rows.labels)), origin
+
+
+def _names(spec: TaskSpec) -> str:
+    return listed(spec.labels) if spec.labels else "scores"
 
 
 def _worded(spec: TaskSpec) -> dict[str, str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 
-from kdlab.data.examples import Examples
+from kdlab.data.examples import Examples, clip
 from kdlab.errors import KdlabError
 
 _AMOUNT = re.compile(r"([0-9]{1,12})(\.[0-9]{1,9})? ?(%?)")
@@ -58,7 +59,14 @@ def limit_and_rest(examples: Examples, amount: str, seed: int) -> tuple[Examples
     return examples.take(sorted(order[:size])), examples.take(sorted(order[size:]))
 
 
-def carve(examples: Examples, fraction: float, seed: int, at_most: int | None = None) -> tuple[Examples, Examples]:
+def carve(
+    examples: Examples,
+    fraction: float,
+    seed: int,
+    at_most: int | None = None,
+    labels: Sequence[str] = (),
+    remedy: str = "add examples of it",
+) -> tuple[Examples, Examples]:
     """Split labelled examples into a part to train on and a held-out part.
 
     Args:
@@ -66,6 +74,8 @@ def carve(examples: Examples, fraction: float, seed: int, at_most: int | None = 
         fraction: Share to hold out, between 0 and 1.
         seed: Chooses the held-out part.
         at_most: Largest number of held-out examples, or None.
+        labels: Names of the labels, for messages.
+        remedy: What to do where a label has too few examples, for messages.
 
     Returns:
         The part to train on and the held-out part: disjoint, together all, each in the examples' order. The held-out
@@ -84,11 +94,13 @@ def carve(examples: Examples, fraction: float, seed: int, at_most: int | None = 
     held_out = set(_order(examples, strata, f"carve:{seed}")[: size if at_most is None else min(size, at_most)])
     if len(held_out) >= len(examples):
         raise KdlabError(f"{len(examples)} examples are too few to hold {len(held_out)} out: add examples.")
-    for name, positions in strata.items():
+    for number, positions in strata.items():
         if _classification(examples) and held_out.issuperset(positions):
+            name = clip(labels[number]) if labels else f"number {number}"
+            advice = remedy if len(positions) == 1 else f"{remedy}, or hold fewer out"
             raise KdlabError(
-                f"Holding {len(held_out)} of {len(examples)} examples out would leave none of label number {name}, "
-                f"which has {len(positions)}: add examples of it or hold fewer out."
+                f"Holding {len(held_out)} of {len(examples)} examples out would leave none of label {name}, which has "
+                f"{len(positions)}: {advice}."
             )
     rest = [i for i in range(len(examples)) if i not in held_out]
     return examples.take(rest), examples.take(sorted(held_out))

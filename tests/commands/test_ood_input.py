@@ -75,7 +75,7 @@ def test_a_run_that_is_none_is_refused(lab: Lab, copied, tmp_path: Path):
     (folder / "metrics.json").write_text(text)
     settings = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(re.sub("eval_batch_size: .*", "eval_batch_size: 0", settings))
-    assert "training.eval_batch_size is less than 1" in refused(folder)
+    assert "training.eval_batch_size is 0" in refused(folder)
     (folder / "config.yaml").write_text(settings)
     (folder / "metrics.json").unlink()
     assert f"The run in {folder} is not finished, for it has no metrics.json" in refused(folder)

@@ -13,15 +13,33 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from kdlab.data.examples import Collector, Examples, Loaded, check_width, find_columns, listed, read_lines, split_tabs
+from kdlab.data.examples import (
+    LONGEST,
+    Collector,
+    Examples,
+    Loaded,
+    check_width,
+    find_columns,
+    normal,
+    read_lines,
+    split_tabs,
+)
 from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, TaskSpec, owner_of
 from kdlab.errors import KdlabError
+from kdlab.system.foreign import reason
+from kdlab.system.shown import listed
 
 _MSR_TRAIN = "msr_paraphrase_train.txt"
 _MSR_IDS = ("#1 ID", "#2 ID")
 _DEV_IDS = ("dev_ids.tsv", "mrpc_dev_ids.tsv")
 FORMATS = (".csv", ".tsv", ".jsonl")
+csv.field_size_limit(LONGEST)  # a text may be a book; the library's own limit is 128 kB
 _INTEGER = re.compile(r"[0-9]{1,18}")
+
+
+class _Written(str):
+    """A number of a JSON file as it was written there."""
+
 
 _Pairs = frozenset[tuple[str, str]]
 
@@ -74,6 +92,7 @@ def kind_of(value: object) -> str:
         bool: "true or false",
         int: "a number",
         float: "a number",
+        _Written: "a number",
     }
     return "missing" if value is None else names.get(type(value), f"a {type(value).__name__}")
 
@@ -132,27 +151,28 @@ def _objects(path: Path, names: tuple[str, ...], label: str) -> Iterator[tuple[i
         if not raw.strip():
             continue
         try:
-            row = json.loads(raw)
+            row = json.loads(raw, parse_int=_Written, parse_float=_Written, parse_constant=_Written)
         except json.JSONDecodeError as error:
             what = f"{error.msg}, character {error.pos + 1}"
             raise KdlabError(f"{path}:{line}: not valid JSON ({what}): write one object a line.") from error
         except (ValueError, RecursionError) as error:
-            raise KdlabError(f"{path}:{line}: not valid JSON ({error}): write one object a line.") from error
+            raise KdlabError(f"{path}:{line}: not valid JSON ({reason(error)}): write one object a line.") from error
+        row = {normal(key): value for key, value in row.items()} if isinstance(row, dict) else row
         if not isinstance(row, dict):
             raise KdlabError(f"{path}:{line}: {kind_of(row)} where a JSON object is needed: write one object a line.")
         for name in names:
-            if name not in row:
+            if normal(name) not in row:
                 raise KdlabError(f"{path}:{line}: no field {name!r}; the fields there are {listed(row)}: add it.")
-        yield line, {name: _json_text(path, line, name, row[name], name == label) for name in names}
+        yield line, {name: _json_text(path, line, name, row[normal(name)], name == label) for name in names}
 
 
 def _json_text(path: Path, line: int, name: str, value: object, label: bool) -> str | None:
     """A JSON value as text: sentences must be strings, labels and scores may also be numbers, true or false."""
     if label and isinstance(value, bool):
         return "true" if value else "false"
-    if value is None or (label and isinstance(value, int | float)):
+    if value is None or (label and isinstance(value, _Written)):
         return None if value is None else str(value)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or isinstance(value, _Written):
         raise KdlabError(f"{path}:{line}: field {name!r} is {kind_of(value)} where a text is needed: correct it.")
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise KdlabError(f"{path}:{line}: field {name!r} holds half a surrogate pair, which is no text: correct it.")

@@ -10,12 +10,13 @@ from typing import NoReturn, cast
 
 import yaml
 
-from kdlab.data.examples import Collector, Examples, Loaded, clip, listed, read_lines
+from kdlab.data.examples import Collector, Examples, Loaded, clip, normal
 from kdlab.data.readers.glue_folder import FORMATS, kind_of, read_rows
 from kdlab.data.subset import carve
 from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, Metric, TaskSpec
 from kdlab.errors import KdlabError, nearest
-from kdlab.system.yaml_files import reading_yaml
+from kdlab.system.foreign import read_yaml
+from kdlab.system.shown import listed
 
 _FIELDS = ("name", "files", "columns", "labels", "score_range", "aliases", "metrics", "description")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -57,8 +58,9 @@ class _Sheet:
         if not isinstance(value, list):
             self.fail(key, f"is {kind_of(value)}: write a list such as [a, b]")
         words = tuple(self.word(key, item).strip() for item in value)
-        for word in words:
-            if words.count(word) > 1:
+        spelled = [normal(word) for word in words]
+        for word in spelled:
+            if spelled.count(word) > 1:
                 self.fail(key, f"names {clip(word)} twice: remove one")
         return words
 
@@ -66,7 +68,7 @@ class _Sheet:
         """A text that is not blank, or a whole number as text."""
         if isinstance(value, bool) or not isinstance(value, str | int):
             hint = "yes, no, on, off, true and false need quotes" if isinstance(value, bool) else "a text is needed"
-            self.fail(key, f"holds {kind_of(value)} ({clip(str(value))}): {hint}")
+            self.fail(key, f"holds {kind_of(value)}: {hint}")
         if not str(value).strip():
             self.fail(key, "holds a blank text: write one")
         if not str(value).isprintable():
@@ -142,18 +144,32 @@ def load_custom(spec: TaskSpec, base: Path, seed: int = 0) -> Loaded:
         path = base / name
         collector = Collector(spec, split, str(path), spec.file_columns)
         rows = read_rows(path, spec.file_columns, labelled=split not in spec.test_splits)
+        quoted: list[int] = []
         for position, (line, text, pair, label) in enumerate(rows):
             collector.add(line, position, text, pair, label)
+            if path.suffix.lower() == ".tsv" and (_looks_quoted(text) or _looks_quoted(pair or "")):
+                quoted.append(line)
+        if quoted:
+            notes.append(
+                f"{name}: {len(quoted):,} rows (line {quoted[0]}, for one) have texts that look quoted, and nothing is "
+                "quoted in a TSV file, so the quotes are read as part of them: save the file as CSV if they are not"
+            )
         splits[split] = collector.finish()
         missing = collector.missing_labels()
         if missing:
-            notes.append(f"{name}: no example has the label {' or '.join(missing)}")
+            notes.append(f"{name}: no example has the label {listed(missing)}")
     if DEV not in spec.files:
         name = spec.files[TRAIN]
         splits[TRAIN], splits[DEV] = _carve_dev(spec, splits[TRAIN], base / name, seed)
         notes.append(f"dev: {len(splits[DEV])} examples carved out of {name} (seed {seed}), for there is no dev file")
     notes += _repeated(splits)
     return Loaded({split: splits[split] for split in spec.splits}, tuple(notes))
+
+
+def _looks_quoted(text: str) -> bool:
+    """Whether a text is written as CSV writes one with quotes in it: between quotes, those inside doubled."""
+    inner = text[1:-1]
+    return len(text) > 2 and text[0] == text[-1] == '"' and '""' in inner and '"' not in inner.replace('""', "")
 
 
 def _repeated(splits: dict[str, Examples]) -> list[str]:
@@ -170,10 +186,7 @@ def _repeated(splits: dict[str, Examples]) -> list[str]:
 
 def _read_sheet(path: Path) -> _Sheet:
     """The fields of the YAML file and the lines on which they start."""
-    text = "".join(line for _, line in read_lines(path))
-    with reading_yaml(path):
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+    values, root = read_yaml(path)
     if not isinstance(values, dict) or not isinstance(root, yaml.MappingNode):
         raise KdlabError(f"{path} is no task description: write fields such as 'name: reviews', one a line.")
     lines: dict[str, int] = {}
@@ -184,7 +197,19 @@ def _read_sheet(path: Path) -> _Sheet:
         if name not in _FIELDS:
             raise KdlabError(f"{path}:{line}: {nearest(name, _FIELDS, 'field of a task')}")
         lines[name] = line
+    for key, item in root.value:
+        if key.value in ("labels", "aliases") and not isinstance(item, yaml.ScalarNode):
+            values[str(key.value)] = _as_written(item)
     return _Sheet(path, values, lines)
+
+
+def _as_written(node: yaml.Node) -> object:
+    """A label is the text that was written: ``no``, ``1.0`` and ``007`` are no truth and no numbers."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_as_written(item) for item in node.value]
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _as_written(item) for key, item in node.value}
+    return None if node.tag == "tag:yaml.org,2002:null" and not node.value else node.value
 
 
 def _score_range(sheet: _Sheet) -> tuple[float, float] | None:

@@ -109,7 +109,7 @@ def test_regression_scores(tmp_path):
     assert "b.csv:2: score '9' in column 'label' is no number from -1 to 5.5" in fails(
         tmp_path, text, {**files, "b.csv": "text,label\nx,9\n"}
     )
-    for value, shown in (("true", "'true'"), ("null", "''"), ("NaN", "'nan'"), ("1e999", "'inf'")):
+    for value, shown in (("true", "'true'"), ("null", "''"), ("NaN", "'NaN'"), ("1e999", "'1e999'")):
         assert f"a.jsonl:1: score {shown}" in fails(
             tmp_path, text, {**files, "a.jsonl": f'{{"text": "a", "label": {value}}}\n'}
         )
@@ -179,15 +179,11 @@ def test_a_label_without_examples_is_noted(tmp_path):
             "positive, both]",
             "task.yaml:6: field 'metrics' names f1, which needs exactly two labels, and there are 3",
         ),
-        (
-            "labels: [negative, positive]",
-            "labels: [no, yes]",
-            "field 'labels' holds true or false ('False'): yes, no, on",
-        ),
         ("labels: [negative, positive]", "labels: negative", "task.yaml:4: field 'labels' is a text: write a list"),
         ("labels: [negative, positive]", "labels: []", "task.yaml:4: field 'labels' or 'score_range' is needed"),
-        ("labels: [negative, positive]", "labels: [1.5, 2]", "field 'labels' holds a number ('1.5'): a text is needed"),
-        ("labels: [negative, positive]", "labels: [a, null]", "field 'labels' holds missing ('None')"),
+        ("labels: [negative, positive]", "labels: [a, ]", "field 'labels' holds only 'a'"),
+        ("labels: [negative, positive]", "labels: [a, [b]]", "field 'labels' holds a list: a text is needed"),
+        ("labels: [negative, positive]", "labels: [caf\u00e9, cafe\u0301]", "field 'labels' names 'caf\u00e9' twice"),
         ("metrics:", "score_range: [1, 5]\nmetrics:", "field 'labels' or 'score_range' is needed, and not both"),
         ("1: positive", "1: good", "task.yaml:5: field 'aliases' maps '1' to 'good', which is none of the labels"),
         ("1: positive", "positive: negative", "field 'aliases' maps the label 'positive' to 'negative'"),
@@ -244,10 +240,10 @@ def test_files_that_describe_nothing(tmp_path, text):
 
 def test_descriptions_that_cannot_be_read(tmp_path):
     for path in (tmp_path / "none.yaml", tmp_path, Path("a\0b")):
-        with pytest.raises(KdlabError, match="cannot be read"):
+        with pytest.raises(KdlabError, match=r"can't be read|is a folder"):
             load_task(path)
     (tmp_path / "latin.yaml").write_bytes(b"name: t\ndescription: caf\xe9\n")
-    with pytest.raises(KdlabError, match=r"latin.yaml:2: byte 17 of the line \(0xe9\) is not UTF-8"):
+    with pytest.raises(KdlabError, match=r"latin.yaml:2: byte 0xe9 is not UTF-8"):
         load_task(tmp_path / "latin.yaml")
 
 
@@ -259,11 +255,10 @@ def test_descriptions_that_cannot_be_read(tmp_path):
         ("csv", "text,label\na,b,no way\n", "train.csv:2: 3 columns"),
         ("csv", "text,label\n \t,no way\n", "train.csv:2: column 'text' is blank"),
         ("csv", "text;label\na;no way\n", "train.csv:1: no column 'text'; the columns there are text;label"),
-        ("csv", 'text,"la\nbel"\n', "train.csv:1: no column 'label'; the columns there are text, la?bel"),
+        ("csv", 'text,"la\nbel"\n', "train.csv:1: no column 'label'; the columns there are text, la\\nbel"),
         ("csv", "text,label,text\n", "train.csv:1: more than one column 'text'"),
         ("csv", 'text,label\na,no way\n"b,no way\nc,yes way\n', "train.csv:3: not valid CSV (unexpected end of data)"),
         ("csv", 'text,label\n"b"x,no way\n', "train.csv:2: not valid CSV"),
-        ("csv", "text,label\n" + "x" * 140000 + ",no way\n", "train.csv:2: not valid CSV (field larger"),
         ("csv", "text,label\n", "train.csv holds no examples"),
         ("csv", "", "train.csv:1: no column 'text'; the columns there are none"),
         ("csv", "text,label\na,no way\nb,no way\n", "train.csv: all 2 examples have the label 'no way'"),
@@ -280,7 +275,7 @@ def test_descriptions_that_cannot_be_read(tmp_path):
         ("jsonl", '{"text": "a", "label": 0}\n', "train.jsonl:1: label '0' in column 'label'"),
         ("jsonl", '{"text": "a\\ud800", "label": "no way"}\n', "train.jsonl:1: field 'text' holds half"),
         ("jsonl", "[" * 100000 + "\n", "train.jsonl:1: not valid JSON"),
-        ("jsonl", '{"text": "a", "label": ' + "1" * 5000 + "}\n", "train.jsonl:1: not valid JSON"),
+        ("jsonl", '{"text": "a", "label": ' + "1" * 5000 + "}\n", "train.jsonl:1: label '1111"),
         ("jsonl", "\n", "train.jsonl holds no examples"),
     ],
 )  # fmt: skip
@@ -289,6 +284,6 @@ def test_errors_in_the_files(tmp_path, kind, rows, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    assert "train.csv cannot be read" in fails(tmp_path, SHORT % "csv")
+    assert "train.csv can't be read" in fails(tmp_path, SHORT % "csv")
     (tmp_path / "train.csv").mkdir()
-    assert "train.csv cannot be read" in fails(tmp_path, SHORT % "csv")
+    assert "train.csv is a folder" in fails(tmp_path, SHORT % "csv")
