@@ -9,16 +9,20 @@ import argparse
 import importlib
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from kdlab import __version__
 from kdlab.commands import VERBS
 from kdlab.commands.arguments import Parser
-from kdlab.errors import KdlabError, nearest
+from kdlab.errors import KdlabError, Terminated, nearest
+from kdlab.system.shown import clipped, shown
 
 INTERRUPTED = "nothing was lost"
+_LONGEST = 2000  # characters of a message
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,8 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words after the command's name; those of the process unless given.
 
     Returns:
-        Exit code: 0 done, 2 the user's error (one sentence on standard error), 130 interrupted.
+        Exit code: 0 done, 2 the user's error (one sentence on standard error), 130 interrupted, 143 terminated.
     """
+    _open_streams()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)  # schedulers send it
     # OpenMP threads that spin while they wait slow a shared machine down many times: measured ×20 on two cores with one
     # other process; set OMP_WAIT_POLICY=active where the machine is yours alone
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -42,18 +49,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb = _find_verb(words)
         return 0 if verb is None else _start(verb, words)
     except KdlabError as e:
-        sys.stderr.write(f"kdlab: error: {' '.join(str(e).split())}\n")
+        _complain(f"error: {e}")
         return 2
-    except KeyboardInterrupt:
-        sys.stderr.write(f"kdlab: interrupted; {getattr(verb, 'INTERRUPTED', INTERRUPTED)}.\n")
-        return 130
+    except KeyboardInterrupt as e:
+        terminated = isinstance(e, Terminated)
+        what = "terminated" if terminated else "interrupted"
+        _complain(f"{what}; {getattr(verb, 'INTERRUPTED', INTERRUPTED)}.")
+        return 143 if terminated else 130
     except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except OSError as e:  # a name too long
         where = f": {e.filename}" if e.filename else ""
-        sys.stderr.write(f"kdlab: error: {e.strerror or e}{where}; what was finished before is kept.\n")
+        _complain(f"error: {e.strerror or e}{where}; what was finished before is kept.")
         return 2
+
+
+def _complain(text: str) -> None:
+    """One bounded line on standard error."""
+    sys.stderr.write(f"kdlab: {clipped(shown(' '.join(text.split())), _LONGEST)}\n")
+
+
+def _open_streams() -> None:
+    """Streams that are closed (``>&-``, a service) become silent ones, so that no file is opened in their place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="replace")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="replace")
+
+
+def _terminated(number: int, frame: Any) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    raise Terminated
 
 
 def _find_verb(words: Sequence[str]) -> Any:

@@ -18,6 +18,10 @@ class MethodError(KdlabError, ValueError):
     """A method that does not do what it declares; a mistake of its author, said as a sentence like every other."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: the process ends as after Ctrl-C."""
+
+
 def nearest(name: str, known: Iterable[str], what: str) -> KdlabError:
     """An error for an unknown name that lists the nearest known ones, and all of them where they are few.
 
@@ -31,7 +35,7 @@ def nearest(name: str, known: Iterable[str], what: str) -> KdlabError:
     """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    parts = [f"There is no {what} '{name}'" + (f": did you mean {' or '.join(close)}?" if close else ".")]
+    parts = [f"There is no {what} '{name[:80]}'" + (f": did you mean {' or '.join(close)}?" if close else ".")]
     if len(names) <= 30:
         parts.append(f"Known: {', '.join(names)}.")
     return KdlabError(" ".join(parts))

@@ -10,16 +10,17 @@ import signal
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from lightning import Trainer
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
+from kdlab.data import batches
 from kdlab.evaluation import predict as inference
 from kdlab.methods import base
+from kdlab.pipeline import teacher
 from kdlab.results import record
-from kdlab.system import cache
+from kdlab.system import cache, files
 from kdlab.training import checkpoints as checkpointing
 from kdlab.training import history
 
@@ -79,16 +80,17 @@ def _half_weights(count):
 
 def _half_array(count):
     """An array of which half is written."""
-    whole, calls = np.save, [0]
+    whole, calls = files.write_array, [0]
 
     def wrapped(file, array):
         calls[0] += 1
         whole(file, array)
         if calls[0] == count:
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-            _end(OSError(f"{array.size} requested and {array.size // 2} written"))
+            with files.writing(file):
+                _end(OSError(f"{array.size} requested and {array.size // 2} written"))
 
-    np.save = wrapped
+    batches.write_array = teacher.write_array = wrapped
 
 
 POINTS = {
@@ -103,7 +105,7 @@ POINTS = {
     "saved": lambda n: _die_at(checkpointing.Checkpoints, "_save", n, after=True),
     "epoch-end": lambda n: _die_at(checkpointing.Checkpoints, "on_train_epoch_end", n, after=True),
     "history": lambda n: _die_at(history.CSVHistory, "log_metrics", n, after=True),
-    "entry": lambda n: _die_at(cache, "_to_disk", n),
+    "entry": lambda n: _die_at(cache, "settle", n, after=n % 2 == 0),
     "predict": lambda n: _die_at(inference, "eval_loader", n),
     "predictions": lambda n: _die_at(record.RunFolder, "write_predictions", n, after=True),
     "record": lambda n: _die_at(record.RunFolder, "write", n),

@@ -83,7 +83,7 @@ def evaluate_run(
     if recorded:
         reporter.say(f"Recorded already (--fresh evaluates again): {', '.join(recorded)}.")
     if sets:
-        student = load_encoder(run.student, run.labels, list(range(len(run.labels))), 0)
+        student = load_encoder(run.student, run.labels, run.order, 0)
         teacher, why = find_teacher(run, cache)
         if why:
             reporter.warn(f"{why}: figures of the student alone.")

@@ -163,7 +163,7 @@ def _train_and_record(context: RunContext, seed: int, folder: RunFolder) -> RunR
     context.check_learned(predictions, "student", "it has learned nothing yet; train it longer, or at another rate")
     record = run_record(plan, seed, fitted, predictions, teacher_predictions)
     ood = _answer_ood(context, student, folder)
-    finish_loggers(loggers, _closing_figures(record, ood), {fitted.metric: fitted.value}, fitted.steps)
+    finish_loggers(loggers, _closing_figures(record, ood), {fitted.metric: fitted.value}, fitted.steps, reporter)
     if rank() == 0:
         _write_record(folder, plan, record, student, predictions, teacher_predictions)
     _show(record, folder, reporter)

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kdlab.data.sources import find_task
 from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import Checkpoint, cached_on_disk, head_order, load_encoder, resolve_checkpoint
-from kdlab.models.encoder import TextEncoder
+from kdlab.models.encoder import TextEncoder, usable_positions
 from kdlab.planning.teacher import AS_IS, key_as_is
 from kdlab.results.record import RunFolder
 from kdlab.results.run_record import METRICS, RunRecord
 from kdlab.system.cache import Cache
+from kdlab.system.foreign import door, read_yaml
 
 CONFIG = "config.yaml"
 
@@ -41,6 +40,11 @@ class FinishedRun:
     eval_batch_size: int
     student: Checkpoint
     labels: tuple[str, ...]
+
+    @property
+    def order(self) -> list[int]:
+        """The student's outputs, which stand in the task's order."""
+        return list(range(max(len(self.labels), 1)))
 
     @property
     def on_embedded(self) -> bool:
@@ -82,7 +86,13 @@ def open_run(path: Path) -> FinishedRun:
             f"The run in {path} has no student: its folder student/ is gone, so run it again with --fresh."
         )
     student = resolve_checkpoint(str((path / "student").resolve()), offline=True)
+    student.check()
     labels = student.head_labels if student.config.problem_type != "regression" else ()
+    if record.max_length > usable_positions(student.config):
+        raise KdlabError(
+            f"{path / METRICS}: field 'max_length' holds {record.max_length}, and the student has positions for "
+            f"{usable_positions(student.config)} tokens: run it again with --fresh."
+        )
     return FinishedRun(
         folder=folder,
         record=record,
@@ -96,14 +106,17 @@ def open_run(path: Path) -> FinishedRun:
 
 def _read_config(path: Path) -> dict[str, Any]:
     """The configuration of a run, with the settings that ``FinishedRun`` takes from it."""
-    try:
-        config: dict[str, Any] = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
-        _ = config["task"], config["teacher"]["labels"]
-        if int(config["training"]["eval_batch_size"]) < 1:
-            raise ValueError("training.eval_batch_size is less than 1")
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as e:
-        raise KdlabError(f"{path} is no run of kdlab's: {CONFIG} lacks what it must say ({e}).") from e
-    return config
+    config, _ = read_yaml(path / CONFIG)
+    with door(
+        path / CONFIG, "it was changed by hand: run it again with --fresh", "lacks what a run's configuration says"
+    ):
+        _ = str(config["task"]), config["teacher"]["labels"]
+        labels, size = config["teacher"]["labels"], config["training"]["eval_batch_size"]
+        if type(size) is not int or size < 1:
+            raise ValueError(f"training.eval_batch_size is {size!r:.40}")
+        if labels is not None and not (isinstance(labels, list) and all(isinstance(name, str) for name in labels)):
+            raise ValueError("teacher.labels is no list of names")
+    return dict(config)
 
 
 def find_teacher(run: FinishedRun, cache: Cache) -> tuple[TextEncoder | None, str]:
@@ -113,7 +126,10 @@ def find_teacher(run: FinishedRun, cache: Cache) -> tuple[TextEncoder | None, st
         return None, ""
     cached = cache.find("teacher", key)
     if cached is not None:
-        return load_encoder(Checkpoint(cached, "the cache"), run.labels, list(range(len(run.labels))), 0), ""
+        try:
+            return load_encoder(Checkpoint(cached, "the cache"), run.labels, run.order, 0), ""
+        except KdlabError as e:
+            return None, f"The teacher in the cache can't be loaded any more ({e})"
     if teacher.status != AS_IS:
         return None, f"The teacher fine-tuned from {teacher.source} is no longer in the cache"
     if not cached_on_disk(teacher.source):

@@ -21,6 +21,7 @@ from kdlab.ops.gumbel import draw_mask
 from kdlab.planning.generator import BATCH, MASKED, RATE, GeneratorPlan
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
+from kdlab.system.files import writing
 from kdlab.system.hardware import Hardware
 from kdlab.types import Batch
 
@@ -46,12 +47,15 @@ def obtain_generator(
         made = load_masked_lm(plan.checkpoint, plan.seed)
         reporter.say(f"Training a masked-LM head for {plan.checkpoint.source}, {plan.head_steps} steps of {BATCH}.")
         train_head(made, text, plan.head_steps, plan.seed, hardware.device, reporter)
-        made.to("cpu").model.save_pretrained(folder)
-        plan.checkpoint.tokenizer.save_pretrained(folder)
+        with writing(folder):
+            made.to("cpu").model.save_pretrained(folder)
+            plan.checkpoint.tokenizer.save_pretrained(folder)
+
+    def load(folder: Path) -> MaskedLM:
+        return load_masked_lm(Checkpoint(folder, plan.checkpoint.source), plan.seed)
 
     about = {"task": data.task.name, "from": plan.checkpoint.source, "steps": plan.head_steps}
-    folder = cache.get_or_make("generator", plan.key, build, about)
-    return load_masked_lm(Checkpoint(folder, plan.checkpoint.source), plan.seed)
+    return load(cache.get_or_make("generator", plan.key, build, about, check=load))
 
 
 def train_head(

@@ -32,6 +32,7 @@ def run(
     """
     from pathlib import Path
 
+    from kdlab.models.tokenizer import check_savable
     from kdlab.pipeline.execute import RunContext, run_seed
     from kdlab.planning.describe import show_plan
     from kdlab.planning.plan import make_plan
@@ -41,6 +42,7 @@ def run(
     from kdlab.system.cache import Cache
     from kdlab.system.console import Reporter
     from kdlab.system.quiet import quiet_libraries
+    from kdlab.training.loggers import check_loggers
 
     quiet_libraries()
     reporter = Reporter(quiet=distributed.number() != 0)
@@ -55,6 +57,8 @@ def run(
     if dry_run:
         return []
     check_writable(Path(plan.config.out).expanduser())
+    check_loggers(plan.config.logger)
+    check_savable(plan.text.tokenizer, plan.text.source)
     context = RunContext(plan, reporter)
     records = [run_seed(context, seed) for seed in plan.seeds]
     if len(records) > 1:

@@ -19,6 +19,7 @@ import torch
 from kdlab.errors import KdlabError, nearest
 from kdlab.evaluation.metrics import divergence
 from kdlab.results.run_record import METRICS, RunRecord, Scores
+from kdlab.system.foreign import door, read_text
 
 MEASURES = {"kl": "mean KL(teacher ‖ student), nats", "mse": "mean squared difference of logits"}
 COLOURS = (
@@ -73,14 +74,13 @@ def divergence_of(record: RunRecord, folder: Path) -> Scores:
 def _of_predictions(folder: Path, split: str) -> dict[str, float]:
     """From the logits of student and teacher on a split."""
     path = folder / "predictions" / f"{split}.jsonl"
-    try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    text = read_text(path)
+    with door(path, "leave its run out, or run it again with --fresh"):
+        lines = [json.loads(line) for line in text.splitlines()]
         ours, theirs = (torch.tensor([line[f"{who}_logits"] for line in lines]) for who in ("student", "teacher"))
         if ours.shape != theirs.shape or ours.ndim != 2 or not len(lines):
             raise ValueError("its logits are not those of one task")
         return divergence(ours, theirs, regression=ours.shape[1] == 1)
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as e:
-        raise KdlabError(f"{path} can't be read ({e}): leave its run out, or run it again with --fresh.") from e
 
 
 def collect(folders: Sequence[Path], say: Callable[[str], None]) -> list[Row]:

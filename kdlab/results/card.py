@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdlab.results.run_record import RunRecord
+from kdlab.system.shown import marked
 
 
 def model_card(record: RunRecord, labels: tuple[str, ...]) -> str:
@@ -18,7 +19,7 @@ def model_card(record: RunRecord, labels: tuple[str, ...]) -> str:
         for name, value in values.items():
             theirs = f"{teacher.metrics[split][name]:.4f}" if teacher else "–"
             rows.append(f"| {split} | {name} | {value:.4f} | {theirs} |")
-    origin = f"{student.made_of}, trained with `{record.method}`"
+    origin = f"{marked(student.made_of)}, trained with `{record.method}`"
     warning = ""
     if source.embedded:
         warning = (
@@ -26,15 +27,15 @@ def model_card(record: RunRecord, labels: tuple[str, ...]) -> str:
             "GLUE figures, and the model is of no use on real text.\n"
         )
     if record.substituted:
-        warning += "\n> **Substituted.** " + "; ".join(record.substituted) + ".\n"
-    outputs = ", ".join(f"{i} = {name}" for i, name in enumerate(labels)) or "one score"
+        warning += "\n> **Substituted.** " + marked("; ".join(record.substituted)) + ".\n"
+    outputs = ", ".join(f"{i} = {marked(name)}" for i, name in enumerate(labels)) or "one score"
     return f"""---
 library_name: transformers
 pipeline_tag: text-classification
 tags: [knowledge-distillation, kdlab, {record.method}]
 ---
 
-# {record.task}: a student of {student.parameters:,} parameters
+# {marked(record.task)}: a student of {student.parameters:,} parameters
 
 Made by kdlab {record.kdlab}: {origin}, seed {record.seed}.
 {warning}
@@ -44,7 +45,7 @@ Outputs: {outputs}. Inputs up to {record.max_length} tokens.
 |---|---|---|---|
 {chr(10).join(rows)}
 
-Data: {source.kind}, {source.where}, fingerprint `{record.fingerprints.data[:12]}`. The checkpoint
+Data: {source.kind}, {marked(source.where)}, fingerprint `{record.fingerprints.data[:12]}`. The checkpoint
 was chosen by `{record.selection.metric}` on `{record.selection.split}`, epoch
 {record.selection.epoch} of {record.training.epochs}.
 """

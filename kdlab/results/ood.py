@@ -18,9 +18,10 @@ from kdlab.data.ood.sets import OODSet, source_digest
 from kdlab.errors import KdlabError
 from kdlab.evaluation.metrics import accuracy_interval, divergence, f1_interval
 from kdlab.evaluation.predict import Prediction
-from kdlab.results.record import RunFolder, free_name, unwritable
+from kdlab.results.record import RunFolder, free_name, rounded, unwritable
 from kdlab.system.console import Reporter
 from kdlab.system.files import write_atomic
+from kdlab.system.foreign import door, read_json, read_text
 
 OOD_FILE = "ood.json"
 _SCORES = {"accuracy": accuracy_interval, "f1": f1_interval}
@@ -91,16 +92,14 @@ def read_ood(folder: RunFolder) -> dict[str, dict[str, Any]]:
         KdlabError: The file exists but is not a record of kdlab's.
     """
     path = folder.path / OOD_FILE
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError) as e:
-        raise KdlabError(f"{path} can't be read ({e}): remove it, and its sets are evaluated again.") from e
-    if not isinstance(entries, dict) or not all(
-        isinstance(entry, dict) and "student" in entry for entry in entries.values()
-    ):
+    entries = read_json(path, "remove it, and its sets are evaluated again")
+    if not isinstance(entries, dict):
         raise KdlabError(f"{path} is no record of figures out of domain: remove it, and its sets are evaluated again.")
+    with door(path, "it was changed by hand: remove it, and its sets are evaluated again"):
+        for name, entry in entries.items():
+            _ = _body(name, entry), _notes(name, entry), entry["source"]["sha256"]  # whatever is asked of it later
     return entries
 
 
@@ -121,13 +120,13 @@ def record_ood(
     name, path = ood_set.spec.name, folder.path / OOD_FILE
     lines = folder.path / "predictions" / f"ood-{name}.jsonl"
     recorded = read_ood(folder)
-    try:
-        if name in recorded:
-            write_atomic(free_name(path), path.read_text(encoding="utf-8"))
+    if name in recorded:
+        write_atomic(free_name(path), read_text(path))
+        try:
             if lines.exists():
                 lines.rename(free_name(lines))
-    except OSError as e:
-        raise unwritable(folder.path, e) from e
+        except OSError as e:
+            raise unwritable(folder.path, e) from e
     write_atomic(lines, _lines(ood_set, student, teacher))
     folder.write(OOD_FILE, {**recorded, name: entry})
 
@@ -144,7 +143,7 @@ def _lines(ood_set: OODSet, student: Prediction, teacher: Prediction | None) -> 
             line[str(ood_set.spec.group)] = ood_set.groups[i]
         for who, logits in networks.items():
             line[who] = labels[predicted[who][i]]
-            line[f"{who}_logits"] = [round(x, 6) for x in logits[i].tolist()]
+            line[f"{who}_logits"] = rounded(logits[i])
         text.append(json.dumps(line, ensure_ascii=False) + "\n")
     return "".join(text)
 
@@ -157,10 +156,7 @@ def show_ood(entries: Mapping[str, dict[str, Any]], reporter: Reporter, on_embed
         reporter: Where it is shown.
         on_embedded: Whether the model learned from the embedded corpus.
     """
-    body = []
-    for name, entry in entries.items():
-        for part, metric, ours, theirs in _rows(entry):
-            body.append([name, part, metric, f"{ours['n']:,}", _shown(ours), "–" if theirs is None else _shown(theirs)])
+    body = [row for name, entry in entries.items() for row in _body(name, entry)]
     reporter.table(["set", "part", "metric", "n", "student", "teacher"], body)
     reporter.say("[low, high] is the 95 % interval (Wilson). A model answers with the label of its largest logit.")
     if on_embedded:
@@ -168,15 +164,28 @@ def show_ood(entries: Mapping[str, dict[str, Any]], reporter: Reporter, on_embed
             "EMBEDDED CORPUS: the model learned kdlab's own grammar, which its figures on other text only echo."
         )
     for name, entry in entries.items():
-        notes = [f"{entry['merged']} (by name)"] if entry["merged"] else []
-        if entry["cut"]:
-            notes.append(f"{entry['cut']:,} of {entry['examples']:,} texts cut to {entry['max_length']} tokens")
-        if entry["source"]["embedded"]:
-            notes.append("EMBEDDED CHALLENGE SET, written by kdlab's own grammar: NOT a figure of the published set")
-        elif notes:
-            notes.append(f"read from {entry['source']['where']}")
-        if notes:
-            reporter.say(f"{name}: {'; '.join(notes)}.")
+        if notes := _notes(name, entry):
+            reporter.say(notes)
+
+
+def _body(name: str, entry: dict[str, Any]) -> list[list[str]]:
+    """The lines of a set in the table."""
+    return [
+        [name, part, metric, f"{ours['n']:,}", _shown(ours), "–" if theirs is None else _shown(theirs)]
+        for part, metric, ours, theirs in _rows(entry)
+    ]
+
+
+def _notes(name: str, entry: dict[str, Any]) -> str:
+    """What must be known to read a set's figures, as a sentence."""
+    notes = [f"{entry['merged']} (by name)"] if entry["merged"] else []
+    if entry["cut"]:
+        notes.append(f"{entry['cut']:,} of {entry['examples']:,} texts cut to {entry['max_length']} tokens")
+    if entry["source"]["embedded"]:
+        notes.append("EMBEDDED CHALLENGE SET, written by kdlab's own grammar: NOT a figure of the published set")
+    elif notes:
+        notes.append(f"read from {entry['source']['where']}")
+    return f"{name}: {'; '.join(notes)}." if notes else ""
 
 
 def _rows(entry: dict[str, Any]) -> list[tuple[str, str, dict[str, float], dict[str, float] | None]]:

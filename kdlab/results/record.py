@@ -19,6 +19,7 @@ generator adds ``augmented.jsonl``: samples of its text with the changed tokens 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shutil
@@ -42,6 +43,8 @@ from kdlab.errors import KdlabError
 from kdlab.results.run_record import METRICS, RunRecord
 from kdlab.system.distributed import rank
 from kdlab.system.files import write_atomic
+from kdlab.system.foreign import read_json, reason
+from kdlab.system.shown import shown
 
 _PACKAGES = ("torch", "lightning", "transformers", "datasets", "torchmetrics", "wandb", "omegaconf", "numpy")
 
@@ -63,8 +66,8 @@ class RunFolder:
             KdlabError: A newer kdlab wrote them, or a field is missing or unknown.
         """
         try:
-            content = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            content = read_json(self.path / METRICS, "run it again")
+        except KdlabError:
             return None
         return RunRecord.from_json(content, self.path / METRICS)
 
@@ -145,7 +148,7 @@ class RunFolder:
             for who, logits in (("student", student), ("teacher", teacher)):
                 if logits is not None:
                     line[who] = answer(spec, logits[i])
-                    line[f"{who}_logits"] = [round(x, 6) for x in logits[i].tolist()]
+                    line[f"{who}_logits"] = rounded(logits[i])
             lines.append(json.dumps(line, ensure_ascii=False))
         write_atomic(self.path / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
 
@@ -175,10 +178,15 @@ def answer(spec: TaskSpec, logits: Tensor) -> str | float:
     return round(float(logits[0]), 6) if spec.regression else spec.labels[int(logits.argmax())]
 
 
+def rounded(logits: Tensor) -> list[float | None]:
+    """Logits ``(C,)`` as records hold them; None for one that is NaN or infinite."""
+    return [round(x, 6) if math.isfinite(x) else None for x in logits.tolist()]
+
+
 def unwritable(path: Path, error: OSError) -> KdlabError:
     """The sentence for a folder that can't be written."""
     return KdlabError(
-        f"The output folder {path} can't be written ({error.strerror}): choose another with --out, or, to evaluate "
+        f"The output folder {path} can't be written ({reason(error)}): choose another with --out, or, to evaluate "
         "what is in it, copy it to where you may write."
     )
 
@@ -215,7 +223,7 @@ def environment(hardware: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "hardware": hardware,
-        "command": sys.argv,
+        "command": [shown(word) for word in sys.argv],
     }
 
 

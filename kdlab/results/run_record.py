@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from kdlab import __version__
 from kdlab.errors import KdlabError
+from kdlab.system.foreign import read_json
+from kdlab.system.shown import clipped, listed, shown
 
 METRICS = "metrics.json"
 FORMAT = 2  # raised when the layout of records changes; 1 had no `format`, and `generator` in place of `resources`
@@ -131,8 +133,8 @@ class RunRecord:
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
-        """As ``metrics.json`` holds it."""
-        return asdict(self)
+        """As ``metrics.json`` holds it; a figure that is NaN or infinite is null."""
+        return _without_nan(asdict(self))  # type: ignore[no-any-return]
 
     @classmethod
     def read(cls, path: Path) -> RunRecord:
@@ -141,13 +143,7 @@ class RunRecord:
         Raises:
             KdlabError: It can't be read, a newer kdlab wrote it, or a field is missing or unknown.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as e:
-            raise KdlabError(
-                f"{path.parent} is no finished run, for its {path.name} can't be read ({e}): give the folder of one."
-            ) from e
-        return cls.from_json(content, path)
+        return cls.from_json(read_json(path, f"{path.parent} is no finished run, so give the folder of one"), path)
 
     @classmethod
     def from_json(cls, content: Any, path: Path) -> RunRecord:
@@ -173,7 +169,41 @@ class RunRecord:
         content = dict(content)
         if "generator" in content:  # format 1
             content["resources"] = {"generator": content.pop("generator")}
-        return _typed(cls, content, path, "")
+        record = _typed(cls, content, path, "")
+        _check_whole(record, path)
+        return record
+
+
+def _without_nan(value: Any) -> Any:
+    """A nested value with None for numbers that JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _check_whole(record: RunRecord, path: Path) -> None:
+    """Raises ``KdlabError`` where figures that stand beside each other in tables are not those of the same metrics."""
+    ours = {(split, name) for split, values in record.student.metrics.items() for name in values}
+    others = {"constant": record.constant}
+    if record.teacher is not None:
+        others["teacher.metrics"] = record.teacher.metrics
+    for field_name, scores in others.items():
+        theirs = {(split, name) for split, values in scores.items() for name in values}
+        if scores and not ours <= theirs:
+            raise KdlabError(
+                f"{path}: field '{field_name}' lacks {listed(map(' '.join, sorted(ours - theirs)))}: it was "
+                "changed by hand; run it again with --fresh."
+            )
+    if record.retained and set(record.retained) != set(record.student.metrics):
+        raise KdlabError(f"{path}: field 'retained' is not that of the student's splits: run it again with --fresh.")
+    for name, least in (("max_length", 1), ("training.steps", 0), ("student.parameters", 1)):
+        value: Any = record
+        for part in name.split("."):
+            value = getattr(value, part)
+        if value < least:
+            raise KdlabError(f"{path}: field '{name}' holds {value}, less than {least}: run it again with --fresh.")
 
 
 def _typed(kind: type[T], content: dict[str, Any], path: Path, where: str) -> T:
@@ -182,8 +212,8 @@ def _typed(kind: type[T], content: dict[str, Any], path: Path, where: str) -> T:
     for name in content:
         if name not in known:
             raise KdlabError(
-                f"{path} has a field '{where}{name}' that kdlab {__version__} does not write: it was changed by hand, "
-                "or is another program's; take the field out, or run it again with --fresh."
+                f"{path} has a field '{where}{clipped(shown(str(name)), 60)}' that kdlab {__version__} does not "
+                "write: it was changed by hand, or is another program's; take it out, or run it again with --fresh."
             )
     hints = get_type_hints(kind)
     values = {}
@@ -209,6 +239,8 @@ def _value(hint: Any, value: Any, path: Path, where: str) -> Any:
     if hasattr(kind, "__dataclass_fields__") and isinstance(value, dict):
         return _typed(kind, value, path, f"{where}.")
     base: Any = getattr(kind, "__origin__", kind)
+    if value is None and base is float:
+        return math.nan
     accepted = (int, float) if base is float else base
     if not isinstance(value, accepted) or (isinstance(value, bool) and base is not bool):
         raise KdlabError(

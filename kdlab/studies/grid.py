@@ -16,15 +16,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kdlab.errors import KdlabError
 from kdlab.pipeline.run import run
 from kdlab.planning.plan import make_plan
 from kdlab.results.run_record import RunRecord, Scores
 from kdlab.results.tables import mean_and_sd
+from kdlab.system.foreign import read_yaml
 from kdlab.system.quiet import quiet_libraries
-from kdlab.system.yaml_files import reading_yaml
 
 SECTIONS = {"fill", "common", "cells", "paper"}
 Cells = dict[str, dict[str, Any]]
@@ -57,12 +55,7 @@ def read_grid(file: Path, over: Mapping[str, Any]) -> tuple[Cells, dict[str, Any
 
 def _read_sections(file: Path) -> dict[str, dict[str, Any]]:
     """The file's sections, each a mapping."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as e:
-        raise KdlabError(f"{file} can't be read ({getattr(e, 'strerror', None) or e}): give a YAML file.") from e
-    with reading_yaml(file):
-        content = yaml.safe_load(text)
+    content, _ = read_yaml(file)
     if not isinstance(content, dict) or not content.get("cells") or set(content) - SECTIONS:
         raise KdlabError(f"{file} must hold 'cells', and besides only {', '.join(sorted(SECTIONS - {'cells'}))}.")
     parts = {name: content.get(name) or {} for name in SECTIONS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from kdlab.errors import KdlabError
 from kdlab.system.distributed import broadcast, world_size
-from kdlab.system.files import writing
+from kdlab.system.files import sync_folder, writing
+from kdlab.system.foreign import door
 from kdlab.training.history import CSVHistory
 
 _ASK_EVERY = 10
@@ -27,7 +29,10 @@ class StraightToDisk(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Writes it; ``Checkpoints`` sees to it that no half-written file gets its final name."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        torch.save(checkpoint, path)
+        with Path(path).open("wb") as f:  # whose last flush is checked, which torch's own writer's is not
+            torch.save(checkpoint, f)
+            f.flush()
+            os.fsync(f.fileno())
 
 
 class Checkpoints(Checkpoint):
@@ -74,7 +79,22 @@ class Checkpoints(Checkpoint):
     @property
     def best(self) -> Path:
         """The weights of the best epoch so far."""
-        return self.folder / f"{self.name}-best-{self.best_epoch}.ckpt"
+        return self.best_of(self.best_epoch)
+
+    def best_of(self, epoch: int) -> Path:
+        """The weights of an epoch that was the best one at its time."""
+        return self.folder / f"{self.name}-best-{epoch}.ckpt"
+
+    def best_known_to(self, checkpoint: dict[str, Any]) -> int:
+        """The best epoch that a state knows of; -1 where there was none yet."""
+        return int(checkpoint["callbacks"][self.state_key]["best_epoch"])
+
+    def forget(self) -> None:
+        """Removes what an earlier process left, because some of it is damaged, and begins anew."""
+        for old in self.folder.glob(f"{self.name}-*"):
+            old.unlink(missing_ok=True)
+        self.best_epoch, self.best_value, self.best_moved = -1, float("-inf"), False
+        self._before, self._started = 0.0, time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint."""
@@ -137,9 +157,8 @@ class Checkpoints(Checkpoint):
             with writing(file):
                 trainer.save_checkpoint(part, weights_only=weights_only)
                 if trainer.is_global_zero:
-                    with part.open("rb") as f:
-                        os.fsync(f.fileno())
                     part.replace(file)
+                    sync_folder(file.parent)
         except KdlabError:
             part.unlink(missing_ok=True)
             raise
@@ -147,6 +166,20 @@ class Checkpoints(Checkpoint):
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
-    """A checkpoint of kdlab's own making, as tensors and plain values."""
-    checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    """A checkpoint of kdlab's own making, as tensors and plain values.
+
+    Raises:
+        KdlabError: It is not there, or damaged.
+    """
+    with door(file, "the training starts again"):
+        checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return checkpoint
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a checkpoint can be read to its end, every part of it with the checksum that it was written with."""
+    try:
+        with door(file, "the training starts again"), zipfile.ZipFile(file) as parts:
+            return parts.testzip() is None
+    except KdlabError:
+        return False

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import random
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from kdlab.data.module import TextDataModule
-from kdlab.errors import MethodError
+from kdlab.errors import KdlabError, MethodError, Terminated
 from kdlab.methods.base import DistillModule, PhaseContext, TrainingConfig
 from kdlab.methods.shared.context import Listener
 from kdlab.system.console import Reporter
-from kdlab.system.distributed import barrier, local_world_size, rank, world_size
+from kdlab.system.distributed import barrier, broadcast, local_world_size, rank, world_size
 from kdlab.system.files import write_atomic
+from kdlab.system.foreign import read_fields
 from kdlab.system.hardware import Hardware
-from kdlab.training.checkpoints import Checkpoints, StraightToDisk, load_checkpoint
+from kdlab.training.checkpoints import Checkpoints, StraightToDisk, is_whole, load_checkpoint
 from kdlab.training.history import CSVHistory
 from kdlab.training.progress import TrainingProgress
 from kdlab.training.steps import count_steps
@@ -128,8 +130,8 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
         if module.context is not context:
             raise MethodError(f"{module.name} overrides begin_phase: it must call super().begin_phase(context) first")
         steps += total
-        if done.is_file():
-            state = json.loads(done.read_text(encoding="utf-8"))
+        state = broadcast(_finished_phase(done, keep, phase.choose, request.reporter) if rank() == 0 else None)
+        if state is not None:
             keep.restore(state)
             module.restore_method_state(load_checkpoint(keep.last)["kdlab"].get("method", {}))
         else:
@@ -147,6 +149,24 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
     if history is not None:
         history.truncate(lines)  # what an earlier process wrote behind the last phase is written again
     return fitted
+
+
+def _finished_phase(done: Path, keep: Checkpoints, choose: bool, reporter: Reporter) -> dict[str, Any] | None:
+    """What an earlier process wrote at the end of a phase; None where it didn't get there, or its files are damaged."""
+    if not done.exists():
+        return None
+    try:
+        state = read_fields(done, "the phase is trained again")
+        keep.restore(state)
+        _ = int(state["history_rows"])
+        lost = next((f for f in ([keep.best] if choose else []) + [keep.last] if not is_whole(f)), None)
+    except (KdlabError, LookupError, TypeError, ValueError):
+        lost = done
+    if lost is None:
+        return state
+    reporter.warn(f"{lost} is damaged or gone: this phase of the training starts again.")
+    keep.forget()
+    return None
 
 
 class RunListener(Listener):
@@ -206,17 +226,30 @@ def _fit_phase(
         enable_model_summary=False,
         default_root_dir=keep.folder,
     )
-    resumes = zipfile.is_zipfile(keep.last)
-    if resumes:
-        reporter.say(f"  {title}: goes on from {keep.last}")
-    elif keep.last.exists():
-        reporter.warn(f"The checkpoint {keep.last} is damaged: the training starts again.")
+    resumes = broadcast(_goes_on(keep, reporter, title) if rank() == 0 else False)
     if not resumes and keep.history is not None:
         keep.history.truncate(lines)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=keep.last if resumes else None, weights_only=True)
-    except SystemExit as e:  # Lightning's answer to Ctrl-C
-        raise KeyboardInterrupt from e
+    except SystemExit as e:  # Lightning's answer to Ctrl-C, and to SIGTERM
+        terminated = isinstance(e, SIGTERMException) or isinstance(e.__context__, Terminated)
+        raise (Terminated if terminated else KeyboardInterrupt) from e
+
+
+def _goes_on(keep: Checkpoints, reporter: Reporter, title: str) -> bool:
+    """Whether the last state is there and whole, and so are the best weights that it knows."""
+    if not keep.last.exists():
+        return False
+    if is_whole(keep.last):
+        epoch = keep.best_known_to(load_checkpoint(keep.last))
+        if epoch < 0 or is_whole(keep.best_of(epoch)):
+            reporter.say(f"  {title}: goes on from {keep.last}")
+            return True
+        reporter.warn(f"The checkpoint {keep.best_of(epoch)} is damaged or gone: the training starts again.")
+    else:
+        reporter.warn(f"The checkpoint {keep.last} is damaged: the training starts again.")
+    keep.forget()
+    return False
 
 
 def _strategy(unused: bool) -> str | DDPStrategy:

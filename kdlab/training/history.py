@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,10 @@ class CSVHistory(Logger):
         """
         if not self.file.is_file():
             return
-        with self.file.open(encoding="utf-8", newline="") as f:
-            reader = csv.DictReader(f)
-            kept = list(reader)[:rows]
+        # a file that was cut in the middle of a character keeps what stands before it
+        with self.file.open(encoding="utf-8", errors="replace", newline="") as f:
+            reader = csv.DictReader(f, restval="")
+            kept = [{k: v for k, v in row.items() if k is not None} for row in itertools.islice(reader, rows)]
             columns = list(reader.fieldnames or self.columns)
         self._rewrite(kept, columns)
         self.rows = len(kept)

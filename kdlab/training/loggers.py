@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,9 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from kdlab.errors import KdlabError
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import rank
-from kdlab.training.history import history_of
+from kdlab.system.foreign import door
+from kdlab.system.shown import shown
+from kdlab.training.history import CSVHistory, history_of
 
 
 def make_loggers(
@@ -39,28 +42,59 @@ def make_loggers(
 
 
 def _wandb(folder: Path, config: dict[str, Any], reporter: Reporter, project: str) -> WandbLogger:
-    import wandb
-
-    os.environ.setdefault("WANDB_SILENT", "true")
     mode = os.environ.get("WANDB_MODE")
-    if mode is None and not os.environ.get("WANDB_API_KEY") and not _logged_in():
-        mode = "offline"
-        reporter.warn("W&B has no login here, so the run is logged offline: `wandb login`, or `wandb sync` it later.")
-    try:
-        run = wandb.init(  # now, so that a refusal comes before any training
-            name=folder.name,
+    with _asking_wandb():
+        import wandb
+
+        if mode is None and not os.environ.get("WANDB_API_KEY") and not _logged_in():
+            mode = "offline"
+            reporter.warn(
+                "W&B has no login here, so the run is logged offline: `wandb login`, or `wandb sync` it later."
+            )
+        run = wandb.init(
+            name=shown(folder.name),
             dir=folder,
             project=os.environ.get("WANDB_PROJECT", project),
             mode=mode,  # type: ignore[arg-type]
-            config=config,
+            config=_visible(config),
         )
-    except (wandb.Error, ValueError) as e:  # the latter for a WANDB_… variable that it can't read
-        raise KdlabError(
-            f"W&B refuses the run ({str(e)[:300].rstrip('.')}): mend that, or set WANDB_MODE=offline."
-        ) from e
-    run.define_metric("trainer/global_step")
-    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-    return WandbLogger(save_dir=folder, experiment=run)
+        run.define_metric("trainer/global_step")
+        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        return WandbLogger(save_dir=folder, experiment=run)
+
+
+@contextmanager
+def _asking_wandb() -> Iterator[None]:
+    """For code that asks W&B for something: what it refuses, in whatever form, becomes one sentence."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    with door("W&B", "mend that (often a WANDB_… variable), or set WANDB_MODE=offline", "refuses the run"):
+        yield
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """Has W&B read its settings, so that what it refuses of them is said before the teacher is trained.
+
+    Args:
+        names: Among ``csv``, ``wandb``, ``tensorboard``.
+
+    Raises:
+        KdlabError: It refuses a ``WANDB_…`` variable.
+    """
+    if "wandb" not in names or rank() != 0:
+        return
+    with _asking_wandb():
+        import wandb
+
+        wandb.Settings().update_from_env_vars(dict(os.environ))
+
+
+def _visible(value: Any) -> Any:
+    """Settings whose texts can be sent: a path may hold bytes that are no UTF-8."""
+    if isinstance(value, dict):
+        return {key: _visible(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_visible(inner) for inner in value]
+    return shown(value) if isinstance(value, str) else value
 
 
 def _logged_in() -> bool:
@@ -77,7 +111,9 @@ def _logged_in() -> bool:
     return bool(settings.api_key) or held is not None
 
 
-def finish_loggers(loggers: Sequence[Logger], figures: dict[str, float], chosen: dict[str, float], step: int) -> None:
+def finish_loggers(
+    loggers: Sequence[Logger], figures: dict[str, float], chosen: dict[str, float], step: int, reporter: Reporter
+) -> None:
     """Writes the closing figures and closes every logger.
 
     Args:
@@ -86,11 +122,18 @@ def finish_loggers(loggers: Sequence[Logger], figures: dict[str, float], chosen:
         chosen: Metric that chose the checkpoint and its value there: W&B's summary, by which sweeps are searched, holds
             this value and not the last epoch's.
         step: Optimiser steps made.
+        reporter: Hears of one that could not be closed; the run's record does not depend on it.
     """
     for logger in loggers:
-        logger.log_metrics(figures, step=step)
-        logger.save()
-        logger.finalize("success")
-        if isinstance(logger, WandbLogger):
-            logger.experiment.summary.update(chosen)
-            logger.experiment.finish()
+        try:
+            with door(type(logger).__name__, "the run's record is whole", "could not be closed"):
+                logger.log_metrics(figures, step=step)
+                logger.save()
+                logger.finalize("success")
+                if isinstance(logger, WandbLogger):
+                    logger.experiment.summary.update(chosen)
+                    logger.experiment.finish()
+        except KdlabError as e:
+            if isinstance(logger, CSVHistory):
+                raise
+            reporter.warn(str(e))

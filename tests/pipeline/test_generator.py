@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_fixtures import WORDS, Lab, metrics, open_lab, read_wandb, write_checkpoint
 from helpers import brief_words
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import ByteLevelBPETokenizer
 from transformers import (
     AutoConfig,
@@ -132,6 +132,9 @@ def test_too_few_positions_are_refused(lab: Lab, tmp_path: Path):
     short = write_checkpoint(tmp_path / "short")
     config = json.loads((short / "config.json").read_text())
     (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 20}))
+    weights = load_file(short / "model.safetensors")
+    weights["embeddings.position_embeddings.weight"] = weights["embeddings.position_embeddings.weight"][:20].clone()
+    save_file(weights, short / "model.safetensors", metadata={"format": "pt"})
     done = lab.run(*lab.words(tmp_path, f"cilda.generator={short}", *brief_words("cilda"), method="cilda"))
     assert "has positions for 20 tokens, but inputs have up to 48" in done.sentence
 

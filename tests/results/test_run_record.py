@@ -83,7 +83,7 @@ def test_a_file_that_was_cut_off_is_no_finished_run(tmp_path):
     (tmp_path / METRICS).write_text(json.dumps(tiny_record().to_json())[:100])
     assert RunFolder(tmp_path).finished() is None
     assert RunFolder(tmp_path / "nowhere").finished() is None
-    with pytest.raises(KdlabError, match=r"is no finished run, for its metrics\.json can't be read"):
+    with pytest.raises(KdlabError, match=r"metrics\.json can't be read .* is no finished run"):
         RunRecord.read(tmp_path / METRICS)
     with pytest.raises(KdlabError, match="is no record of kdlab's: it holds a list"):
         written(tmp_path, [1])

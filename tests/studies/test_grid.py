@@ -132,5 +132,5 @@ def test_what_is_wrong_with_a_cell_names_the_cell(lab: Lab, tmp_path: Path):
     assert lab.run("experiment", tmp_path / "x.yaml").sentence.startswith("Cell 'bad': There is no method 'kdd'")
     (tmp_path / "x.yaml").write_text("cells: {a: {x: '{d.y}'}}\nfill: {d: 1}\n")
     assert "cell 'a' has a {…} that 'fill' does not" in lab.run("experiment", tmp_path / "x.yaml").sentence
-    assert f"{tmp_path} can't be read (Is a directory)" in lab.run("experiment", tmp_path).sentence
+    assert f"{tmp_path} is a folder, not a file" in lab.run("experiment", tmp_path).sentence
     assert lab.run("experiment").sentence == "The following arguments are required: FILE: see kdlab experiment --help."

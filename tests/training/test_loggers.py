@@ -157,7 +157,7 @@ def test_wandbs_summary_is_the_chosen_checkpoints(tmp_path: Path, monkeypatch):
     for step, value in ((1, 0.9), (2, 0.5)):
         for logger in loggers:
             logger.log_metrics({"val/accuracy": value}, step=step)
-    finish_loggers(loggers, {"dev/accuracy": 0.8}, {"val/accuracy": 0.9}, 2)
+    finish_loggers(loggers, {"dev/accuracy": 0.8}, {"val/accuracy": 0.9}, 2, Reporter(quiet=True))
     _, lines, about = read_wandb(tmp_path)
     assert [line["val/accuracy"] for line in lines if "val/accuracy" in line] == [0.9, 0.5]
     assert about["summary"]["val/accuracy"] == 0.9
