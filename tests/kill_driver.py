@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import torch
@@ -93,6 +94,58 @@ def _half_array(count):
     batches.write_array = teacher.write_array = wrapped
 
 
+WORK = {  # what a process does, by the functions that it is in; the innermost counts
+    "os.replace": "rename",
+    "replace": "rename",
+    "rename": "rename",
+    "fsync": "write",
+    "write_atomic": "write",
+    "write_array": "write",
+    "settle": "write",
+    "save_checkpoint": "write",
+    "save_pretrained": "write",
+    "_build": "write",
+    "validation_step": "validation",
+    "on_validation_epoch_end": "validation",
+    "training_step": "step",
+    "optimizer_step": "step",
+    "backward": "step",
+    "predict": "prediction",
+    "make_plan": "plan",
+}
+
+
+def _at_moment(seconds):
+    """Dies so many seconds from now, wherever that is; says on standard error in what kind of work."""
+    main = threading.get_ident()
+
+    def die():
+        frame, names = sys._current_frames()[main], []
+        while frame is not None:
+            names.append(frame.f_code.co_name)
+            frame = frame.f_back
+        what = next((WORK[name] for name in names if name in WORK), "other work")
+        os.write(2, f"killed in a {what}\n".encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    timer = threading.Timer(seconds, die)
+    timer.daemon = True
+    timer.start()
+
+
+def _close():
+    """One of the standard streams is not there, as with ``>&-``."""
+    closed = int(os.environ["CLOSED"])
+    os.close(closed)
+    setattr(sys, {1: "stdout", 2: "stderr"}[closed], None)
+
+
+def _umask():
+    """The user's umask; kdlab reads it when it is imported, which has been done here."""
+    os.umask(int(os.environ["UMASK"], 8))
+    files._PERMISSIONS = files._permissions()
+
+
 POINTS = {
     "step": lambda n: _die_at(base.DistillModule, "on_train_batch_start", n),
     "batch-end": lambda n: _die_at(base.DistillModule, "on_train_batch_end", n, after=True),
@@ -109,6 +162,10 @@ POINTS = {
     "predict": lambda n: _die_at(inference, "eval_loader", n),
     "predictions": lambda n: _die_at(record.RunFolder, "write_predictions", n, after=True),
     "record": lambda n: _die_at(record.RunFolder, "write", n),
+    "moment": lambda n: None,
+    "encode": lambda n: _die_at(batches, "write_array", n),
+    "closed": lambda n: _close(),
+    "umask": lambda n: _umask(),
     "never": lambda n: None,
 }
 
@@ -123,7 +180,10 @@ def run(words):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's parent has it ignored
     from kdlab.cli import main
 
-    POINTS[words[0]](int(words[1]))
+    if words[0] == "moment":
+        _at_moment(float(words[1]))
+    else:
+        POINTS[words[0]](int(words[1]))
     return main(words[2:])
 
 

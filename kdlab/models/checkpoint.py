@@ -15,7 +15,7 @@ from torch import Tensor
 from kdlab.errors import KdlabError
 from kdlab.models.configuration import FILE as CONFIG
 from kdlab.models.configuration import contradictory_labels, read_configuration
-from kdlab.models.encoder import TextEncoder, get_family
+from kdlab.models.encoder import TextEncoder, get_family, parameter_shapes
 from kdlab.models.tokenizer import largest_id, open_tokenizer, tokenizer_digest
 from kdlab.models.weights import Stored, check_finite, check_stored, read_headers, read_weights, weight_files
 from kdlab.system.files import files_digest
@@ -116,6 +116,7 @@ class Checkpoint:
         """
         check_stored(self.headers, self.folder)
         _check_depth(self)
+        _check_shapes(self)
         weights = read_weights(self.weight_files)
         check_finite(weights, self.folder)
         with torch.random.fork_rng(devices=[]):
@@ -156,7 +157,7 @@ class Checkpoint:
         Raises:
             KdlabError: Configuration, weights or tokenizer can't be read, or don't fit each other.
         """
-        _ = self.fit
+        _ = self.config, self.fit
         _check_tokenizer(self)
 
 
@@ -169,6 +170,26 @@ def _check_depth(checkpoint: Checkpoint) -> None:
             f"{checkpoint.folder}/{CONFIG} says num_hidden_layers={depth}, and its weights are those of {len(numbers)} "
             "layers: correct the number, or save the checkpoint again."
         )
+
+
+def _check_shapes(checkpoint: Checkpoint) -> None:
+    """Raises ``KdlabError`` where a matrix of the encoder is not there, or of another shape than the configuration's.
+
+    A library that loads the weights would first allocate what is missing, in any size that the configuration names.
+    """
+    headers, backbone = checkpoint.headers, get_family(checkpoint.config.model_type, "").backbone
+    for name, shape in parameter_shapes(checkpoint.config).items():
+        bare = name.removeprefix(f"{backbone}.")
+        if not re.search(r"\.layer\.|\.embeddings\.", name) or len(shape) < 2:
+            continue
+        stored = headers.get(name) or headers.get(bare)
+        if stored is None or stored.shape != shape:
+            what = "is missing" if stored is None else f"is {_by(stored.shape)} and not {_by(shape)}"
+            raise KdlabError(f"The weights in {checkpoint.folder} do not fit its {CONFIG}: {name} {what}.")
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def _check_tokenizer(checkpoint: Checkpoint) -> None:

@@ -17,6 +17,7 @@ _ADVICE = "give the config.json that save_pretrained wrote beside the weights"
 _LARGEST = 2**31 - 1
 _LAYERS, _LABELS = 1000, 10_000
 _PREFIXES = {"Bert": "bert", "Roberta": "roberta", "DistilBert": "distilbert"}  # of a class, in files of before 2019
+_PROBLEMS = (None, "regression", "single_label_classification", "multi_label_classification")
 _LAYER_KEYS = ("num_hidden_layers", "n_layers")
 # what the three architectures know; whatever else stands in a file changes nothing of them (or would have foreign code
 # run, other weights read, or tuples come out of a forward pass)
@@ -64,6 +65,8 @@ def read_configuration(folder: Path) -> Any:
         key: value for key, value in content.items() if key in _KNOWN and key not in ("model_type", "architectures")
     }
     _check_counts(fields, path)
+    if fields.get("problem_type") not in _PROBLEMS:
+        raise KdlabError(f"{path} says problem_type={clipped(shown(str(fields['problem_type'])), 60)}: {_ADVICE}.")
     fields |= _labels(fields, path)
     with door(path, _ADVICE):
         from transformers import CONFIG_MAPPING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,10 +221,15 @@ def usable_positions(config: Any) -> int:
     return int(config.max_position_embeddings) - unused
 
 
-def count_parameters(config: Any) -> int:
-    """Number of weights of the sequence classifier of a configuration, without allocating it."""
+def parameter_shapes(config: Any) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the weights of the sequence classifier of a configuration, without allocating it."""
     from transformers import AutoModelForSequenceClassification
 
     with torch.device("meta"):
         model = AutoModelForSequenceClassification.from_config(config)
-    return sum(p.numel() for p in model.parameters())
+    return {name: tuple(p.shape) for name, p in model.named_parameters()}
+
+
+def count_parameters(config: Any) -> int:
+    """Number of weights of the sequence classifier of a configuration, without allocating it."""
+    return sum(math.prod(shape) for shape in parameter_shapes(config).values())

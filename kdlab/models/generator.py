@@ -14,12 +14,19 @@ from kdlab.models.checkpoint import Checkpoint, place
 from kdlab.models.encoder import get_family
 from kdlab.models.weights import read_weights
 
-# for each family a weight that only a masked-LM head has
+# the weights of a masked-LM head by family, but for the table of words, which is that of the embeddings
 HEADS = {
-    "bert": "cls.predictions.transform.dense.weight",
-    "roberta": "lm_head.dense.weight",
-    "distilbert": "vocab_transform.weight",
+    "bert": ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm"),
+    "roberta": ("lm_head.dense", "lm_head.layer_norm"),
+    "distilbert": ("vocab_transform", "vocab_layer_norm"),
 }
+BIASES = {"bert": "cls.predictions.bias", "roberta": "lm_head.bias", "distilbert": "vocab_projector.bias"}
+TABLES = {
+    "bert": "cls.predictions.decoder.weight",
+    "roberta": "lm_head.decoder.weight",
+    "distilbert": "vocab_projector.weight",
+}
+_OLD = {"weight": "gamma", "bias": "beta"}  # how the first checkpoints call those of a LayerNorm
 
 
 class MaskedLM(nn.Module):
@@ -78,8 +85,20 @@ class MaskedLM(nn.Module):
 
 
 def has_mlm_head(checkpoint: Checkpoint) -> bool:
-    """Whether the weights of a masked-LM head are in the checkpoint."""
-    return HEADS[checkpoint.config.model_type] in checkpoint.weight_names
+    """Whether the weights of a whole masked-LM head are in the checkpoint, tied to its word embeddings."""
+    kind, names = checkpoint.config.model_type, checkpoint.weight_names
+    parts = [(f"{part}.{end}", f"{part}.{_OLD[end]}") for part in HEADS[kind] for end in _OLD]
+    return BIASES[kind] in names and all(names.intersection(pair) for pair in parts) and _is_tied(checkpoint)
+
+
+def _is_tied(checkpoint: Checkpoint) -> bool:
+    """Whether the head's table of words, where the file has one of its own, is that of the embeddings."""
+    table = TABLES[checkpoint.config.model_type]
+    if table not in checkpoint.weight_names:
+        return True
+    weights = read_weights(checkpoint.weight_files)
+    words = next((weights[name] for name in weights if name.endswith("embeddings.word_embeddings.weight")), None)
+    return words is not None and torch.equal(weights[table], words)
 
 
 def check_mask_token(checkpoint: Checkpoint) -> None:

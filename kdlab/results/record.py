@@ -42,7 +42,7 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.results.run_record import METRICS, RunRecord
 from kdlab.system.distributed import rank
-from kdlab.system.files import write_atomic
+from kdlab.system.files import check_name, write_atomic
 from kdlab.system.foreign import read_json, reason
 from kdlab.system.shown import shown
 
@@ -197,6 +197,7 @@ def check_writable(out: Path) -> None:
     Raises:
         KdlabError: The folder can't be made or written.
     """
+    check_name(out, "Choose another output folder with --out")
     probe = out / f".kdlab-{os.getpid()}"
     try:
         out.mkdir(parents=True, exist_ok=True)

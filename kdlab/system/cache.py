@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from kdlab.errors import KdlabError
 from kdlab.system.distributed import barrier, broadcast, rank, world_size
-from kdlab.system.files import check_whole, file_digest, settle, sync_folder, write_atomic, writing
+from kdlab.system.files import check_name, check_whole, file_digest, settle, sync_folder, write_atomic, writing
 from kdlab.system.foreign import door, read_fields, reason
 from kdlab.system.shown import listed
 
@@ -76,6 +76,7 @@ class Cache:
 
     def __init__(self, root: Path | None = None, say: Say = lambda _: None) -> None:
         self.root = root or default_root()
+        check_name(self.root, "Set KDLAB_CACHE to another folder")
         self.say = say
         self._builds_alone = False  # whether rank 0 is building an entry that the others wait for
 

@@ -76,6 +76,22 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def check_name(path: Path, what: str) -> None:
+    """Raises ``KdlabError`` where a folder has a name that libraries can't be given, for they take text.
+
+    Args:
+        path: The folder.
+        what: What it is, and how to choose another, for the message.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise KdlabError(
+            f"{what}: the name {path} is no text here, for it has bytes that are no UTF-8, or the locale knows ASCII "
+            "alone (then set PYTHONUTF8=1)."
+        ) from error
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Writes a text file completely or not at all; half characters, as of a path that is no UTF-8, become escapes.
 

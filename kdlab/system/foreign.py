@@ -30,7 +30,7 @@ def reason(error: BaseException) -> str:
     """What an error says, on one line of at most 300 characters; its kind where it says nothing."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = " ".join(str(error).split()).rstrip(".:")
+    text = " ".join(str(error).split()).partition(" For further information visit")[0].rstrip(".:")
     if isinstance(error, RecursionError):
         text = "it is nested too deeply"
     elif isinstance(error, LookupError):  # says the key alone

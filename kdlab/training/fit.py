@@ -148,6 +148,10 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
         raise ValueError(f"{module.name} has no phases")
     if history is not None:
         history.truncate(lines)  # what an earlier process wrote behind the last phase is written again
+        if history.lost:
+            request.reporter.warn(
+                f"{history.file} was damaged, and {history.lost} of its rows are lost; training goes on without them."
+            )
     return fitted
 
 

@@ -30,6 +30,7 @@ class CSVHistory(Logger):
         self.file = file
         self.columns: list[str] = ["epoch", "step"]
         self.rows = 0
+        self.lost = 0  # rows that a checkpoint knew, and that are no longer in the file
 
     @property
     def name(self) -> str:
@@ -77,13 +78,13 @@ class CSVHistory(Logger):
         """
         if not self.file.is_file():
             return
-        # a file that was cut in the middle of a character keeps what stands before it
         with self.file.open(encoding="utf-8", errors="replace", newline="") as f:
-            reader = csv.DictReader(f, restval="")
-            kept = [{k: v for k, v in row.items() if k is not None} for row in itertools.islice(reader, rows)]
-            columns = list(reader.fieldnames or self.columns)
+            reader = csv.reader(f)
+            columns = next(reader, None) or self.columns
+            whole = itertools.takewhile(lambda row: len(row) == len(columns) and "\ufffd" not in "".join(row), reader)
+            kept = [dict(zip(columns, row, strict=True)) for row in itertools.islice(whole, rows)]
         self._rewrite(kept, columns)
-        self.rows = len(kept)
+        self.rows, self.lost = len(kept), self.lost + rows - len(kept)
 
     def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
         text = io.StringIO(newline="")

@@ -39,7 +39,8 @@ class TextSamples(Callback):
         """Keeps the lines that the checkpoint knows."""
         if rank() != 0 or not self.file.is_file():
             return
-        lines = [line for text in self.file.read_text(encoding="utf-8").splitlines() if (line := _whole(text))]
+        texts = self.file.read_text(encoding="utf-8", errors="replace").splitlines()  # one may have been cut off
+        lines = [line for text in texts if (line := _whole(text))]
         here, done = self.module.context.phase.name, self.module.student_step
         self._write([line for line in lines if line["phase"] != here or line["step"] <= done])
 
@@ -70,4 +71,5 @@ def _whole(text: str) -> dict[str, Any] | None:
         line: dict[str, Any] = json.loads(text)
     except ValueError:
         return None
-    return line
+    known = isinstance(line, dict) and isinstance(line.get("step"), int) and "phase" in line
+    return line if known else None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
+import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from filelock import FileLock
 
 from kdlab.errors import KdlabError
 from kdlab.system.cache import Cache, default_root
-from kdlab.system.files import files_digest, fingerprint, write_atomic
+from kdlab.system.files import files_digest, fingerprint, write_array, write_atomic
 
 KEY = fingerprint("a key")
 
@@ -182,3 +186,142 @@ def test_clearing_touches_nothing_of_anybody_elses(cache):
     assert not entry_folder.exists()
     assert all((folder / "file").read_text() == "mine" for folder in others)
     assert not list(cache.root.glob("projects/.*"))
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "",
+        "[]",
+        '"x"',
+        "null",
+        "{}",
+        '{"files": []}',
+        '{"files": {"sub/file.txt": 5}}',
+        '{"files": null}',
+        "[" * 100_000,
+    ],
+)
+def test_a_manifest_of_another_shape_is_damage_like_any_other(cache, manifest):
+    folder = cache.get_or_make("tokens", KEY, writer(), {})
+    (folder / "manifest.json").write_text(manifest)
+    assert cache.find("tokens", KEY) is None
+    assert [entry.damage for entry in cache.entries(verify=True)] == ["no readable manifest.json"]
+    assert cache.get_or_make("tokens", KEY, writer("again"), {}) == folder
+    assert (folder / "sub" / "file.txt").read_text() == "again"
+    (folder / "manifest.json").write_text(manifest)
+    assert cache.clear() == 1
+    assert left(cache) == []
+
+
+def test_an_array_that_was_cut_before_its_checksum_was_taken_is_found(cache):
+    def build(folder: Path) -> None:
+        write_array(folder / "a.npy", np.arange(1000))
+
+    folder = cache.get_or_make("logits", KEY, build, {})
+    whole = (folder / "a.npy").read_bytes()
+    (folder / "a.npy").write_bytes(whole[:-100])
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["a.npy"] = digest_of(folder / "a.npy")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert cache.find("logits", KEY) is None
+    cache.get_or_make("logits", KEY, build, {})
+    assert "a.npy can't be read" in cache.said[0]
+    assert (folder / "a.npy").read_bytes() == whole
+
+
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_is_cut_while_it_is_written_becomes_no_entry(cache):
+    def build(folder: Path) -> None:
+        write_array(folder / "a.npy", np.arange(1000))
+        (folder / "a.npy").write_bytes((folder / "a.npy").read_bytes()[:-1])  # as where the last flush fails unheard
+
+    with pytest.raises(KdlabError, match=r"a\.npy is not whole"):
+        cache.get_or_make("logits", KEY, build, {})
+    assert cache.find("logits", KEY) is None
+
+
+def test_an_entry_that_can_not_be_loaded_is_made_again(cache):
+    def check(folder: Path) -> None:
+        if (folder / "sub" / "file.txt").read_text() != "new":
+            raise AttributeError("no such layer")
+
+    cache.get_or_make("teacher", KEY, writer("old"), {})
+    folder = cache.get_or_make("teacher", KEY, writer("new"), {}, check=check)
+    assert (folder / "sub" / "file.txt").read_text() == "new"
+    assert "no such layer" in cache.said[0]
+    assert cache.said[0].endswith("it is made again.")
+
+
+def test_a_process_killed_between_manifest_and_rename_leaves_no_trace(cache):
+    work = cache.root / "teacher" / f".{KEY[:32]}.work"
+    work.mkdir(parents=True)
+    (work / "manifest.json").write_text('{"files": {}}')
+    (work / "kept").write_text("of the killed process")
+
+    def build(folder: Path) -> None:
+        assert [p.name for p in folder.iterdir()] == ["kept"]
+
+    folder = cache.get_or_make("teacher", KEY, build, {}, resumable=True)
+    assert list(json.loads((folder / "manifest.json").read_text())["files"]) == ["kept"]
+    assert cache.find("teacher", KEY) == folder
+
+
+def test_waiting_says_for_whom(cache):
+    folder = cache.path("teacher", KEY)
+    folder.parent.mkdir(parents=True)
+    taken = threading.Event()
+
+    def hold() -> None:
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            taken.set()
+            time.sleep(0.3)
+
+    threading.Thread(target=hold).start()
+    taken.wait()
+    cache.get_or_make("teacher", KEY, writer(), {"task": "rte", "seed": 3})
+    assert cache.said == [f"Waiting for another process that makes the teacher of task rte, seed 3 ({folder})."]
+
+
+def test_a_cache_that_may_only_be_read_is_used(cache, monkeypatch):
+    folder = cache.get_or_make("tokens", KEY, writer(), {})
+
+    def refuses(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(FileLock, "acquire", refuses)
+    with pytest.raises(KdlabError, match="can't be written"):
+        cache.get_or_make("tokens", KEY, writer(), {})  # it may be written, and so it is another fault
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert cache.get_or_make("tokens", KEY, writer(), {}) == folder
+    with pytest.raises(KdlabError, match="can't be written"):
+        cache.get_or_make("tokens", fingerprint("another"), writer(), {})
+
+
+def test_a_file_of_another_user_is_not_called_damaged(cache, monkeypatch):
+    folder = cache.get_or_make("tokens", KEY, writer(), {})
+
+    def refuses(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("kdlab.system.cache.file_digest", refuses)
+    with pytest.raises(KdlabError, match=r"file\.txt may not be read: it is another user's"):
+        cache.get_or_make("tokens", KEY, writer("again"), {})
+    assert (folder / "sub" / "file.txt").read_text() == "content"
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(6.0, dtype=np.float32).reshape(2, 3), np.zeros((0,), np.uint8), np.ones((3, 2))[:, 1]]
+)
+def test_arrays_are_written_as_numpy_writes_them(tmp_path, array):
+    write_array(tmp_path / "a.npy", array)
+    np.save(tmp_path / "b.npy", np.ascontiguousarray(array))
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_an_array_on_a_full_disk_is_a_sentence():
+    with pytest.raises(KdlabError, match=r"/dev/full can't be written \(No space left on device\): make room"):
+        write_array(Path("/dev/full"), np.arange(10))

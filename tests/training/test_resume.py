@@ -5,6 +5,8 @@ import os
 import random
 import re
 import subprocess
+import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from cli_fixtures import Lab, warm, write_checkpoint, write_rte
 from helpers import brief_words
 from safetensors.torch import load_file
 
+from kdlab.methods import METHODS
 from kdlab.training.checkpoints import load_checkpoint
 
 SETTINGS = ("teacher.epochs=2", "training.epochs=3", "training.log_every=3")
@@ -96,6 +99,48 @@ def test_a_killed_run_ends_as_one_that_was_not(lab: Lab, whole, point: str, coun
     check_killed_and_gone_on(lab, whole, [(point, count)], f"{point}{count}")
 
 
+DAMAGE = {
+    "done cut": ("student-0-train-done.json", lambda b: b[: len(b) // 2]),
+    "done of another shape": ("student-0-train-done.json", lambda b: b"[]"),
+    "done without a field": ("student-0-train-done.json", lambda b: b'{"best_epoch": 0}'),
+    "last flipped": (
+        "student-0-train-last.ckpt",
+        lambda b: b[: len(b) // 2] + bytes([b[len(b) // 2] ^ 1]) + b[len(b) // 2 + 1 :],
+    ),
+    "last cut": ("student-0-train-last.ckpt", lambda b: b[: len(b) // 2]),
+    "last gone": ("student-0-train-last.ckpt", None),
+    "best cut": ("student-0-train-best-*.ckpt", lambda b: b[: len(b) // 2]),
+    "best empty": ("student-0-train-best-*.ckpt", lambda b: b""),
+    "best gone": ("student-0-train-best-*.ckpt", None),
+    "history cut": ("../history/metrics.csv", lambda b: b[: len(b) // 2] + b"\xff"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+@pytest.mark.parametrize("point", [("predictions", 1), ("step", 18)])
+def test_damaged_checkpoints_are_made_again(lab: Lab, whole, how: str, point: tuple[str, int]):
+    """The training is done but not recorded, or in its last epoch, when the process dies and a file is lost."""
+    name, (file, damage) = f"damaged-{how}-{point[0]}".replace(" ", "-"), DAMAGE[how]
+    assert launch(lab, name, *point).returncode == -9
+    found = list((lab.root / f"out-{name}").glob(f"*/checkpoints/{file}"))
+    if not found:
+        assert point[0] == "step"
+        assert "done" in how
+        return
+    for path in found:
+        path.unlink() if damage is None else path.write_bytes(damage(path.read_bytes()))
+    done = launch(lab, name)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    if how == "history cut":
+        assert "metrics.csv was damaged, and " in done.stderr
+        check_equal((*outcome(lab, name)[:2], *whole[2:]), whole)
+        return
+    if not (how == "last gone" and point[0] == "step"):
+        assert "starts again." in done.stderr
+    check_equal(outcome(lab, name), whole)
+
+
 def test_a_run_killed_in_a_max_step_ends_as_one_that_was_not(lab: Lab):
     """The generator's batches are 1-3, 6-8 and 11-12 of the student's training, behind 8 of the teacher's."""
     words, method = (*AT_ONCE, *brief_words("cilda"), "cilda.n_g=3"), "cilda"
@@ -110,6 +155,42 @@ def test_a_run_killed_in_a_max_step_ends_as_one_that_was_not(lab: Lab):
     texts = [file.read_text() for name in ("text", "text-whole") for file in lab.root.glob(f"out-{name}/*/augmented.*")]
     assert len(texts) == 2
     assert texts[0] == texts[1]
+
+
+METHODS_KILLED = tuple(METHODS)
+KILLS = 100
+
+
+@pytest.mark.slow
+def test_a_hundred_kills(lab: Lab):
+    """Kills at moments drawn uniformly over the run, over all methods, until it ends: equal to the bit."""
+    draw, killed, reached = random.Random(12), 0, Counter()
+    wholes: dict[str, tuple] = {}
+    lengths: dict[str, float] = {}
+    while killed < KILLS:
+        for method in METHODS_KILLED:
+            words = (*AT_ONCE, *brief_words(method))
+            if method not in wholes:
+                began = time.monotonic()
+                assert launch(lab, f"whole-{method}", "never", 0, *words, method=method).returncode == 0
+                lengths[method] = time.monotonic() - began
+                wholes[method] = outcome(lab, f"whole-{method}")
+            name, kills = f"kills-{method}-{killed}", 0
+            while True:
+                moment = draw.uniform(0, lengths[method])
+                done = launch(lab, name, "moment", f"{moment:.4f}", *words, method=method)
+                if done.returncode == 0:
+                    break
+                assert done.returncode == -9, (method, moment, done.stderr)
+                kills += 1
+                reached[done.stderr.rsplit("killed in a ", 1)[-1].split("\n")[0]] += 1
+                check_whole(lab.root / f"out-{name}", lab.root / f"cache-{name}")
+                if kills == 6:
+                    assert launch(lab, name, "never", 0, *words, method=method).returncode == 0
+                    break
+            killed += kills
+            check_equal(outcome(lab, name), wholes[method])
+    print(f"{killed} kills, in a {', '.join(f'{what}: {n}' for what, n in reached.most_common())}")  # noqa: T201
 
 
 def test_ctrl_c_says_how_to_go_on(lab: Lab, whole, monkeypatch):

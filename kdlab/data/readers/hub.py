@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from kdlab.data.examples import Collector, Examples, Loaded, clip
 from kdlab.data.tasks import TASKS, TEST, TaskSpec, owner_of
 from kdlab.errors import KdlabError
+from kdlab.system.shown import listed
 
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 _TRUE = {"1", "ON", "YES", "TRUE"}
@@ -57,7 +58,7 @@ def load_hub(spec: TaskSpec, offline: bool) -> Loaded:
         source = f"{hub[0]} ({hub[1]}), split {hub_split}"
         if hub_split not in opened[hub]:
             raise KdlabError(
-                f"{source} is not there; the splits there are {', '.join(opened[hub])}: remove the dataset from "
+                f"{source} is not there; the splits there are {listed(opened[hub])}: remove the dataset from "
                 f"{_cache()} and load it again."
             )
         splits[split], split_notes = convert(opened[hub][hub_split], spec, split, source)
@@ -92,7 +93,7 @@ def convert(dataset: Any, spec: TaskSpec, split: str, source: str) -> tuple[Exam
     for name in names:
         if name not in dataset.column_names:
             raise KdlabError(
-                f"{source}: no column {name!r}; the columns there are {', '.join(dataset.column_names)}: check that it "
+                f"{source}: no column {name!r}; the columns there are {listed(dataset.column_names)}: check that it "
                 f"is the dataset of task {spec.name}."
             )
     texts = _texts(dataset, spec.text)
@@ -204,7 +205,8 @@ def _cache() -> Path:
         return Path(loaded.HF_DATASETS_CACHE)
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or str(Path(root) / "huggingface")
-    return Path(os.environ.get("HF_DATASETS_CACHE") or str(Path(home) / "datasets")).expanduser()
+    folder = os.environ.get("HF_DATASETS_CACHE") or str(Path(home) / "datasets")
+    return Path(os.path.expanduser(folder))  # noqa: PTH111  (which raises nothing where there is no home)
 
 
 def _prepared(hub: tuple[str, str], splits: set[str]) -> bool:

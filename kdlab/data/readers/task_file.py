@@ -259,6 +259,8 @@ def _metrics(sheet: _Sheet, labels: tuple[str, ...]) -> tuple[Metric, ...]:
 def _aliases(sheet: _Sheet, labels: tuple[str, ...]) -> dict[str, str]:
     """Other spellings of labels."""
     aliases = {other.strip(): sheet.word("aliases", name) for other, name in sheet.mapping("aliases").items()}
+    spelled = {normal(label): label for label in labels}
+    aliases = {other: spelled.get(normal(name), name) for other, name in aliases.items()}
     for other, name in aliases.items():
         if name not in labels:
             sheet.fail("aliases", f"maps {clip(other)} to {clip(name)}, which is none of the labels: name one of them")
