@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from kdlab.commands.arguments import Parser, expanded
+from kdlab.system.shown import shown
 
 EXAMPLE = "kdlab divergence runs/* --figure divergence.svg"
 INTERRUPTED = "nothing was written"
@@ -30,9 +31,9 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     if arguments.figure is not None:
         file = expanded("--figure", arguments.figure)
         write_atomic(file, picture(rows, arguments.measure))
-        sys.stdout.write(f"Figure: {file}\n")
+        sys.stdout.write(f"Figure: {shown(str(file))}\n")
     return 0
 
 
 def _note(sentence: str) -> None:
-    sys.stderr.write(f"note: {sentence}\n")
+    sys.stderr.write(f"note: {shown(sentence)}\n")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdlab.commands.arguments import Parser, expanded, parse_override
+from kdlab.system.shown import shown
 
 EXAMPLE = "kdlab experiment experiments/ad2/ablations.yaml profile=embedded seeds=5"
 INTERRUPTED = "the same command goes on with the cells that are not recorded yet"
@@ -29,5 +30,5 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from kdlab.studies.grid import read_grid, run_grid, show
 
     cells, paper = read_grid(file, over)
-    sys.stdout.write(show(run_grid(cells), paper) + "\n")
+    sys.stdout.write(shown(show(run_grid(cells), paper), keep="\n") + "\n")
     return 0

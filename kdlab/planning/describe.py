@@ -6,6 +6,7 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.planning.plan import Plan, student_head
 from kdlab.planning.teacher import head_reason
 from kdlab.system.console import Reporter
+from kdlab.system.shown import listed
 
 
 def show_plan(plan: Plan, reporter: Reporter) -> None:
@@ -34,7 +35,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         ("hardware", plan.hardware.describe()),
         ("checkpoint", f"chosen by {task.spec.monitor} on {selects}"),
         *_evaluation_lines(plan),
-        ("records", ", ".join(str(plan.folder(seed)) for seed in plan.seeds)),
+        ("records", listed([plan.folder(seed) for seed in plan.seeds], 1000)),
     ]
     reporter.rows(f"Plan: {plan.method.name} on {task.spec.name}", rows)
 

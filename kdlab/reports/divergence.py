@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from kdlab.errors import KdlabError, nearest
 from kdlab.evaluation.metrics import divergence
 from kdlab.results.run_record import METRICS, RunRecord, Scores
 from kdlab.system.foreign import door, read_text
+from kdlab.system.shown import shown
 
 MEASURES = {"kl": "mean KL(teacher ‖ student), nats", "mse": "mean squared difference of logits"}
 COLOURS = (
@@ -101,9 +103,10 @@ def collect(folders: Sequence[Path], say: Callable[[str], None]) -> list[Row]:
         except KdlabError as e:
             say(f"{e} It is left out.")
             continue
-        method, seed, embedded = record.method, record.seed, record.source.embedded
-        for split, values in splits.items():
-            parts = [record.task, *([split] if split != "dev" else []), *(["(embedded)"] if embedded else [])]
+        method, seed, embedded = shown(record.method), record.seed, record.source.embedded
+        for split, found in splits.items():
+            values = {name: value for name, value in found.items() if math.isfinite(value)}
+            parts = [shown(record.task), *([split] if split != "dev" else []), *(["(embedded)"] if embedded else [])]
             task = " ".join(parts)
             by_seed = groups.setdefault((task, method, embedded), {}).setdefault(record.fingerprints.experiment, {})
             if seed in by_seed:
@@ -144,19 +147,19 @@ def picture(rows: Sequence[Row], measure: str) -> str:
     Raises:
         KdlabError: No row has this measure.
     """
-    shown = [row for row in rows if measure in row.values]
-    if not shown:
+    drawn = [row for row in rows if measure in row.values]
+    if not drawn:
         raise KdlabError(f"None of these runs has a {measure}, for scores have none: use --measure mse.")
-    tasks, methods = (list(dict.fromkeys(getattr(row, name) for row in shown)) for name in ("task", "method"))
-    top = max(max(row.values[measure]) for row in shown) or 1.0
+    tasks, methods = (list(dict.fromkeys(getattr(row, name) for row in drawn)) for name in ("task", "method"))
+    top = max(max(row.values[measure]) for row in drawn) or 1.0
     across, up = (WIDTH - LEFT - 150) / len(tasks), HEIGHT - TOP - BOTTOM
     bar = 0.8 * across / len(methods)
-    parts = [_text(LEFT, 18, MEASURES[measure] + " on dev; bars: means, points: seeds" + _stamp(shown), size=13)]
+    parts = [_text(LEFT, 18, MEASURES[measure] + " on dev; bars: means, points: seeds" + _stamp(drawn), size=13)]
     for i in range(5):
         y = TOP + up * (1 - i / 4)
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 150}" y1="{y:.1f}" y2="{y:.1f}" stroke="#dddddd"/>')
         parts.append(_text(LEFT - 6, y + 4, f"{top * i / 4:.3g}", anchor="end"))
-    for row in shown:
+    for row in drawn:
         left = LEFT + across * (tasks.index(row.task) + 0.1) + bar * methods.index(row.method)
         mean, colour = statistics.fmean(row.values[measure]), COLOURS[methods.index(row.method) % len(COLOURS)]
         y = TOP + up * (1 - mean / top)

@@ -22,7 +22,7 @@ from kdlab.errors import KdlabError
 from kdlab.system.distributed import barrier, broadcast, rank, world_size
 from kdlab.system.files import check_name, check_whole, file_digest, settle, sync_folder, write_atomic, writing
 from kdlab.system.foreign import door, read_fields, reason
-from kdlab.system.shown import listed
+from kdlab.system.shown import clipped, listed, shown
 
 MANIFEST = "manifest.json"
 Say = Callable[[str], None]
@@ -99,7 +99,7 @@ class Cache:
         for folder in sorted(f for f in self._folders() if f.is_dir()):
             manifest = _manifest(folder) or {}
             description = {k: v for k, v in manifest.items() if k not in ("kind", "key", "files")}
-            about = ", ".join(f"{k} {v}" for k, v in description.items())
+            about = clipped(shown(", ".join(f"{k} {v}" for k, v in description.items())))
             size = sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file())
             entries.append(Entry(folder.parent.name, folder, about, size, _damage(folder) if verify else None))
         return entries

@@ -43,7 +43,7 @@ def listed(names: Iterable[object], most: int = _MOST) -> str:
     length = 0
     every = [str(name) for name in names]
     for name in every:
-        word = clipped(shown(name), 80)
+        word = clipped(shown(name), max(80, most // 2))
         length += len(word) + 2
         if length > most:
             return f"{', '.join(words)}, … ({len(every):,} in all)" if words else f"{word} … ({len(every):,} in all)"

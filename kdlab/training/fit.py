@@ -23,7 +23,7 @@ from kdlab.methods.shared.context import Listener
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import barrier, broadcast, local_world_size, rank, world_size
 from kdlab.system.files import write_atomic
-from kdlab.system.foreign import read_fields
+from kdlab.system.foreign import door, read_fields
 from kdlab.system.hardware import Hardware
 from kdlab.training.checkpoints import Checkpoints, StraightToDisk, is_whole, load_checkpoint
 from kdlab.training.history import CSVHistory
@@ -160,11 +160,12 @@ def _finished_phase(done: Path, keep: Checkpoints, choose: bool, reporter: Repor
     if not done.exists():
         return None
     try:
-        state = read_fields(done, "the phase is trained again")
-        keep.restore(state)
-        _ = int(state["history_rows"])
+        with door(done, "the phase is trained again"):
+            state = read_fields(done, "the phase is trained again")
+            keep.restore(state)
+            _ = int(state["history_rows"])
         lost = next((f for f in ([keep.best] if choose else []) + [keep.last] if not is_whole(f)), None)
-    except (KdlabError, LookupError, TypeError, ValueError):
+    except KdlabError:
         lost = done
     if lost is None:
         return state

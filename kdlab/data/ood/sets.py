@@ -20,6 +20,7 @@ from kdlab.data.sources import Hub, Source
 from kdlab.data.tasks import DEV
 from kdlab.errors import KdlabError
 from kdlab.system.files import file_digest
+from kdlab.system.foreign import door
 
 
 @dataclass(frozen=True)
@@ -153,14 +154,9 @@ def _literal(path: Path, line: int, column: str, value: str) -> str:
     """The text of a bytes literal; other texts are returned unchanged."""
     if value[:2] not in ("b'", 'b"'):
         return value
-    try:
-        literal = ast.literal_eval(value)
-        return str(literal.decode("utf-8"))
-    except (ValueError, SyntaxError, AttributeError, MemoryError, RecursionError) as e:
-        raise KdlabError(
-            f"{path}:{line}: column {column!r} holds {clip(value)}, which starts like a b'…' literal and is none: "
-            "mend the quotes."
-        ) from e
+    where = f"{path}:{line}: column {column!r} holds {clip(value)}, which starts like a b'…' literal"
+    with door(where, "mend the quotes", "and is none"):
+        return str(ast.literal_eval(value).decode("utf-8"))
 
 
 def _hub_groups(spec: OODSpec, hub: Hub) -> tuple[str, ...] | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from kdlab.data.label_map import NO_ALIASES, LabelMap, merge_labels
 from kdlab.data.tasks import DEV, TASKS, Metric, TaskSpec
 from kdlab.errors import KdlabError, nearest
+from kdlab.system.shown import listed
 
 ALL = "all"
 
@@ -191,7 +192,7 @@ def match_set(
     label_map = merge_labels(spec.task.labels, spec.meaning, labels, aliases)
     if label_map is not None:
         return AnswerableSet(spec, label_map)
-    has = f"has the labels {', '.join(labels)}" if labels else "gives a score"
+    has = f"has the labels {listed(labels)}" if labels else "gives a score"
     others = ""
     if labels and task not in TASKS:
         others = " Other names of the same labels can stand in its task file, as aliases."

@@ -7,7 +7,6 @@ minute or more, so call ``hub_reachable`` first, and ``go_offline`` if it return
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import ssl
 import sys
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 from kdlab.data.examples import Collector, Examples, Loaded, clip
 from kdlab.data.tasks import TASKS, TEST, TaskSpec, owner_of
 from kdlab.errors import KdlabError
+from kdlab.system.foreign import door, read_fields
 from kdlab.system.shown import listed
 
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -218,10 +218,11 @@ def _prepared(hub: tuple[str, str], splits: set[str]) -> bool:
         if not copies:
             return False
         copy = max(copies, key=lambda path: path.stat().st_mtime)
-        infos = [json.loads((path / "dataset_info.json").read_text(encoding="utf-8")) for path in copies]
-        prepared = infos[copies.index(copy)]["splits"]
-        return all(split in prepared and any(copy.glob(f"{name}-{split}*.arrow")) for split in splits)
-    except (OSError, ValueError, KeyError, TypeError):
+        with door(copy, "load it again"):
+            prepared = [read_fields(path / "dataset_info.json", "load it again")["splits"] for path in copies]
+            there = prepared[copies.index(copy)]
+            return all(split in there and any(copy.glob(f"{name}-{split}*.arrow")) for split in splits)
+    except (OSError, KdlabError):
         return False
 
 
