@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from kdlab.errors import KdlabError
 from kdlab.models.configuration import FILE as CONFIG
 from kdlab.models.configuration import contradictory_labels, read_configuration
-from kdlab.models.encoder import TextEncoder, get_family, parameter_shapes
+from kdlab.models.encoder import TextEncoder, get_family
+from kdlab.models.loading import LEFT_OVER, Fit, check_shapes, place
 from kdlab.models.tokenizer import largest_id, open_tokenizer, tokenizer_digest
 from kdlab.models.weights import Stored, check_finite, check_stored, read_headers, read_weights, weight_files
 from kdlab.system.files import files_digest
-from kdlab.system.foreign import MIB, check_regular, door, reason
+from kdlab.system.foreign import MIB, check_regular, reason
 from kdlab.system.shown import clipped, listed, shown
 from kdlab.system.spelling import plain
 
@@ -28,25 +27,6 @@ SCORE = "score"
 """The label of a regression head; ``teacher.labels=[score]`` declares it for a checkpoint with another name."""
 _WANTED = ["*.safetensors", "vocab.txt", "merges.txt", "*.json"]  # of a folder on the hub
 _HEADS = ("classifier.weight", "classifier.out_proj.weight")
-_LAYER = re.compile(r"\.layer\.(\d+)\.")
-_IN_ENCODER = re.compile(r"(^|\.)(embeddings|encoder|transformer|layer)\.")
-# what a file may hold besides the encoder and its classifier: other heads of the same encoder, and counters
-_LEFT_OVER = re.compile(
-    r"(^|\.)position_ids$|^cls\.|^lm_head\.|^vocab_(transform|layer_norm|projector)\.|^qa_outputs\.|(^|\.)pooler\."
-)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How the weights of a file fit a model, as the library that loaded them reports it.
-
-    Attributes:
-        missing: Weights of the model that the file lacks, or has in another shape; they are drawn.
-        unexpected: Weights of the file for which the model has no place.
-    """
-
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,12 +95,11 @@ class Checkpoint:
             KdlabError: They don't fit the encoder, are no plain numbers, or are NaN.
         """
         check_stored(self.headers, self.folder)
-        _check_depth(self)
-        _check_shapes(self)
+        check_shapes(self.folder, self.config, self.headers)
         weights = read_weights(self.weight_files)
         check_finite(weights, self.folder)
         with torch.random.fork_rng(devices=[]):
-            return place(self, self.config, "SEQUENCE_CLASSIFICATION", weights)[1]
+            return place(self.folder, self.config, "SEQUENCE_CLASSIFICATION", weights)[1]
 
     @property
     def has_head(self) -> bool:
@@ -132,7 +111,7 @@ class Checkpoint:
         """Why the head that is there can't be used as it is; empty where it can."""
         if self.fit.missing:
             return f"its head lacks {listed(self.fit.missing, 160)}, or has it in another shape"
-        strange = [name for name in self.fit.unexpected if not _LEFT_OVER.search(name)]
+        strange = [name for name in self.fit.unexpected if not LEFT_OVER.search(name)]
         if strange:
             return f"its file holds {listed(strange, 160)}, which this architecture's head has no place for"
         if self.config.problem_type == "multi_label_classification":
@@ -159,37 +138,6 @@ class Checkpoint:
         """
         _ = self.config, self.fit
         _check_tokenizer(self)
-
-
-def _check_depth(checkpoint: Checkpoint) -> None:
-    """Raises ``KdlabError`` where the configuration takes other than all of the file's layers."""
-    numbers = {int(match[1]) for name in checkpoint.headers if (match := _LAYER.search(name))}
-    depth = int(checkpoint.config.num_hidden_layers)
-    if len(numbers) != depth:
-        raise KdlabError(
-            f"{checkpoint.folder}/{CONFIG} says num_hidden_layers={depth}, and its weights are those of {len(numbers)} "
-            "layers: correct the number, or save the checkpoint again."
-        )
-
-
-def _check_shapes(checkpoint: Checkpoint) -> None:
-    """Raises ``KdlabError`` where a matrix of the encoder is not there, or of another shape than the configuration's.
-
-    A library that loads the weights would first allocate what is missing, in any size that the configuration names.
-    """
-    headers, backbone = checkpoint.headers, get_family(checkpoint.config.model_type, "").backbone
-    for name, shape in parameter_shapes(checkpoint.config).items():
-        bare = name.removeprefix(f"{backbone}.")
-        if not re.search(r"\.layer\.|\.embeddings\.", name) or len(shape) < 2:
-            continue
-        stored = headers.get(name) or headers.get(bare)
-        if stored is None or stored.shape != shape:
-            what = "is missing" if stored is None else f"is {_by(stored.shape)} and not {_by(shape)}"
-            raise KdlabError(f"The weights in {checkpoint.folder} do not fit its {CONFIG}: {name} {what}.")
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))
 
 
 def _check_tokenizer(checkpoint: Checkpoint) -> None:
@@ -337,7 +285,8 @@ def load_encoder(
         raise ValueError("the order of labels does not fit the head")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model, fit = place(checkpoint, base, "SEQUENCE_CLASSIFICATION", read_weights(checkpoint.weight_files))
+        weights = read_weights(checkpoint.weight_files)
+        model, fit = place(checkpoint.folder, base, "SEQUENCE_CLASSIFICATION", weights)
         if order is not None and fit.missing:
             raise KdlabError(f"The head in {checkpoint.folder} is not whole: it lacks {listed(fit.missing, 160)}.")
         encoder = TextEncoder(model)
@@ -352,53 +301,6 @@ def load_encoder(
                 head.weight.copy_(head.weight[order].clone())
                 head.bias.copy_(head.bias[order].clone())
     return encoder
-
-
-def place(checkpoint: Checkpoint, config: Any, kind: str, weights: Mapping[str, Tensor]) -> tuple[Any, Fit]:
-    """A model in float32 with weights where they belong; those of a head that are missing are drawn.
-
-    Args:
-        checkpoint: Whose weights they are.
-        config: Of the model.
-        kind: ``SEQUENCE_CLASSIFICATION`` or ``MASKED_LM``.
-        weights: From ``read_weights``.
-
-    Returns:
-        The model, and what fitted.
-
-    Raises:
-        KdlabError: No model can be built, or a weight of the encoder is missing, left over, or of another shape.
-    """
-    from transformers.models.auto import modeling_auto
-
-    with door(checkpoint.folder, "config.json and weights must be those of one model that save_pretrained wrote"):
-        built = getattr(modeling_auto, f"MODEL_FOR_{kind}_MAPPING")[type(config)]
-        model, report = built.from_pretrained(
-            None,
-            config=config,
-            state_dict=dict(weights),
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-    mismatched = [name for name, *_ in report["mismatched_keys"]]
-    missing = tuple(sorted([*report["missing_keys"], *mismatched]))
-    unexpected = tuple(sorted(report["unexpected_keys"]))
-    for name in (n for n in missing if ".layer." in n or ".embeddings." in n):
-        raise KdlabError(
-            f"The weights in {checkpoint.folder} do not fit its {CONFIG}: {name} is missing or has another shape."
-        )
-    for name in (n for n in unexpected if _IN_ENCODER.search(n) and not _LEFT_OVER.search(n)):
-        hint = "give a checkpoint of a plain encoder"
-        if "lora_" in name:
-            hint = "merge the adapter (merge_and_unload) and save again"
-        elif "distance_embedding" in name:
-            hint = "it was trained with relative positions, which this version of transformers does not compute"
-        raise KdlabError(
-            f"The weights in {checkpoint.folder} hold {clipped(shown(name), 120)}, for which the encoder that its "
-            f"{CONFIG} describes has no place: {hint}."
-        )
-    return model, Fit(missing, unexpected)
 
 
 def _head_layer(encoder: TextEncoder) -> torch.nn.Linear:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from kdlab.errors import KdlabError
-from kdlab.models.checkpoint import Checkpoint, place
+from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import get_family
+from kdlab.models.loading import place
 from kdlab.models.weights import read_weights
 
 # the weights of a masked-LM head by family, but for the table of words, which is that of the embeddings
@@ -124,7 +125,7 @@ def load_masked_lm(checkpoint: Checkpoint, seed: int) -> MaskedLM:
     config.architectures = None
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model, _ = place(checkpoint, config, "MASKED_LM", read_weights(checkpoint.weight_files))
+        model, _ = place(checkpoint.folder, config, "MASKED_LM", read_weights(checkpoint.weight_files))
     return MaskedLM(model, tokenizer.mask_token_id, tokenizer.all_special_ids, tokenizer)
 
 
