@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from kdlab import __version__
@@ -32,11 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words after the command's name; those of the process unless given.
 
     Returns:
-        Exit code: 0 done, 2 the user's error (one sentence on standard error), 130 interrupted, 143 terminated.
+        Exit code: 0 done, 2 the user's error (one sentence on standard error), 130 interrupted, 143 or 129
+            terminated.
     """
     _open_streams()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminated)  # schedulers send it
+        for name in ("SIGTERM", "SIGHUP"):  # schedulers send the one, a terminal that closes the other
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+                signal.signal(number, _terminated)
     # OpenMP threads that spin while they wait slow a shared machine down many times: measured ×20 on two cores with one
     # other process; set OMP_WAIT_POLICY=active where the machine is yours alone
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -55,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminated = isinstance(e, Terminated)
         what = "terminated" if terminated else "interrupted"
         _complain(f"{what}; {getattr(verb, 'INTERRUPTED', INTERRUPTED)}.")
-        return 143 if terminated else 130
+        return 128 + e.number if isinstance(e, Terminated) else 130
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
@@ -82,8 +87,10 @@ def _open_streams() -> None:
 
 
 def _terminated(number: int, frame: Any) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
-    raise Terminated
+    signal.signal(number, signal.SIG_IGN)  # once is enough
+    error = Terminated()
+    error.number = number
+    raise error
 
 
 def _find_verb(words: Sequence[str]) -> Any:
@@ -121,6 +128,10 @@ def _start(verb: Any, words: Sequence[str]) -> int:
     if not getattr(verb, "TAKES_SETTINGS", False):
         parser.refuse_extra(extra)
     arguments.extra, arguments.parser = extra, parser
+    try:
+        Path.cwd()
+    except OSError as e:
+        raise KdlabError("The working directory is gone: change to one that is there.") from e
     code: int = verb.main(arguments, words)
     return code
 

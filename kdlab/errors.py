@@ -19,7 +19,13 @@ class MethodError(KdlabError, ValueError):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: the process ends as after Ctrl-C."""
+    """SIGTERM or SIGHUP arrived: the process ends as after Ctrl-C.
+
+    Attributes:
+        number: Of the signal.
+    """
+
+    number = 15
 
 
 def nearest(name: str, known: Iterable[str], what: str) -> KdlabError:

@@ -63,6 +63,7 @@ def parse_override(word: str, prog: str) -> tuple[str, Any]:
     from kdlab.system.foreign import parse_yaml
 
     try:
-        return key, parse_yaml(text, "")[0] if text else ""
+        return key, parse_yaml(text, "the command line")[0] if text else ""
     except KdlabError as e:
-        raise KdlabError(f"The value of '{clipped(shown(word), 200)}' can't be read: put quotes around it.") from e
+        what = clipped(shown(word), 200)
+        raise KdlabError(f"The value of '{what}' can't be read ({clipped(str(e))}): put quotes around it.") from e

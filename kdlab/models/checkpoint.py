@@ -147,8 +147,8 @@ def _check_tokenizer(checkpoint: Checkpoint) -> None:
     if number >= config.vocab_size:
         raise KdlabError(
             f"{folder}: its tokenizer has ids up to {number}, and its embedding {config.vocab_size} rows (for one, "
-            f"'{clipped(shown(token), 60)}'): give the encoder that was trained with it, or call "
-            f"resize_token_embeddings({number + 1}), train it and save again."
+            f"'{clipped(shown(token), 60)}'): check that the two belong together, and that no token has crept in; for "
+            f"tokens that were added on purpose, resize_token_embeddings({number + 1}), train and save."
         )
     family = get_family(config.model_type, str(folder))
     if family.counts_from_padding and tokenizer.pad_token_id != config.pad_token_id:

@@ -72,6 +72,8 @@ def read_configuration(folder: Path) -> Any:
         from transformers import CONFIG_MAPPING
 
         config = CONFIG_MAPPING[kind].from_dict(fields)
+        if not config.initializer_range >= 0:
+            raise KdlabError(f"{path} says initializer_range={config.initializer_range}: it can't be negative.")
         if not 1 <= config.num_hidden_layers <= _LAYERS:
             raise KdlabError(f"{path} says num_hidden_layers={config.num_hidden_layers}: it must be 1 to {_LAYERS}.")
         _check_embeddings(config, path)
@@ -109,7 +111,7 @@ def _check_numbers(value: Any, path: Path, where: str) -> None:
             _check_numbers(inner, path, f"{where}[{i}]")
     elif isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _LARGEST):
         raise KdlabError(
-            f"{path}: field '{clipped(shown(where), 80)}' holds {clipped(str(value), 40)}, beyond {_LARGEST}: "
+            f"{path}: field '{clipped(shown(where), 80)}' holds {clipped(str(value), 40)}, no number up to {_LARGEST}: "
             f"{_ADVICE}."
         )
 

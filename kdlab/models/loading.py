@@ -66,7 +66,21 @@ def check_shapes(folder: Path, config: Any, headers: Mapping[str, Stored]) -> No
         stored = headers.get(name) or headers.get(name.removeprefix(f"{backbone}."))
         if stored is None or stored.shape != shape:
             what = "is missing" if stored is None else f"is {_by(stored.shape)} and not {_by(shape)}"
-            raise KdlabError(f"The weights in {folder} do not fit its {CONFIG}: {name} {what}.")
+            raise KdlabError(
+                f"The weights in {folder} do not fit its {CONFIG}: {name} {what}; {_remedy(name, shape, headers)}."
+            )
+
+
+def _remedy(name: str, shape: tuple[int, ...], headers: Mapping[str, Stored]) -> str:
+    """What to do about a matrix that is not there under its name."""
+    part = name.partition(".")[2]
+    other = next((n for n, stored in headers.items() if n.endswith(part) and n != name and stored.shape == shape), None)
+    if other is None:
+        return "give configuration and weights that save_pretrained wrote together"
+    return (
+        f"its names are others ({clipped(shown(other), 80)}), as a wrapper around the model makes them (DataParallel, "
+        "torch.compile, Lightning) or another architecture: save the model inside with save_pretrained"
+    )
 
 
 def _is_of_encoder(name: str) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kdlab.errors import KdlabError
 from kdlab.models.configuration import FILE as CONFIG
-from kdlab.system.files import file_digest, fingerprint
+from kdlab.system.files import file_digest, fingerprint, scratch_folder
 from kdlab.system.foreign import MIB, door, opened, read_fields
 from kdlab.system.shown import clipped, shown
 
@@ -36,13 +35,13 @@ def open_tokenizer(folder: Path, model_type: str) -> Any:
     """
     parts = _parts(folder, model_type)
     named = parts[SETTINGS].get("tokenizer_class") or parts[CONFIG]["tokenizer_class"]
-    with tempfile.TemporaryDirectory(prefix="kdlab-tokenizer-") as copy:
+    with scratch_folder() as copy:
         there = _files(folder)
         for file in there:
-            with opened(file, _LIMIT) as original, (Path(copy) / file.name).open("wb") as out:
+            with opened(file, _LIMIT) as original, (copy / file.name).open("wb") as out:
                 out.write(original.read())
         for name, content in parts.items():
-            (Path(copy) / name).write_text(json.dumps(content), encoding="utf-8")
+            (copy / name).write_text(json.dumps(content), encoding="utf-8")
         try:
             with door(folder, _ADVICE):
                 tokenizer = _load(copy)
@@ -56,7 +55,7 @@ def open_tokenizer(folder: Path, model_type: str) -> Any:
         raise KdlabError(f"{folder} has no vocabulary: give a folder with tokenizer.json or vocab.txt.")
     tokenizer.name_or_path = ""
     tokenizer.init_kwargs = {
-        k: v for k, v in tokenizer.init_kwargs.items() if k not in _LEFT_OUT and copy not in str(v)
+        k: v for k, v in tokenizer.init_kwargs.items() if k not in _LEFT_OUT and str(copy) not in str(v)
     }
     _check_reads(tokenizer, folder)
     return tokenizer
@@ -68,10 +67,10 @@ def check_savable(tokenizer: Any, source: str) -> None:
     Raises:
         KdlabError: It can't be saved.
     """
-    with tempfile.TemporaryDirectory(prefix="kdlab-tokenizer-") as folder:
+    with scratch_folder() as folder:
         with door(f"The tokenizer of {source}", _ADVICE, "can't be saved"):
             tokenizer.save_pretrained(folder)
-        if not (Path(folder) / "tokenizer.json").is_file():
+        if not (folder / "tokenizer.json").is_file():
             raise KdlabError(f"The tokenizer of {source} can't be saved as tokenizer.json: {_ADVICE}.")
 
 
@@ -113,6 +112,40 @@ def first_difference(one: Any, other: Any, texts: Sequence[str]) -> str | None:
     return next((text for text, a, b in zip(texts, ours, theirs, strict=True) if a != b), None)
 
 
+def check_as_written(tokenizer: Any, folder: Path, texts: Sequence[str]) -> None:
+    """Checks on texts that a tokenizer does what its ``tokenizer.json`` says.
+
+    For some classes transformers builds normaliser, pre-tokeniser and post-processor anew from the vocabulary, and what
+    the file says of them is lost without a word.
+
+    Args:
+        tokenizer: From ``open_tokenizer``.
+        folder: Of the checkpoint.
+        texts: Read by both.
+
+    Raises:
+        KdlabError: They read one of them differently; the message names it.
+    """
+    file = folder / "tokenizer.json"
+    if not file.is_file() or not texts:
+        return
+    from tokenizers import Tokenizer
+
+    with door(file, _ADVICE):
+        written = Tokenizer.from_file(str(file))
+        written.no_truncation()
+        written.no_padding()
+        theirs = [encoding.ids for encoding in written.encode_batch(list(texts))]
+    ours = tokenizer(list(texts), verbose=False)["input_ids"]
+    text = next((text for text, a, b in zip(texts, ours, theirs, strict=True) if a != b), None)
+    if text is not None:
+        raise KdlabError(
+            f"{file} reads '{clipped(shown(text), 60)}' otherwise than the {type(tokenizer).__name__} that "
+            f'transformers makes of it: set "tokenizer_class": "PreTrainedTokenizerFast" in {SETTINGS} where the file is '
+            "right, or save the tokenizer again where it is not."
+        )
+
+
 def _files(folder: Path) -> list[Path]:
     """The files that are taken as they are."""
     return [folder / name for name in FILES if (folder / name).is_file()]
@@ -127,15 +160,15 @@ def _parts(folder: Path, model_type: str) -> dict[str, dict[str, Any]]:
     return {SETTINGS: kept, CONFIG: {"model_type": model_type, "tokenizer_class": named}}
 
 
-def _load(folder: str) -> Any:
+def _load(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
-def _without_copy(message: str, copy: str) -> str:
+def _without_copy(message: str, copy: Path) -> str:
     """A library's complaint without the name of the copy, which is gone when it is read."""
-    return message.replace(f"{copy}/", "").replace(copy, "its folder")
+    return message.replace(f"{copy}/", "").replace(str(copy), "its folder")
 
 
 def _refuse_python(folder: Path, named: Any) -> None:

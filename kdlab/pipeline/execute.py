@@ -143,6 +143,8 @@ def run_seed(context: RunContext, seed: int) -> RunRecord:
         folder.drop_checkpoints()
         reporter.say(f"Seed {seed} is finished already (--fresh runs it again):")
         _show(record, folder, reporter)
+        if damage := folder.damage(record):
+            reporter.warn(f"The record is not whole ({damage}): --fresh makes it again, and keeps what is there.")
         _complete(context, folder)
         return record
 

@@ -85,8 +85,11 @@ def open_run(path: Path) -> FinishedRun:
         raise KdlabError(
             f"The run in {path} has no student: its folder student/ is gone, so run it again with --fresh."
         )
-    student = resolve_checkpoint(str((path / "student").resolve()), offline=True)
-    student.check()
+    try:
+        student = resolve_checkpoint(str((path / "student").resolve()), offline=True)
+        student.check()
+    except KdlabError as e:
+        raise KdlabError(f"The student of the run in {path} can't be used, so run it again with --fresh: {e}") from e
     labels = student.head_labels if student.config.problem_type != "regression" else ()
     if record.max_length > usable_positions(student.config):
         raise KdlabError(

@@ -10,6 +10,7 @@ from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import Checkpoint, labelled_config
 from kdlab.models.encoder import usable_positions
 from kdlab.models.student import parse_student
+from kdlab.models.tokenizer import check_as_written
 from kdlab.models.vocabulary import check_one_vocabulary
 from kdlab.planning.backbone import open_checkpoint
 from kdlab.planning.request import Request
@@ -61,6 +62,8 @@ def choose_models(request: Request, hub: Hub, cache: Cache) -> Models:
     if base is not None and donor is not None:
         why = "both read the same ids, so take a pair with one vocabulary"
         check_one_vocabulary(("Teacher", base), ("student", donor), why, task.sample)
+    for checkpoint in (c for c in (base, donor) if c is not None):
+        check_as_written(checkpoint.tokenizer, checkpoint.folder, task.sample)
     student = plan_student(spec, donor, base, task)
     if base is not None:
         method.check_pair(own, base.config, student.config)

@@ -42,7 +42,7 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.results.run_record import METRICS, RunRecord
 from kdlab.system.distributed import rank
-from kdlab.system.files import check_name, write_atomic
+from kdlab.system.files import check_name, check_whole, clear_parts, write_atomic
 from kdlab.system.foreign import read_json, reason
 from kdlab.system.shown import shown
 
@@ -70,6 +70,20 @@ class RunFolder:
         except KdlabError:
             return None
         return RunRecord.from_json(content, self.path / METRICS)
+
+    def damage(self, record: RunRecord) -> str:
+        """What a finished run lacks of student and predictions, or has not whole; empty where nothing is."""
+        files = ["student/config.json", "student/model.safetensors"]
+        files += [f"predictions/{split}.jsonl" for split in record.student.metrics]
+        for name in files:
+            file = self.path / name
+            if not file.is_file():
+                return f"{name} is gone"
+            try:
+                check_whole(file)
+            except KdlabError as error:
+                return str(error)
+        return ""
 
     @contextmanager
     def locked(self, say: Callable[[str], None]) -> Iterator[None]:
@@ -112,6 +126,7 @@ class RunFolder:
             if fresh and (self.path / METRICS).exists():
                 self.path.rename(free_name(self.path))
             self.path.mkdir(parents=True, exist_ok=True)
+            clear_parts(self.path)
         except OSError as e:
             raise unwritable(self.path, e) from e
 

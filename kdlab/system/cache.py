@@ -20,7 +20,16 @@ from filelock import FileLock, Timeout
 
 from kdlab.errors import KdlabError
 from kdlab.system.distributed import barrier, broadcast, rank, world_size
-from kdlab.system.files import check_name, check_whole, file_digest, settle, sync_folder, write_atomic, writing
+from kdlab.system.files import (
+    check_name,
+    check_whole,
+    clear_parts,
+    file_digest,
+    settle,
+    sync_folder,
+    write_atomic,
+    writing,
+)
 from kdlab.system.foreign import door, read_fields, reason
 from kdlab.system.shown import clipped, listed, shown
 
@@ -207,9 +216,9 @@ class Cache:
 
     def _is_missing(self, kind: str, folder: Path, check: Callable[[Path], object]) -> bool:
         """Whether the entry must be built; one that is damaged or can't be loaded is removed first."""
-        if not folder.is_dir():
+        if not os.path.lexists(folder):
             return True
-        damage = _damage(folder)
+        damage = _damage(folder) if folder.is_dir() else "it is no folder"
         if not damage:
             try:
                 with door(folder, "it is made again"):
@@ -219,7 +228,10 @@ class Cache:
         if damage:
             self.say(f"The cached {kind} {folder} is damaged ({damage}): it is made again.")
             with writing(folder):
-                shutil.rmtree(folder)
+                if folder.is_symlink() or not folder.is_dir():
+                    folder.unlink()
+                else:
+                    shutil.rmtree(folder)
         return bool(damage)
 
     def _build(self, work: Path, build: Callable[[Path], None], about: dict[str, Any], resumable: bool) -> None:
@@ -229,7 +241,8 @@ class Cache:
         try:
             with writing(work):
                 work.mkdir(exist_ok=True)
-                (work / MANIFEST).unlink(missing_ok=True)  # of a process that was killed before it renamed the folder
+                clear_parts(work)
+                (work / MANIFEST).unlink(missing_ok=True)  # of a process that was killed before the renaming
             build(work)
             sums = {p.relative_to(work).as_posix(): file_digest(p) for p in settle(work)}
             write_atomic(work / MANIFEST, json.dumps({**about, "files": sums}, indent=1))

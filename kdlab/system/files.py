@@ -100,7 +100,7 @@ def write_atomic(path: Path, text: str) -> None:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
                 f.write(text)
@@ -112,6 +112,15 @@ def write_atomic(path: Path, text: str) -> None:
             Path(name).unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def clear_parts(folder: Path) -> None:
+    """Removes what a process that was killed while it wrote has left below a folder; nobody else may write there."""
+    for part in folder.rglob(".*.part"):
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
@@ -147,6 +156,19 @@ def write_folder(path: Path, build: Callable[[Path], None]) -> None:
             shutil.rmtree(part, ignore_errors=True)
             raise
         sync_folder(path.parent)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder that goes away.
+
+    Raises:
+        KdlabError: None can be made.
+    """
+    with door("A temporary folder", "set TMPDIR to a folder that can be written", "can't be made"):
+        made = tempfile.TemporaryDirectory(prefix="kdlab-")
+    with made as name:
+        yield Path(name)
 
 
 def settle(folder: Path) -> list[Path]:
@@ -197,3 +219,5 @@ def check_whole(file: Path) -> None:
                 pass
         elif file.suffix == ".json":
             json.loads(file.read_text(encoding="utf-8"))
+        elif file.suffix == ".jsonl" and not file.read_bytes().endswith(b"\n"):
+            raise ValueError("its last line has no end")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,12 +18,13 @@ from typing import Any, BinaryIO
 import yaml
 
 from kdlab.errors import KdlabError
-from kdlab.system.shown import clipped
+from kdlab.system.shown import clipped, shown
 
 MIB = 1 << 20
 JSON_LIMIT = 256 * MIB  # a tokenizer of a quarter of a million words takes 20
 YAML_LIMIT = MIB // 4  # PyYAML reads about 100 kB a second
 TABLE_LIMIT = 8192 * MIB
+_ODD_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9_]*:.*)")  # octal, and sixty times sixty
 _VALUES = 20_000  # of a YAML file, those of aliases counted at each place
 
 
@@ -124,7 +126,21 @@ def read_json(path: Path, advice: str, limit: int = JSON_LIMIT) -> Any:
     """
     text = read_text(path, limit)
     with door(path, advice):
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=once)
+
+
+def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ``json`` would take the last of two fields of one name, and nobody would know.
+
+    Raises:
+        ValueError: A field stands there twice.
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"field '{clipped(shown(twice), 60)}' stands there twice")
+    return content
 
 
 def read_fields(path: Path, advice: str, limit: int = JSON_LIMIT) -> dict[str, Any]:
@@ -139,22 +155,29 @@ def read_fields(path: Path, advice: str, limit: int = JSON_LIMIT) -> dict[str, A
     return content
 
 
-def read_yaml(path: Path) -> tuple[Any, yaml.Node | None]:
+def read_yaml(path: Path, texts: Sequence[str] = ()) -> tuple[Any, yaml.Node | None]:
     """The content of a YAML file, and its tree, whose nodes know their lines and the text that was written.
 
+    Args:
+        path: The file.
+        texts: Fields at its top whose values are taken as they were written, whatever YAML makes of them.
+
     Raises:
-        KdlabError: It can't be read, is no YAML (the message names the line where PyYAML knows it), or its aliases make
-            more of it than fits into memory.
+        KdlabError: It can't be read, is no YAML (the message names the line where PyYAML knows it), names a field
+            twice, holds a number that YAML reads otherwise than it looks, or its aliases make more of it than fits
+            into memory.
     """
-    return parse_yaml(read_text(path, YAML_LIMIT), path)
+    return parse_yaml(read_text(path, YAML_LIMIT), path, texts)
 
 
-def parse_yaml(text: str, path: Path | str) -> tuple[Any, yaml.Node | None]:
+def parse_yaml(text: str, path: Path | str, texts: Sequence[str] = ()) -> tuple[Any, yaml.Node | None]:
     """As ``read_yaml``, of a text; ``path`` names it in messages."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is not None and _size(root, {}) > _VALUES:
-            raise KdlabError(f"{path} holds more than {_VALUES:,} values: take out its aliases (*name).")
+        if root is not None:
+            if _size(root, {}) > _VALUES:
+                raise KdlabError(f"{path} holds more than {_VALUES:,} values: take out its aliases (*name).")
+            _check_tree(root, path, texts)
         return yaml.safe_load(text), root
     except KdlabError:
         raise
@@ -163,6 +186,29 @@ def parse_yaml(text: str, path: Path | str) -> tuple[Any, yaml.Node | None]:
         where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
         what = getattr(error, "problem", None) or reason(error)
         raise KdlabError(f"{where}: not valid YAML ({clipped(str(what), 200)}): correct the file.") from error
+
+
+def _check_tree(node: yaml.Node, path: Path | str, texts: Sequence[str] = ()) -> None:
+    """Raises ``KdlabError`` for a field that stands there twice, or a number that is read otherwise than it looks."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_tree(item, path)
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, item in node.value:
+            name = str(key.value)
+            if isinstance(key, yaml.ScalarNode) and name in seen and name != "<<":
+                line = key.start_mark.line + 1
+                raise KdlabError(f"{path}:{line}: field '{clipped(shown(name), 60)}' stands there twice: remove one.")
+            seen.add(name)
+            if name not in texts:
+                _check_tree(item, path)
+    elif node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and _ODD_NUMBER.fullmatch(node.value):
+        value = yaml.safe_load(node.value)
+        raise KdlabError(
+            f"{path}:{node.start_mark.line + 1}: YAML reads {clipped(node.value, 40)} as {value}: write {value}, or "
+            "quotes around it."
+        )
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:

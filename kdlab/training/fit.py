@@ -237,8 +237,9 @@ def _fit_phase(
     try:
         trainer.fit(module, datamodule=data, ckpt_path=keep.last if resumes else None, weights_only=True)
     except SystemExit as e:  # Lightning's answer to Ctrl-C, and to SIGTERM
-        terminated = isinstance(e, SIGTERMException) or isinstance(e.__context__, Terminated)
-        raise (Terminated if terminated else KeyboardInterrupt) from e
+        if isinstance(e.__context__, Terminated):
+            raise e.__context__ from None
+        raise (Terminated if isinstance(e, SIGTERMException) else KeyboardInterrupt) from e
 
 
 def _goes_on(keep: Checkpoints, reporter: Reporter, title: str) -> bool:

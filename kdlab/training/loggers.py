@@ -67,7 +67,9 @@ def _wandb(folder: Path, config: dict[str, Any], reporter: Reporter, project: st
 def _asking_wandb() -> Iterator[None]:
     """For code that asks W&B for something: what it refuses, in whatever form, becomes one sentence."""
     os.environ.setdefault("WANDB_SILENT", "true")
-    with door("W&B", "mend that (often a WANDB_… variable), or set WANDB_MODE=offline", "refuses the run"):
+    online = os.environ.get("WANDB_MODE", "online") == "online"
+    advice = "mend that, often a WANDB_… variable" + (", or set WANDB_MODE=offline where it is the connection" * online)
+    with door("W&B", advice, "refuses the run"):
         yield
 
 

@@ -191,13 +191,14 @@ def test_quantised_weights_are_refused_with_and_without_a_word_of_it(lab: Lab, h
         ({"num_hidden_layers": 2}, "says num_hidden_layers=2, and its weights are those of 3 layers"),
         (
             {"id2label": None, "label2id": None, "num_labels": 10_000_000_000},
-            "field 'num_labels' holds 10000000000, beyond",
+            "field 'num_labels' holds 10000000000, no number",
         ),
         ({"hidden_size": 2_147_483_646}, "config.json describes no encoder that can be built (Storage size"),
         ({"vocab_size": 2_147_483_647}, "word_embeddings.weight is 25 × 16 and not 2147483647 × 16"),
         ({"max_position_embeddings": 2_147_483_647}, "position_embeddings.weight is 48 × 16 and not 2147483647 × 16"),
         ({"type_vocab_size": 0}, "config.json says type_vocab_size=0"),
-        ({"layer_norm_eps": 1e400}, "field 'layer_norm_eps' holds inf, beyond"),
+        ({"initializer_range": -0.02}, "config.json says initializer_range=-0.02: it can't be negative"),
+        ({"layer_norm_eps": 1e400}, "field 'layer_norm_eps' holds inf, no number"),
         ({"hidden_dropout_prob": 2.5}, "config.json describes no encoder that can be built (dropout probability"),
         ({"problem_type": "guess"}, "config.json says problem_type=guess: "),
         ({"id2label": ["neg", "pos"]}, "id2label is no mapping"),
@@ -379,6 +380,34 @@ def test_one_vocabulary_is_read_in_one_way(lab: Lab, here: Path):
     assert "have one vocabulary, but their tokenizers read 'The " in sentence
 
 
+@pytest.mark.parametrize(
+    "part", [{"normalizer": None}, {"pre_tokenizer": {"type": "WhitespaceSplit"}}, {"post_processor": None}]
+)
+def test_a_tokenizer_is_what_its_file_says(lab: Lab, here: Path, part: dict):
+    """transformers builds these parts of a BertTokenizer anew, and the file's are lost."""
+    (here / "train.csv").write_text((here / "train.csv").read_text().replace("the ", "The."))
+    assert run(lab, here, "--dry-run").code == 0
+    change_exactly(here / "enc" / "tokenizer.json", part)
+    sentence = refused(lab, here)
+    assert f"{here}/enc/tokenizer.json reads '" in sentence
+    assert "otherwise than the BertTokenizer that transformers makes of it: set" in sentence
+    change(here / "enc" / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")  # as the sentence says
+    assert run(lab, here, "--dry-run").code == 0
+
+
+def change_exactly(file: Path, fields: dict) -> None:
+    """As ``change``, with None where it says None."""
+    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model."])
+def test_weights_under_a_wrapper_are_named(lab: Lab, here: Path, prefix: str):
+    change_weights(here / "enc", lambda w: {prefix + name: weight for name, weight in w.items()})
+    sentence = refused(lab, here)
+    assert f"its names are others ({prefix}bert.embeddings" in sentence
+    assert "save the model inside with save_pretrained" in sentence
+
+
 def test_a_chat_template_of_any_kind_is_of_no_concern(lab: Lab, here: Path):
     change(here / "enc" / "tokenizer_config.json", chat_template=[{"name": "../../up", "template": "x"}])
     (here / "enc" / "chat_template.jinja").write_bytes(b"\xff")
@@ -496,6 +525,12 @@ def test_a_tsv_that_looks_quoted_is_said_to(lab: Lab, here: Path):
     )
 
 
+def test_a_spreadsheet_may_separate_by_semicolons(here: Path):
+    whole = read(here).splits["dev"]
+    (here / "dev.csv").write_text((here / "dev.csv").read_text().replace(",", ";"))
+    assert read(here).splits["dev"] == whole
+
+
 def test_tables_that_never_end_are_refused(lab: Lab, here: Path):
     (here / "train.csv").unlink()
     (here / "train.csv").symlink_to("/dev/zero")
@@ -576,9 +611,14 @@ def test_a_run_without_a_stream_is_quiet(here: Path, closed: str, silent: str):
 
 def test_sigterm_ends_like_ctrl_c(here: Path):
     env = {**os.environ, "KDLAB_CACHE": str(here / "cache"), "KILL_WITH": "SIGTERM"}
-    for point, count in (("encode", "1"), ("step", "2"), ("predict", "1")):
-        done = warm().run([point, count, *map(str, words(here))], env)
-        assert done.returncode == 143, (point, done.returncode, done.stderr)
+    for point, count, how, code in (
+        ("encode", "1", "SIGTERM", 143),
+        ("step", "2", "SIGTERM", 143),
+        ("predict", "1", "SIGTERM", 143),
+        ("predict", "1", "SIGHUP", 129),
+    ):
+        done = warm().run([point, count, *map(str, words(here))], {**env, "KILL_WITH": how})
+        assert done.returncode == code, (point, done.returncode, done.stderr)
         assert done.stderr.splitlines()[-1] == "kdlab: terminated; the same command goes on from the last checkpoint."
         assert "Traceback" not in done.stderr
 
@@ -592,6 +632,50 @@ def test_files_are_readable_as_the_umask_says(here: Path, mask: int):
     files = [p for root in ("cache", "out") for p in (here / root).rglob("*") if p.is_file() and ".lock" not in str(p)]
     assert {p.name for p in files} >= {"model.safetensors", "metrics.json", "manifest.json", "ids.npy", "README.md"}
     assert {oct(stat.S_IMODE(p.stat().st_mode)) for p in files} == {oct(0o666 & ~mask)}
+
+
+def test_a_finished_run_that_lost_a_file_says_so(lab: Lab, here: Path):
+    assert run(lab, here).code == 0
+    (folder,) = (path.parent for path in (here / "out").glob("*/metrics.json"))
+    assert "not whole" not in run(lab, here).err
+    lines = (folder / "predictions" / "dev.jsonl").read_bytes()
+    (folder / "predictions" / "dev.jsonl").write_bytes(lines[:-20])
+    assert "The record is not whole (" in run(lab, here).err
+    (folder / "predictions" / "dev.jsonl").write_bytes(lines)
+    weights = (folder / "student" / "model.safetensors").read_bytes()
+    (folder / "student" / "model.safetensors").write_bytes(weights[:-20])
+    done = run(lab, here)
+    assert done.code == 0
+    assert "model.safetensors is not whole" in done.err
+    assert "--fresh makes it again" in done.err
+    assert "run it again with --fresh" in lab.run("evaluate", folder, "--on", "imdb").sentence
+
+
+def test_a_damaged_entry_that_is_a_link_is_made_again(lab: Lab, here: Path):
+    assert run(lab, here).code == 0
+    (entry,) = (path for path in (here / "cache" / "logits").iterdir() if path.is_dir())
+    shutil.move(entry, here / "elsewhere")
+    for target in (here / "elsewhere", here / "nowhere"):
+        (here / "elsewhere" / "logits.npy").write_bytes(b"cut")
+        entry.symlink_to(target)
+        done = run(lab, here, "--fresh")
+        assert done.code == 0, done.err
+        assert "it is made again" in done.err
+        assert not entry.is_symlink()
+        shutil.rmtree(entry)
+    entry.write_text("a file")
+    assert run(lab, here, "--fresh").code == 0
+
+
+def test_a_working_directory_that_is_gone_is_a_sentence(lab: Lab, tmp_path: Path):
+    before = Path.cwd()
+    (tmp_path / "gone").mkdir()
+    os.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    try:
+        assert lab.run("cache", "ls").sentence == "The working directory is gone: change to one that is there."
+    finally:
+        os.chdir(before)
 
 
 def test_numbers_beyond_all_use_are_refused(lab: Lab, here: Path):

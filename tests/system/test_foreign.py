@@ -22,6 +22,10 @@ PATH = Path("folder/x.yaml")
         ("a: 2020-13-01\n", "folder/x.yaml: not valid YAML (month must be in 1..12"),
         ("a: !!bool x\n", "folder/x.yaml: not valid YAML (KeyError 'x')"),
         ("[" * 3000, "folder/x.yaml: not valid YAML (it is nested too deeply)"),
+        ("a: 1\na: 2\n", "folder/x.yaml:2: field 'a' stands there twice: remove one"),
+        ("k: {b: 1, c: 2, b: 3}\n", "folder/x.yaml:1: field 'b' stands there twice: remove one"),
+        ("a: 010\n", "folder/x.yaml:1: YAML reads 010 as 8: write 8, or quotes around it"),
+        ("a: [1, 1:30]\n", "folder/x.yaml:1: YAML reads 1:30 as 90: write 90, or quotes around it"),
         ("a: *b\n", "folder/x.yaml:1: not valid YAML (found undefined alias 'b')"),
         ("a: &b [*b]\n", "folder/x.yaml: not valid YAML (an alias stands inside itself)"),
         ("a: !!python/object/apply:os.system [true]\n", "folder/x.yaml:1: not valid YAML (could not determine a const"),
@@ -31,7 +35,7 @@ def test_an_error_of_yaml_is_one_sentence_with_file_and_line(text, start):
     with pytest.raises(KdlabError) as caught:
         parse_yaml(text, PATH)
     assert str(caught.value).startswith(start)
-    assert str(caught.value).endswith("): correct the file.")
+    assert str(caught.value).endswith((": correct the file.", ": remove one.", ", or quotes around it."))
     assert "\n" not in str(caught.value)
 
 
@@ -104,6 +108,7 @@ def test_a_pipe_without_a_writer_hangs_nothing(tmp_path):
         (b"{", r"can't be read \(Expecting property name"),
         (b"[" * 100_000, r"can't be read \(it is nested too deeply\)"),
         (b"[1]", r"holds a list where fields are needed"),
+        (b'{"a": {"b": 1, "b": 2}}', r"can't be read \(field 'b' stands there twice\)"),
         (b"null", r"holds nothing where fields are needed"),
         (b'"x"', r"holds a text where fields are needed"),
         (b'{\n"a": "\xe9"}', r":2: byte 0xe9 is not UTF-8"),
@@ -114,6 +119,14 @@ def test_json_that_is_none_is_named(tmp_path, content, what):
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(KdlabError, match=what):
         read_fields(tmp_path / "x.json", "save it again")
+
+
+def test_numbers_that_are_what_they_look_like_are_read():
+    assert parse_yaml("a: [0, 10, -3, 1.5, 1e-5, 0x1F, '010', \"1:30\"]\n", PATH)[0] == {
+        "a": [0, 10, -3, 1.5, "1e-5", 31, "010", "1:30"]
+    }
+    assert parse_yaml("labels: [010, 1:30]\n", PATH, texts=("labels",))[0] == {"labels": [8, 90]}
+    assert parse_yaml("a: &x {k: 1}\nb: {<<: *x, c: 2}\n", PATH)[0]["b"] == {"k": 1, "c": 2}
 
 
 def test_a_byte_order_mark_is_no_content(tmp_path):
@@ -136,5 +149,5 @@ def test_lists_are_bounded():
     many = listed(f"label{i}" for i in range(100_000))
     assert len(many) < 340
     assert many.endswith(", … (100,000 in all)")
-    assert len(listed(["x" * 10_000])) < 100
+    assert len(listed(["x" * 10_000])) < 200
     assert clipped("abc", 2) == "a…"

@@ -169,7 +169,7 @@ def test_a_hundred_kills(lab: Lab):
     lengths: dict[str, float] = {}
     while killed < KILLS:
         for method in METHODS_KILLED:
-            words = (*AT_ONCE, *brief_words(method))
+            words = (*AT_ONCE, *brief_words(method), "--student", "layers:bottom:2")
             if method not in wholes:
                 began = time.monotonic()
                 assert launch(lab, f"whole-{method}", "never", 0, *words, method=method).returncode == 0

@@ -26,7 +26,7 @@ from kdlab.data.examples import (
 )
 from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, TaskSpec, owner_of
 from kdlab.errors import KdlabError
-from kdlab.system.foreign import reason
+from kdlab.system.foreign import once, reason
 from kdlab.system.shown import listed
 
 _MSR_TRAIN = "msr_paraphrase_train.txt"
@@ -122,7 +122,7 @@ def read_rows(
 
 def _cells(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str | None]]]:
     """The names columns of a CSV or TSV file with a header."""
-    rows = _csv_rows(path) if path.suffix.lower() == ".csv" else split_tabs(path)
+    rows = _csv_rows(path, names) if path.suffix.lower() == ".csv" else split_tabs(path)
     _, header = next(rows, (1, []))
     at = find_columns(path, header, names)
     for line, fields in rows:
@@ -130,15 +130,27 @@ def _cells(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, dict[str, 
         yield line, {name: fields[i] for name, i in zip(names, at, strict=True)}
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Quoted, comma-separated rows with the line on which each starts; blank lines are left out."""
-    reader = csv.reader((line for _, line in read_lines(path)), strict=True)
+def _csv_rows(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+    """Quoted, separated rows with the line on which each starts; blank lines are left out.
+
+    Separated by commas, or by semicolons, as spreadsheets of many countries write them, where the header says so: where
+    it has the columns' names with these, and not with those.
+    """
+    lines = (line for _, line in read_lines(path))
+    first = next(lines, None)
+    if first is None:
+        return
+    comma, semicolon = ({normal(name) for name in next(csv.reader([first], delimiter=d), [])} for d in ",;")
+    wanted = {normal(name) for name in names}
+    delimiter = ";" if wanted <= semicolon and not wanted <= comma else ","
+    reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            raise KdlabError(f"{path}:{line}: not valid CSV ({error}): mend the quotes of this row.") from error
+            broken = "take the carriage return out of" if "new-line" in str(error) else "mend the quotes of"
+            raise KdlabError(f"{path}:{line}: not valid CSV ({error}): {broken} this row.") from error
         if fields is None:
             return
         if fields:
@@ -151,7 +163,9 @@ def _objects(path: Path, names: tuple[str, ...], label: str) -> Iterator[tuple[i
         if not raw.strip():
             continue
         try:
-            row = json.loads(raw, parse_int=_Written, parse_float=_Written, parse_constant=_Written)
+            row = json.loads(
+                raw, parse_int=_Written, parse_float=_Written, parse_constant=_Written, object_pairs_hook=once
+            )
         except json.JSONDecodeError as error:
             what = f"{error.msg}, character {error.pos + 1}"
             raise KdlabError(f"{path}:{line}: not valid JSON ({what}): write one object a line.") from error

@@ -186,7 +186,7 @@ def _repeated(splits: dict[str, Examples]) -> list[str]:
 
 def _read_sheet(path: Path) -> _Sheet:
     """The fields of the YAML file and the lines on which they start."""
-    values, root = read_yaml(path)
+    values, root = read_yaml(path, texts=("labels", "aliases"))
     if not isinstance(values, dict) or not isinstance(root, yaml.MappingNode):
         raise KdlabError(f"{path} is no task description: write fields such as 'name: reviews', one a line.")
     lines: dict[str, int] = {}
