@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -60,9 +61,13 @@ def parse_override(word: str, prog: str) -> tuple[str, Any]:
     key, sign, text = word.removeprefix("--").partition("=")
     if not sign or not key:
         raise KdlabError(f"'{word}' is neither a flag nor key=value: see {prog} --help.")
+    import yaml
+
     from kdlab.system.foreign import parse_yaml
 
     try:
+        if re.fullmatch(r"\d+:\d+", text):  # 121 for 2:1; the setting for pairs of layers says how one is written
+            return key, yaml.safe_load(text)
         return key, parse_yaml(text, "the command line")[0] if text else ""
     except KdlabError as e:
         what = clipped(shown(word), 200)

@@ -129,10 +129,10 @@ def check_as_written(tokenizer: Any, folder: Path, texts: Sequence[str]) -> None
     file = folder / "tokenizer.json"
     if not file.is_file() or not texts:
         return
-    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
 
     with door(file, _ADVICE):
-        written = Tokenizer.from_file(str(file))
+        written = PreTrainedTokenizerFast(tokenizer_file=str(file)).backend_tokenizer
         written.no_truncation()
         written.no_padding()
         theirs = [encoding.ids for encoding in written.encode_batch(list(texts))]
@@ -141,8 +141,8 @@ def check_as_written(tokenizer: Any, folder: Path, texts: Sequence[str]) -> None
     if text is not None:
         raise KdlabError(
             f"{file} reads '{clipped(shown(text), 60)}' otherwise than the {type(tokenizer).__name__} that "
-            f'transformers makes of it: set "tokenizer_class": "PreTrainedTokenizerFast" in {SETTINGS} where the file is '
-            "right, or save the tokenizer again where it is not."
+            f'transformers makes of it: set "tokenizer_class": "PreTrainedTokenizerFast" in {SETTINGS} where the file '
+            "is right, or save the tokenizer again where it is not."
         )
 
 

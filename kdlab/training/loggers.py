@@ -67,8 +67,8 @@ def _wandb(folder: Path, config: dict[str, Any], reporter: Reporter, project: st
 def _asking_wandb() -> Iterator[None]:
     """For code that asks W&B for something: what it refuses, in whatever form, becomes one sentence."""
     os.environ.setdefault("WANDB_SILENT", "true")
-    online = os.environ.get("WANDB_MODE", "online") == "online"
-    advice = "mend that, often a WANDB_… variable" + (", or set WANDB_MODE=offline where it is the connection" * online)
+    online = os.environ.get("WANDB_MODE") not in ("offline", "disabled", "dryrun")
+    advice = "mend that, often a WANDB_… variable" + (", or set WANDB_MODE=offline" * online)
     with door("W&B", advice, "refuses the run"):
         yield
 

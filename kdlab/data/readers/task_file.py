@@ -192,8 +192,6 @@ def _read_sheet(path: Path) -> _Sheet:
     lines: dict[str, int] = {}
     for key, _ in root.value:
         line, name = key.start_mark.line + 1, listed([str(key.value)])
-        if name in lines:
-            raise KdlabError(f"{path}:{line}: field '{name}' stands on line {lines[name]} already: remove one.")
         if name not in _FIELDS:
             raise KdlabError(f"{path}:{line}: {nearest(name, _FIELDS, 'field of a task')}")
         lines[name] = line

@@ -194,7 +194,7 @@ def test_a_label_without_examples_is_noted(tmp_path):
         ("name: reviews", "name: rte", "task.yaml:1: field 'name' is 'rte', a task of GLUE: choose another name"),
         ("name: reviews", "name:", "task.yaml:1: field 'name' holds missing"),
         ("name: reviews\n", "", "task.yaml:1: field 'name' holds missing"),
-        ("name: reviews", "name: a\nname: b", "task.yaml:2: field 'name' stands on line 1 already"),
+        ("name: reviews", "name: a\nname: b", "task.yaml:2: field 'name' stands there twice"),
         ("files: {train: train.csv, ", "files: {", "task.yaml:2: field 'files' has no entry 'train'"),
         (
             "train: train.csv",
@@ -254,7 +254,7 @@ def test_descriptions_that_cannot_be_read(tmp_path):
         ("csv", "text,label\na,no way\nb\n", "train.csv:3: 1 column where 2 are expected (text, label)"),
         ("csv", "text,label\na,b,no way\n", "train.csv:2: 3 columns"),
         ("csv", "text,label\n \t,no way\n", "train.csv:2: column 'text' is blank"),
-        ("csv", "text;label\na;no way\n", "train.csv:1: no column 'text'; the columns there are text;label"),
+        ("csv", "text|label\na|no way\n", "train.csv:1: no column 'text'; the columns there are text|label"),
         ("csv", 'text,"la\nbel"\n', "train.csv:1: no column 'label'; the columns there are text, la\\nbel"),
         ("csv", "text,label,text\n", "train.csv:1: more than one column 'text'"),
         ("csv", 'text,label\na,no way\n"b,no way\nc,yes way\n', "train.csv:3: not valid CSV (unexpected end of data)"),
