@@ -114,7 +114,10 @@ def read_weights(files: Sequence[Path]) -> dict[str, Tensor]:
 def check_finite(weights: Mapping[str, Tensor], folder: Path) -> None:
     """Raises ``KdlabError`` where a weight is NaN or infinite in 32 bits."""
     for name, weight in weights.items():
-        if weight.is_floating_point() and not bool(torch.isfinite(weight.float()).all()):
+        if not weight.is_floating_point() or not weight.numel():
+            continue
+        ends = torch.stack(weight.float().aminmax())  # NaN, where one is in it
+        if not bool(torch.isfinite(ends).all()):
             bad = int((~torch.isfinite(weight.float())).sum())
             raise KdlabError(
                 f"The weights in {folder} hold NaN or infinity ({bad:,} numbers of {clipped(shown(name), 80)}), as "
