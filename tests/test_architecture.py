@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -133,3 +135,14 @@ def test_the_lowest_versions_are_those_that_were_tried():
     assert {name: Version(pins[name]) for name in bounds if name != "torch"} == {
         name: Version(bound) for name, bound in bounds.items() if name != "torch"
     }
+
+
+@pytest.mark.parametrize("file", sorted((ROOT.parent / "experiments").rglob("*.py")), ids=lambda file: file.stem)
+def test_experiments_import_what_is_there(file):
+    """Inside functions too, which only a whole benchmark would run."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kdlab"):
+            module = importlib.import_module(str(node.module))
+            for name in (alias.name for alias in node.names):
+                inside = hasattr(module, name) or importlib.util.find_spec(f"{node.module}.{name}") is not None
+                assert inside, f"{file}:{node.lineno}: {node.module} has no {name}"

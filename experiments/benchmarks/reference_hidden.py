@@ -217,10 +217,10 @@ def ad2_loss(
 
 def start_noise(width: int, std: float, radius: float, seed: int) -> Callable[[torch.Tensor, int], torch.Tensor]:
     """The noise that kdlab draws in a step of the first epoch."""
-    from kdlab.methods.base import _number
+    from kdlab.methods.shared.randomness import seed_from
 
     def noise(mask: torch.Tensor, step: int) -> torch.Tensor:
-        draw = torch.Generator().manual_seed(_number(f"{seed}/train/{step}/{step}"))
+        draw = torch.Generator().manual_seed(seed_from(f"{seed}/train/{step}/{step}"))
         delta = std * torch.randn(*mask.shape, width, generator=draw) * mask[..., None]
         return delta * (radius / delta.flatten(1).norm(dim=1)).clamp_max(1.0)[:, None, None]
 
