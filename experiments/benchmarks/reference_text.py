@@ -40,9 +40,9 @@ def draws(batch: Any, step: int, seed: int, words: int | None = None) -> tuple[t
         seed: Of the run.
         words: Numbers a position, for words with a gradient; None is one.
     """
-    from kdlab.methods.base import _number
+    from kdlab.methods.shared.randomness import seed_from
 
-    draw = torch.Generator().manual_seed(_number(f"{seed}/train/{step}/{step}"))
+    draw = torch.Generator().manual_seed(seed_from(f"{seed}/train/{step}/{step}"))
     may = (batch.attention_mask == 1) & ~torch.isin(batch.input_ids, torch.tensor(SPECIAL))
     chance = torch.rand(batch.input_ids.shape, generator=draw)
     masked = may & (chance < PROBABILITY)
