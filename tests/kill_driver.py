@@ -125,7 +125,7 @@ def _at_moment(seconds):
             names.append(frame.f_code.co_name)
             frame = frame.f_back
         what = next((WORK[name] for name in names if name in WORK), "other work")
-        os.write(2, f"killed in a {what}\n".encode())
+        os.write(2, f"killed amid: {what}\n".encode())
         os.kill(os.getpid(), signal.SIGKILL)
 
     timer = threading.Timer(seconds, die)
