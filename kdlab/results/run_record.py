@@ -143,6 +143,8 @@ class RunRecord:
         Raises:
             KdlabError: It can't be read, a newer kdlab wrote it, or a field is missing or unknown.
         """
+        if not path.exists():
+            raise KdlabError(f"{path.parent} is no finished run, for it has no {path.name}: give the folder of one.")
         return cls.from_json(read_json(path, f"{path.parent} is no finished run, so give the folder of one"), path)
 
     @classmethod

@@ -66,7 +66,7 @@ def test_the_figure_over_methods(runs: dict[str, Path], lab: Lab, tmp_path: Path
     assert all(word in picture for word in ("mixkd", "mnli dev_mm"))
     assert main(["divergence", str(tmp_path)]) == 2
     stderr = capsys.readouterr().err
-    assert "metrics.json can't be read" in stderr
+    assert "is no finished run" in stderr
     assert "None of these is a finished run" in stderr
 
 
@@ -86,7 +86,7 @@ def test_what_differs_in_more_than_the_seed_is_not_averaged(lab: Lab, tmp_path: 
     assert len({method for method, _ in rows}) == 2
     assert all(method.startswith("kd ") for method, _ in rows)
     assert shown.err.count("repeats seed 0 of kd on rte and is left out") == 1
-    assert shown.err.count("unfinished/metrics.json can't be read (No such file") == 1
+    assert shown.err.count("unfinished is no finished run") == 1
     assert shown.err.count("other/metrics.json is no record of kdlab's") == 1
 
 
