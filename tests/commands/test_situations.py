@@ -211,6 +211,12 @@ def test_configurations_that_can_not_be(lab: Lab, here: Path, fields: dict, said
     assert said in refused(lab, here)
 
 
+def test_a_field_that_stands_twice_in_a_configuration_is_refused(lab: Lab, here: Path):
+    text = (here / "enc" / "config.json").read_text()
+    (here / "enc" / "config.json").write_text(text.rstrip()[:-1] + ', "num_attention_heads": 4}')
+    assert "field 'num_attention_heads' stands there twice" in refused(lab, here)
+
+
 def test_settings_of_a_configuration_that_change_nothing_of_its_encoder(lab: Lab, here: Path):
     """Such as would end a run at its end, have foreign code run or another attention be looked for."""
     known = run(lab, here)
@@ -597,7 +603,9 @@ def test_no_home_is_a_sentence_and_with_a_cache_no_matter(lab: Lab, here: Path, 
 @pytest.mark.parametrize("mode", [None, "offline"])
 def test_a_variable_that_wandb_refuses_is_said_before_any_training(lab: Lab, here: Path, name: str, value: str, mode):
     env = {"WANDB_MODE": mode, "WANDB_API_KEY": None, name: value}
-    assert refused(lab, here, "--logger", "wandb", env=env).startswith("W&B refuses the run (")
+    sentence = refused(lab, here, "--logger", "wandb", env=env)
+    assert sentence.startswith("W&B refuses the run (")
+    assert sentence.endswith("or set WANDB_MODE=offline.") is (mode is None)
 
 
 @pytest.mark.parametrize(("closed", "silent"), [("1", "out"), ("2", "err")])
