@@ -197,41 +197,36 @@ def many(request) -> settings:
     return request.param
 
 
+def damage(many: settings, content: str, check_with) -> None:
+    """Has a file's content changed in some places, and replaced by bytes; ``check_with`` gets each in turn."""
+
+    @many
+    @given(mutations())
+    def nested(change):
+        check_with(json.dumps(change(json.loads(content))))
+
+    @many
+    @given(raw)
+    def bytes_(data):
+        check_with(data)
+
+    nested()
+    bytes_()
+
+
 @pytest.mark.parametrize("name", JSON_FILES)
 def test_files_of_a_checkpoint(world: Path, tmp_path_factory, many: settings, name: str):
     lab, file = open_lab(tmp_path_factory), JSON_FILES[name][1]
     content = (world / file).read_text()
 
-    @many
-    @given(mutations())
-    def nested(change):
-        check_checkpoint(world, lab, name, json.dumps(change(json.loads(content))))
-
-    @many
-    @given(raw)
-    def bytes_(data):
-        check_checkpoint(world, lab, name, data)
-
-    nested()
-    bytes_()
+    damage(many, content, lambda data: check_checkpoint(world, lab, name, data))
 
 
 @pytest.mark.parametrize("name", ["metrics.json"])
 def test_files_of_a_record(world: Path, tmp_path_factory, many: settings, name: str):
     lab, content = open_lab(tmp_path_factory), (world / "run" / name).read_text()
 
-    @many
-    @given(mutations())
-    def nested(change):
-        check_record(world, lab, name, json.dumps(change(json.loads(content))))
-
-    @many
-    @given(raw)
-    def bytes_(data):
-        check_record(world, lab, name, data)
-
-    nested()
-    bytes_()
+    damage(many, content, lambda data: check_record(world, lab, name, data))
 
 
 def test_task_files_and_configurations(world: Path, tmp_path_factory, many: settings):
@@ -263,16 +258,4 @@ def test_task_files_and_configurations(world: Path, tmp_path_factory, many: sett
 def test_manifests(world: Path, tmp_path_factory, many: settings):
     lab, folder = open_lab(tmp_path_factory), tmp_path_factory.mktemp("manifests")
     content = {"kind": "tokens", "key": "0" * 64, "task": "t", "files": {"x.txt": "0" * 64}}
-
-    @many
-    @given(mutations())
-    def nested(change):
-        check_manifest(folder, lab, json.dumps(change(json.loads(json.dumps(content)))))
-
-    @many
-    @given(raw)
-    def bytes_(data):
-        check_manifest(folder, lab, data)
-
-    nested()
-    bytes_()
+    damage(many, json.dumps(content), lambda data: check_manifest(folder, lab, data))

@@ -14,8 +14,8 @@ from kdlab.data.batches import EncodedSplit
 from kdlab.data.examples import Collector, Examples, clip
 from kdlab.data.label_map import LabelMap
 from kdlab.data.ood.specs import AnswerableSet, OODSpec
-from kdlab.data.readers.glue_folder import read_rows
 from kdlab.data.readers.hub import hub_cached, load_hub
+from kdlab.data.readers.tables import read_rows
 from kdlab.data.sources import Hub, Source
 from kdlab.data.tasks import DEV
 from kdlab.errors import KdlabError

@@ -11,7 +11,7 @@ from typing import NoReturn, cast
 import yaml
 
 from kdlab.data.examples import Collector, Examples, Loaded, clip, normal
-from kdlab.data.readers.glue_folder import FORMATS, kind_of, read_rows
+from kdlab.data.readers.tables import FORMATS, kind_of, read_rows
 from kdlab.data.subset import carve
 from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, Metric, TaskSpec
 from kdlab.errors import KdlabError, nearest
