@@ -17,6 +17,7 @@ from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import barrier, number
 from kdlab.system.hardware import Hardware, resolve_hardware
+from kdlab.system.memory import keep_freed_memory
 from kdlab.system.quiet import quiet_libraries
 
 
@@ -39,6 +40,7 @@ def evaluate_runs(
         KdlabError: Anything a user can get wrong.
     """
     quiet_libraries()
+    keep_freed_memory()
     reporter = Reporter(quiet=number() != 0)
     hub, cache = Hub(), Cache(say=reporter.warn)
     hardware = resolve_hardware(accelerator, 1, "32")

@@ -41,10 +41,12 @@ def run(
     from kdlab.system import distributed
     from kdlab.system.cache import Cache
     from kdlab.system.console import Reporter
+    from kdlab.system.memory import keep_freed_memory
     from kdlab.system.quiet import quiet_libraries
     from kdlab.training.loggers import check_loggers
 
     quiet_libraries()
+    keep_freed_memory()
     reporter = Reporter(quiet=distributed.number() != 0)
     plan = make_plan(overrides, Cache(say=reporter.warn))
     if plan.hardware.devices > 1 and not distributed.launched() and not (dry_run or print_config):
