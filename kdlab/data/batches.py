@@ -127,6 +127,17 @@ def label_array(labels: Sequence[int] | Sequence[float] | None) -> NDArray[Any] 
     return np.asarray(labels, dtype=np.float32 if scores else np.int64)
 
 
+def tokens_key(examples: Examples, tokenizer_fingerprint: str, max_length: int) -> str:
+    """Fingerprint of a split as it is tokenised, known before it is.
+
+    Args:
+        examples: N examples.
+        tokenizer_fingerprint: Which tokenizer reads them.
+        max_length: Longest input in tokens.
+    """
+    return fingerprint("tokens", _FORMAT, examples.fingerprint(), tokenizer_fingerprint, max_length)
+
+
 def encode(
     examples: Examples,
     tokenizer: Any,
@@ -143,7 +154,7 @@ def encode(
         max_length: Longest input in tokens.
         cache: Where the arrays are stored.
     """
-    key = fingerprint("tokens", _FORMAT, examples.fingerprint(), tokenizer_fingerprint, max_length)
+    key = tokens_key(examples, tokenizer_fingerprint, max_length)
 
     def build(folder: Path) -> None:
         with door("A text", "give a checkpoint whose tokenizer reads it", "can't be tokenised"):

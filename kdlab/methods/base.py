@@ -20,7 +20,7 @@ from kdlab.methods.shared.players import STUDENT, Players, clip_gradients, gradi
 from kdlab.methods.shared.randomness import seed_step
 from kdlab.methods.shared.settings import MethodConfig, Phase, TrainingConfig
 from kdlab.methods.shared.terms import StepTerms
-from kdlab.methods.shared.validation import Answers, answers_on, evaluating, scores_of
+from kdlab.methods.shared.validation import Validation, answers_on, evaluating, scores_of
 from kdlab.models.encoder import TextEncoder, freeze
 from kdlab.system.distributed import agree, gather, rank, world_size
 from kdlab.types import Batch, LossTerms, Need
@@ -42,7 +42,7 @@ class DistillModule(MethodContract):
         student_step: Steps that the student has made in this phase; schedules, history and checkpoints count in them.
         batches_seen: Batches of this phase so far: where the cycle of players stands.
         shared_rng: Draws what all processes must draw alike; seeded anew for every batch and epoch.
-        terms: The loss terms between two lines of the history.
+        terms, validation: Loss terms between two lines of the history; answers on the split that selects.
     """
 
     def __init__(self, config: Any, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:
@@ -58,7 +58,7 @@ class DistillModule(MethodContract):
         self.student_step = self.batches_seen = 0
         self.epoch_begun = -1
         self.terms = StepTerms()
-        self._answers: Answers = []
+        self.validation = Validation()
         self.train()  # from_pretrained leaves the student in eval mode, and fit does not call train()
 
     # --- where a training stands -------------------------------------------------------------------------------------
@@ -185,11 +185,11 @@ class DistillModule(MethodContract):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The student's answers on clean inputs."""
-        self._answers.append((batch.index, self.answer(batch).float(), batch.gold()))
+        self.validation.add(batch, self.answer(batch))
 
     def on_validation_epoch_end(self) -> None:
         """The task's metrics on the whole split, as ``val/<metric>`` and ``val/loss``."""
-        scores, self._answers = scores_of(self._answers, self.task), []
+        scores = self.validation.close(self.task)
         # Lightning takes the step of its own loggers' rows from "step", which would be one less than the student's
         step = {"step": float(self.context.steps_before + self.student_step)}
         self.log_dict({f"val/{name}": value for name, value in scores.items()} | step)

@@ -10,8 +10,10 @@ from kdlab.data.ood.sets import OODSet, find_set, read_sets, source_digest
 from kdlab.data.ood.specs import AnswerableSet, choose_sets
 from kdlab.data.sources import Hub
 from kdlab.models.checkpoint import load_encoder
+from kdlab.models.encoder import TextEncoder
 from kdlab.pipeline.finished import FinishedRun, find_teacher, open_run
 from kdlab.pipeline.ood import Predictor, answer_sets
+from kdlab.pipeline.teacher import LazyTeacher
 from kdlab.results.ood import read_ood, show_ood
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
@@ -90,7 +92,7 @@ def evaluate_run(
         if why:
             reporter.warn(f"{why}: figures of the student alone.")
         key = record.fingerprints.teacher
-        known = None if teacher is None or key is None else (teacher, key)
+        known = None if teacher is None or key is None else _loaded(teacher, key, run)
         size = run.eval_batch_size
         predictor = Predictor(run.student, record.max_length, size, hardware, cache, run.on_embedded)
         answer_sets(sets, student, known, predictor, run.folder, reporter)
@@ -101,6 +103,10 @@ def evaluate_run(
     if record.substituted:
         reporter.say(f"SUBSTITUTED in its training: {'; '.join(record.substituted)}.")
     return shown
+
+
+def _loaded(teacher: TextEncoder, key: str, run: FinishedRun) -> LazyTeacher:
+    return LazyTeacher(lambda: teacher, key, len(run.order))
 
 
 def is_recorded(run: FinishedRun, name: str, digest: str | None) -> bool:

@@ -10,6 +10,7 @@ import torch
 
 from kdlab.data.module import GLUEDataModule, TextDataModule
 from kdlab.data.ood.sets import source_digest
+from kdlab.data.tasks import TRAIN
 from kdlab.evaluation.metrics import evaluate, trivial
 from kdlab.evaluation.predict import Prediction, predict
 from kdlab.methods.base import DistillModule, TrainingConfig
@@ -21,8 +22,9 @@ from kdlab.pipeline.finished import CONFIG, open_run
 from kdlab.pipeline.metrics_json import run_record
 from kdlab.pipeline.ood import Predictor, answer_sets
 from kdlab.pipeline.resources import hand_in
-from kdlab.pipeline.teacher import CachedTeacher, obtain_teacher
+from kdlab.pipeline.teacher import CachedTeacher, LazyTeacher, check_answers, obtain_teacher
 from kdlab.planning.plan import Plan, student_head
+from kdlab.planning.teacher import AS_IS, FOUND
 from kdlab.results.card import model_card
 from kdlab.results.ood import OOD_FILE, show_ood
 from kdlab.results.record import RunFolder, environment
@@ -31,7 +33,7 @@ from kdlab.results.tables import show_record
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import barrier, broadcast, rank
 from kdlab.system.files import write_atomic, write_folder
-from kdlab.training.fit import TrainingRequest, fit
+from kdlab.training.fit import Fitted, TrainingRequest, fit
 from kdlab.training.loggers import finish_loggers, make_loggers
 from kdlab.types import Need
 
@@ -72,16 +74,34 @@ class RunContext:
         if plan.teacher is None:
             return None
         own = plan.config.teacher
-        data = self.data(own, own.seed)
-        return obtain_teacher(plan.teacher, data, own, own.seed, plan.hardware, plan.cache, self.reporter)
+        return obtain_teacher(plan.teacher, self.teacher_data, own, own.seed, plan.hardware, plan.cache, self.reporter)
+
+    @cached_property
+    def teacher_data(self) -> GLUEDataModule:
+        """The task's data as the teacher is trained and asked on it."""
+        own = self.plan.config.teacher
+        return self.data(own, own.seed)
+
+    @cached_property
+    def answering_teacher(self) -> TextEncoder:
+        """The teacher where the cache lacks an answer of it; one used as it is answers a few texts on trial first."""
+        plan = self.plan
+        if self.teacher is None or plan.teacher is None:
+            raise ValueError(f"{plan.method.name} has no teacher")
+        if plan.teacher.status == AS_IS:
+            check_answers(self.teacher, self.teacher_data.split(TRAIN), plan.teacher.checkpoint.source)
+        return self.teacher
 
     @cached_property
     def teacher_predictions(self) -> dict[str, Prediction]:
         """The teacher's logits on every dev and test split; warns where it learned nothing."""
-        if self.teacher is None:
+        plan = self.plan
+        if plan.teacher is None:
             return {}
-        own = self.plan.config.teacher
-        predictions = self.predict_all(self.teacher, self.data(own, own.seed))
+        if plan.teacher.status not in (AS_IS, FOUND):
+            _ = self.teacher  # as the plan says, though the cache may hold answers of one that was removed
+        splits = (*plan.task.dev_splits, *plan.task.test_splits)
+        predictions = {name: self.cached_teacher.prediction(self.teacher_data.split(name)) for name in splits}
         then = "a student can learn nothing from it; check the teacher's settings and label order"
         self.check_learned(predictions, "teacher", then)
         return predictions
@@ -93,19 +113,36 @@ class RunContext:
         size = plan.config.training.eval_batch_size
         return Predictor(plan.text, plan.max_length, size, plan.hardware, plan.cache, plan.task.source.embedded)
 
+    @property
+    def lazy_teacher(self) -> LazyTeacher:
+        """The teacher, loaded where it must answer."""
+        plan = self.plan
+        if plan.teacher is None:
+            raise ValueError(f"{plan.method.name} has no teacher")
+        return LazyTeacher(lambda: self.answering_teacher, plan.teacher.key, plan.task.spec.num_outputs)
+
+    @cached_property
     def cached_teacher(self) -> CachedTeacher:
         """The teacher as the source of clean logits."""
         plan = self.plan
-        if self.teacher is None or plan.teacher is None:
-            raise ValueError(f"{plan.method.name} needs a teacher")
         size = plan.config.teacher.eval_batch_size
-        return CachedTeacher(self.teacher, plan.teacher.key, size, plan.hardware, plan.cache, plan.task.spec.name)
+        return CachedTeacher(self.lazy_teacher, size, plan.hardware, plan.cache, plan.task.spec.name)
 
-    def predict_all(self, encoder: TextEncoder, data: TextDataModule) -> dict[str, Prediction]:
-        """An encoder's logits on every dev and test split."""
-        names = [*self.plan.task.dev_splits, *self.plan.task.test_splits]
-        device = self.plan.hardware.device
-        return {name: predict(encoder, data.split(name), data.eval_batch_size, device) for name in names}
+    def answers_from_cache(self) -> list[str]:
+        """The splits on which the teacher's answers were asked for, and none had to be computed."""
+        if self.plan.teacher is None:
+            return []
+        found = self.cached_teacher.asked - self.cached_teacher.made
+        return [name for name, key in self.plan.tokens_keys.items() if key in found]
+
+    def predict_all(self, encoder: TextEncoder, data: TextDataModule, fitted: Fitted) -> dict[str, Prediction]:
+        """A student's float32 logits on every dev and test split; on one, the chosen epoch's own."""
+        plan, known = self.plan, {}
+        if fitted.answers is not None and plan.hardware.precision == "32-true":
+            known[plan.task.select_on] = fitted.answers
+        names = (*plan.task.dev_splits, *plan.task.test_splits)
+        size, device = data.eval_batch_size, plan.hardware.device
+        return {name: known.get(name) or predict(encoder, data.split(name), size, device) for name in names}
 
     def check_learned(self, predictions: dict[str, Prediction], who: str, then: str) -> None:
         """Warns where an encoder does no better than one answer to everything.
@@ -161,9 +198,10 @@ def _train_and_record(context: RunContext, seed: int, folder: RunFolder) -> RunR
     training, hardware = plan.config.training, plan.hardware
     fitted = fit(module, data, TrainingRequest(training, hardware, folder.path, seed, loggers, reporter, "student"))
     student = module.finished_student()
-    predictions = context.predict_all(student, data)
+    predictions = context.predict_all(student, data, fitted)
     context.check_learned(predictions, "student", "it has learned nothing yet; train it longer, or at another rate")
-    record = run_record(plan, seed, fitted, predictions, teacher_predictions)
+    from_cache = context.answers_from_cache()
+    record = run_record(plan, seed, fitted, predictions, teacher_predictions, from_cache)
     ood = _answer_ood(context, student, folder)
     finish_loggers(loggers, _closing_figures(record, ood), {fitted.metric: fitted.value}, fitted.steps, reporter)
     if rank() == 0:
@@ -188,7 +226,7 @@ def _build(context: RunContext, seed: int) -> tuple[DistillModule, GLUEDataModul
     data = context.data(plan.config.training, seed)
     needs = plan.method.needs_of(plan.settings.method)
     if Need.LOGITS in needs:
-        data.hand_out_logits(context.cached_teacher())
+        data.hand_out_logits(context.cached_teacher)
     teacher = context.teacher if Need.TEACHER in needs else None
     module = plan.method(plan.settings.method, _build_student(context, seed), teacher, plan.task.spec)
     hand_in(module, plan.resources, data, plan.hardware, plan.cache, context.reporter)
@@ -215,7 +253,7 @@ def _answer_ood(context: RunContext, student: TextEncoder, folder: RunFolder) ->
         (folder.path / OOD_FILE).unlink(missing_ok=True)  # of this run before it was interrupted
     if not plan.ood:
         return {}
-    teacher = None if context.teacher is None or plan.teacher is None else (context.teacher, plan.teacher.key)
+    teacher = None if plan.teacher is None else context.lazy_teacher
     return answer_sets(plan.ood, student, teacher, context.predictor, folder, context.reporter)
 
 

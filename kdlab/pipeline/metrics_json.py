@@ -24,7 +24,12 @@ from kdlab.training.fit import Fitted
 
 
 def run_record(
-    plan: Plan, seed: int, fitted: Fitted, student: dict[str, Prediction], teacher: dict[str, Prediction]
+    plan: Plan,
+    seed: int,
+    fitted: Fitted,
+    student: dict[str, Prediction],
+    teacher: dict[str, Prediction],
+    answers_from_cache: list[str],
 ) -> RunRecord:
     """The figures of a run.
 
@@ -34,6 +39,7 @@ def run_record(
         fitted: How training ended.
         student: The student's logits on each dev and test split.
         teacher: The teacher's, or empty without one.
+        answers_from_cache: Splits on which the teacher had answered before.
     """
     main, spec = plan.task.dev_splits[0], plan.task.spec
     ours = _scores(plan, student)
@@ -46,6 +52,7 @@ def run_record(
             parameters=plan.teacher_parameters,
             samples_per_second=teacher[main].samples_per_second,
             metrics=theirs,
+            answers_from_cache=answers_from_cache,
         )
     return RunRecord(
         kdlab=__version__,

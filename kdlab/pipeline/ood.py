@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from kdlab.data.batches import EncodedSplit, encode
 from kdlab.data.ood.sets import OODSet, count_truncated
 from kdlab.evaluation.predict import Prediction, predict
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import TextEncoder
-from kdlab.pipeline.teacher import CachedTeacher
+from kdlab.pipeline.teacher import CachedTeacher, LazyTeacher
 from kdlab.results.ood import ood_figures, record_ood
 from kdlab.results.record import RunFolder
 from kdlab.system.cache import Cache
@@ -46,10 +44,10 @@ class Predictor:
         """The logits ``(N, C)`` of a student on a set."""
         return predict(encoder, self.encode(ood_set), self.batch_size, self.hardware.device)
 
-    def predict_teacher(self, encoder: TextEncoder, key: str, ood_set: OODSet) -> Prediction:
+    def predict_teacher(self, teacher: LazyTeacher, ood_set: OODSet) -> Prediction:
         """The logits of a teacher, computed once for all its students."""
-        teacher = CachedTeacher(encoder, key, self.batch_size, self.hardware, self.cache, ood_set.spec.name)
-        return Prediction(torch.from_numpy(teacher(self.encode(ood_set)).copy()), 0.0)
+        asked = CachedTeacher(teacher, self.batch_size, self.hardware, self.cache, ood_set.spec.name)
+        return asked.prediction(self.encode(ood_set))
 
     def encode(self, ood_set: OODSet) -> EncodedSplit:
         """The set's examples, tokenised and truncated."""
@@ -64,7 +62,7 @@ class Predictor:
 def answer_sets(
     sets: Sequence[OODSet],
     student: TextEncoder,
-    teacher: tuple[TextEncoder, str] | None,
+    teacher: LazyTeacher | None,
     predictor: Predictor,
     folder: RunFolder,
     reporter: Reporter,
@@ -74,7 +72,7 @@ def answer_sets(
     Args:
         sets: What is to be answered.
         student: The student.
-        teacher: The teacher and its fingerprint, where it is to be had.
+        teacher: The teacher, where it is to be had.
         predictor: How they are asked.
         folder: Of the run.
         reporter: Hears of each set.
@@ -87,7 +85,7 @@ def answer_sets(
         who = "student alone" if teacher is None else "student and teacher"
         reporter.say(f"Evaluating on {ood_set.spec.name}: {len(ood_set.examples):,} examples, {who}.")
         ours = predictor.predict(student, ood_set)
-        theirs = None if teacher is None else predictor.predict_teacher(*teacher, ood_set)
+        theirs = None if teacher is None else predictor.predict_teacher(teacher, ood_set)
         truncated = predictor.count_truncated(ood_set)
         entry = ood_figures(ood_set, ours, theirs, predictor.max_length, truncated, predictor.on_embedded)
         if rank() == 0:

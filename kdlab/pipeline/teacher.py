@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +16,19 @@ from numpy.typing import NDArray
 
 from kdlab.data.batches import EncodedSplit
 from kdlab.data.module import TextDataModule
-from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
-from kdlab.evaluation.predict import predict
+from kdlab.evaluation.predict import Prediction, predict
 from kdlab.methods.finetune import FineTune
 from kdlab.methods.shared.settings import TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.pipeline.resources import hand_in
-from kdlab.planning.teacher import LOGITS_FORMAT, TeacherPlan
+from kdlab.planning.teacher import TeacherPlan, answers_key
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
 from kdlab.system.distributed import broadcast, rank
-from kdlab.system.files import fingerprint, settle, write_array, write_atomic, writing
+from kdlab.system.files import settle, write_array, write_atomic, writing
+from kdlab.system.foreign import read_fields
 from kdlab.system.hardware import Hardware
 from kdlab.training.fit import TrainingRequest, fit
 from kdlab.training.history import history_of
@@ -59,9 +61,7 @@ def obtain_teacher(
     """
     spec = data.task
     if plan.order is not None:
-        teacher = load_encoder(plan.checkpoint, spec.labels, plan.order, seed)
-        check_answers(teacher, data.split(TRAIN), plan.checkpoint.source)
-        return teacher
+        return load_encoder(plan.checkpoint, spec.labels, plan.order, seed)
 
     def build(folder: Path) -> None:
         done = folder / "fitted.json"
@@ -83,7 +83,7 @@ def obtain_teacher(
             module.finished_student().to("cpu").model.save_pretrained(folder)
             plan.checkpoint.tokenizer.save_pretrained(folder)
         settle(folder)
-        write_atomic(done, json.dumps(asdict(fitted), indent=1))
+        write_atomic(done, json.dumps(fitted.to_json(), indent=1))
 
     def load(folder: Path) -> TextEncoder:
         made = Checkpoint(folder, plan.checkpoint.source)
@@ -135,46 +135,73 @@ def check_answers(encoder: TextEncoder, split: EncodedSplit, source: str) -> Non
 
 
 @dataclass(frozen=True)
-class CachedTeacher:
-    """A teacher whose clean logits on a split, ``(N, C)`` float32, are computed once for all its students.
+class LazyTeacher:
+    """A teacher that is loaded when it has to answer.
 
     Attributes:
-        encoder: The teacher.
-        key: Its fingerprint: two teachers never share logits, nor one that was trained again in place.
+        load: Gives it; every process must ask.
+        key: Its fingerprint: two teachers never share answers, nor one that was trained again in place.
+        outputs: How many outputs C its head has.
+    """
+
+    load: Callable[[], TextEncoder]
+    key: str
+    outputs: int
+
+
+@dataclass(frozen=True)
+class CachedTeacher:
+    """A teacher whose clean answers on a split, ``(N, C)`` float32, are computed once for all its students.
+
+    Attributes:
+        teacher: Asked where the cache holds no answers.
         batch_size: Examples a forward pass.
         hardware: Where.
         cache: Where they are kept.
         name: Of the task or set, for the cache's list.
+        asked: Fingerprints of the splits whose answers were wanted.
+        made: Those on which the teacher had to answer.
     """
 
-    encoder: TextEncoder
-    key: str
+    teacher: LazyTeacher
     batch_size: int
     hardware: Hardware
     cache: Cache
     name: str
+    asked: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
 
     def __call__(self, split: EncodedSplit) -> NDArray[np.float32]:
         """The logits on a split, memory-mapped."""
-        return self._load(self.file(split), split)
+        return self._load(self._entry(split), split)[0]
 
-    def file(self, split: EncodedSplit) -> Path:
-        """Where the logits on a split are kept, computed first where the cache has none."""
+    def prediction(self, split: EncodedSplit) -> Prediction:
+        """The logits on a split and the seconds that they took; NaN where that was on other hardware."""
+        logits, seconds = self._load(self._entry(split), split)
+        return Prediction(torch.from_numpy(np.array(logits)), seconds)
+
+    def _entry(self, split: EncodedSplit) -> Path:
+        """Where the answers on a split are kept, computed first where the cache has none."""
 
         def build(folder: Path) -> None:
-            logits = predict(self.encoder, split, self.batch_size, self.hardware.device).logits
+            self.made.add(split.fingerprint)
+            made = predict(self.teacher.load(), split, self.batch_size, self.hardware.device)
             if rank() == 0:
-                write_array(folder / "logits.npy", logits.numpy())
+                write_array(folder / "logits.npy", made.logits.numpy())
+                cost = {"seconds": made.seconds, "hardware": self.hardware.describe()}
+                write_atomic(folder / "cost.json", json.dumps(cost))
 
-        whole = fingerprint("logits", LOGITS_FORMAT, self.key, split.fingerprint)
+        self.asked.add(split.fingerprint)
+        key = answers_key(self.teacher.key, split.fingerprint)
         about: dict[str, Any] = {"task": self.name, "examples": len(split)}
-        folder = self.cache.get_or_make(
-            "logits", whole, build, about, on_all_ranks=True, check=lambda f: self._load(f / "logits.npy", split)
+        return self.cache.get_or_make(
+            "logits", key, build, about, on_all_ranks=True, check=lambda folder: self._load(folder, split)
         )
-        return folder / "logits.npy"
 
-    def _load(self, file: Path, split: EncodedSplit) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = np.load(file, mmap_mode="r", allow_pickle=False)
-        if logits.shape != (len(split), self.encoder.num_outputs):
-            raise ValueError(f"it holds {logits.shape} numbers where {len(split)} × {self.encoder.num_outputs} belong")
-        return logits
+    def _load(self, folder: Path, split: EncodedSplit) -> tuple[NDArray[np.float32], float]:
+        logits: NDArray[np.float32] = np.load(folder / "logits.npy", mmap_mode="r", allow_pickle=False)
+        if logits.shape != (len(split), self.teacher.outputs):
+            raise ValueError(f"it holds {logits.shape} numbers where {len(split)} × {self.teacher.outputs} belong")
+        cost = read_fields(folder / "cost.json", "it is made again")
+        here = cost["hardware"] == self.hardware.describe()
+        return logits, float(cost["seconds"]) if here else math.nan

@@ -25,6 +25,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         ("", sizes),
         *(("", note) for note in task.notes),
         ("teacher", _teacher_line(plan)),
+        *(("", f"its answers on {', '.join(names)} are in the cache") for names in [plan.answered()] if names),
         ("student", _student_line(plan)),
         *((name, resource.describe()) for name, resource in plan.resources.items()),
         (

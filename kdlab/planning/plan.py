@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from kdlab.config.schema import Resolved, RunConfig
+from kdlab.data.batches import tokens_key
 from kdlab.data.ood.sets import OODSet
 from kdlab.data.sources import Hub, TaskData
 from kdlab.errors import KdlabError
@@ -20,7 +22,7 @@ from kdlab.planning.models import Models, choose_models
 from kdlab.planning.request import Request, read_request
 from kdlab.planning.resources import PlannedResource, resource_keys
 from kdlab.planning.student import StudentPlan
-from kdlab.planning.teacher import TeacherPlan
+from kdlab.planning.teacher import TeacherPlan, answers_key
 from kdlab.system.cache import Cache
 from kdlab.system.files import fingerprint
 from kdlab.system.hardware import Hardware
@@ -100,6 +102,19 @@ class Plan:
         """Where the record of a seed lies."""
         name = f"{self.method.name}-{self.task.spec.name}-{self.task.source.kind}-s{seed}-{self.identity(seed)[:8]}"
         return Path(self.config.out).expanduser() / name
+
+    @cached_property
+    def tokens_keys(self) -> dict[str, str]:
+        """Fingerprint of each split as it is tokenised."""
+        text = self.text.tokenizer_fingerprint
+        return {name: tokens_key(examples, text, self.max_length) for name, examples in self.task.splits.items()}
+
+    def answered(self) -> list[str]:
+        """The splits on which the cache holds the teacher's answers."""
+        if self.teacher is None:
+            return []
+        keys = {name: answers_key(self.teacher.key, tokens) for name, tokens in self.tokens_keys.items()}
+        return [name for name, key in keys.items() if self.cache.path("logits", key).is_dir()]
 
     def steps(self) -> int:
         """The student's optimiser steps, of all phases."""

@@ -19,7 +19,8 @@ from kdlab.system.shown import listed
 
 AS_IS = "used as it is"
 _FORMAT = 2  # raised when teachers are made in another way
-LOGITS_FORMAT = 1  # raised when their logits are computed in another way
+FOUND = "found in the cache"
+_LOGITS_FORMAT = 2  # raised when their answers are computed or kept in another way
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def plan_teacher(checkpoint: Checkpoint, asked: TeacherQuestion, cache: Cache) -
     if checkpoint.has_head and order is None:
         reason = head_reason(checkpoint, spec)
     to_do = "to be fine-tuned" if plain else f"to be trained with {asked.method.name}"
-    status = "found in the cache" if cache.find("teacher", key) else to_do
+    status = FOUND if cache.find("teacher", key) else to_do
     return TeacherPlan(checkpoint, None, key, status, *makes, reason, asked.resources)
 
 
@@ -147,6 +148,16 @@ def _relabelled(checkpoint: Checkpoint, labels: list[str]) -> Checkpoint:
             f"{checkpoint.source} has {len(checkpoint.head_labels)} outputs: name each one once, in their order."
         )
     return checkpoint.with_labels(labels)
+
+
+def answers_key(teacher: str, tokens: str) -> str:
+    """Fingerprint of a teacher's answers on a split.
+
+    Args:
+        teacher: The teacher's fingerprint.
+        tokens: The tokenised split's.
+    """
+    return fingerprint("logits", _LOGITS_FORMAT, teacher, tokens)
 
 
 def key_as_is(checkpoint: Checkpoint, order: list[int]) -> str:

@@ -13,7 +13,7 @@ from kdlab.system.foreign import read_json
 from kdlab.system.shown import clipped, listed, shown
 
 METRICS = "metrics.json"
-FORMAT = 2  # raised when the layout of records changes; 1 had no `format`, and `generator` in place of `resources`
+FORMAT = 3  # raised when the layout of records changes; 1 had no `format`, and `generator` in place of `resources`
 Scores = dict[str, dict[str, float]]
 """Split to metric to value."""
 T = TypeVar("T")
@@ -50,13 +50,18 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class TeacherRecord:
-    """The teacher: where it came from, how it was obtained, its size, speed and metrics."""
+    """The teacher: where it came from, how it was obtained, its size, speed and metrics.
+
+    The speed is NaN where its answers were computed on other hardware; ``answers_from_cache`` names the splits on which
+    they were there already.
+    """
 
     source: str
     status: str
     parameters: int
     samples_per_second: float
     metrics: Scores
+    answers_from_cache: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -23,7 +24,7 @@ def show_record(record: RunRecord, reporter: Reporter) -> None:
     for who, model in (("teacher", record.teacher), ("student", record.student)):
         if model is not None:
             values = [f"{model.metrics[split][name]:.4f}" for split, name in columns]
-            body.append([who, *values, f"{model.parameters:,}", f"{model.samples_per_second:,.0f}"])
+            body.append([who, *values, f"{model.parameters:,}", _speed(model.samples_per_second)])
     if record.retained:
         shares = [record.retained[split].get(name) for split, name in columns]
         body.append(["retained", *("" if share is None else f"{share:.1f} %" for share in shares), "", ""])
@@ -58,6 +59,10 @@ def show_seeds(records: Sequence[RunRecord], reporter: Reporter) -> None:
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
     """Mean and sample standard deviation; the latter is 0 for one value."""
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def _speed(samples_per_second: float) -> str:
+    return "–" if math.isnan(samples_per_second) else f"{samples_per_second:,.0f}"
 
 
 def _stamp(record: RunRecord) -> str:

@@ -15,6 +15,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from kdlab.errors import KdlabError
+from kdlab.evaluation.predict import Prediction
 from kdlab.system.distributed import broadcast, world_size
 from kdlab.system.files import sync_folder, writing
 from kdlab.system.foreign import door
@@ -48,6 +49,9 @@ class Checkpoints(Checkpoint):
         history: Cut back to the checkpoint when training goes on.
         every: Seconds of work that may be lost, besides the step under way.
         check: Raises where the state is not worth keeping.
+
+    Attributes:
+        answers: The best epoch's on the split that chose it; None where an earlier process made them.
     """
 
     def __init__(
@@ -68,6 +72,8 @@ class Checkpoints(Checkpoint):
         self.best_epoch = -1
         self.best_value = float("-inf")
         self.best_moved = False
+        self.answers: Prediction | None = None
+        self._validated_from = 0.0
         self._before = 0.0
         self._started = self._saved_at = time.monotonic()
 
@@ -93,7 +99,7 @@ class Checkpoints(Checkpoint):
         """Removes what an earlier process left, because some of it is damaged, and begins anew."""
         for old in self.folder.glob(f"{self.name}-*"):
             old.unlink(missing_ok=True)
-        self.best_epoch, self.best_value, self.best_moved = -1, float("-inf"), False
+        self.best_epoch, self.best_value, self.best_moved, self.answers = -1, float("-inf"), False, None
         self._before, self._started = 0.0, time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -115,7 +121,7 @@ class Checkpoints(Checkpoint):
         """Knows again what an earlier process knew; the history is left alone."""
         self.best_epoch = int(state_dict["best_epoch"])
         self.best_value, self.best_moved = float(state_dict["best_value"]), bool(state_dict.get("best_moved", True))
-        self._before, self._started = float(state_dict["seconds"]), time.monotonic()
+        self._before, self._started, self.answers = float(state_dict["seconds"]), time.monotonic(), None
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up where the checkpoint left off, the history too."""
@@ -130,6 +136,10 @@ class Checkpoints(Checkpoint):
         if broadcast(time.monotonic() - self._saved_at >= self.every):
             self._save(trainer, self.last, weights_only=False)
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock of the validation."""
+        self._validated_from = time.perf_counter()
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps the weights where the metric is the best so far, of equal epochs the first.
 
@@ -140,6 +150,8 @@ class Checkpoints(Checkpoint):
         value, moved = float(trainer.callback_metrics[self.monitor]), bool(pl_module.student_step)
         if self.best_epoch < 0 or (moved, value) > (self.best_moved, self.best_value):
             self.best_epoch, self.best_value, self.best_moved = trainer.current_epoch, value, moved
+            validation: Any = pl_module.validation
+            self.answers = Prediction(validation.logits, time.perf_counter() - self._validated_from)
             self._save(trainer, self.best, weights_only=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from kdlab.data.module import TextDataModule
 from kdlab.errors import KdlabError, MethodError, Terminated
+from kdlab.evaluation.predict import Prediction
 from kdlab.methods.base import DistillModule, PhaseContext, TrainingConfig
 from kdlab.methods.shared.context import Listener
 from kdlab.system.console import Reporter
@@ -42,6 +43,8 @@ class Fitted:
         epoch: Epoch of the chosen checkpoint, from 1.
         steps: Optimiser steps of all phases.
         seconds: Wall time of all phases.
+        answers: The chosen checkpoint's on the split that chose it, in the precision of the training; None where an
+            earlier process made them.
     """
 
     metric: str
@@ -49,6 +52,11 @@ class Fitted:
     epoch: int
     steps: int
     seconds: float
+    answers: Prediction | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Its figures alone, as the mark of a finished training holds them."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "answers"}
 
 
 def seed_all(seed: int) -> None:
@@ -143,7 +151,8 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
         lines = int(state["history_rows"])
         seconds += keep.seconds()
         module.load_weights(load_checkpoint(keep.best if phase.choose else keep.last)["state_dict"])
-        fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, seconds)
+        answers = keep.answers if phase.choose else None
+        fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, seconds, answers)
     if fitted is None:
         raise ValueError(f"{module.name} has no phases")
     if history is not None:

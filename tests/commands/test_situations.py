@@ -661,7 +661,7 @@ def test_a_finished_run_that_lost_a_file_says_so(lab: Lab, here: Path):
 
 def test_a_damaged_entry_that_is_a_link_is_made_again(lab: Lab, here: Path):
     assert run(lab, here).code == 0
-    (entry,) = (path for path in (here / "cache" / "logits").iterdir() if path.is_dir())
+    entry, *_ = (path for path in (here / "cache" / "logits").iterdir() if path.is_dir())
     shutil.move(entry, here / "elsewhere")
     for target in (here / "elsewhere", here / "nowhere"):
         (here / "elsewhere" / "logits.npy").write_bytes(b"cut")

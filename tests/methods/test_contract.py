@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from cli_fixtures import Lab, metrics, predictions, write_checkpoint, write_rte
-from helpers import PAIRS, SCORES, TOYS, brief_words, tiny_batch, tiny_data, tiny_encoder, tiny_method, train
+from helpers import CPU, PAIRS, SCORES, TOYS, brief_words, tiny_batch, tiny_data, tiny_encoder, tiny_method, train
 
+from kdlab.evaluation.predict import predict
 from kdlab.methods import METHODS, load_method
 from kdlab.methods.base import DistillModule, MethodConfig, PhaseContext, TrainingConfig
 from kdlab.system.hardware import Hardware
@@ -62,6 +63,15 @@ def test_the_student_moves_and_the_teacher_does_not(name, cache, tmp_path):
     if module.teacher:
         assert all(torch.equal(v, teacher[k]) for k, v in module.teacher.state_dict().items())
         assert all(p.grad is None and not p.requires_grad for p in module.teacher.parameters())
+
+
+def test_validation_gives_the_answers_that_are_predicted(name, cache, tmp_path):
+    module = tiny_method(name, dropout=0.1)
+    data = data_of(module, cache)
+    fitted = train(module, data, tmp_path)
+    predicted = predict(module.finished_student(), data.split(data.select_on), data.eval_batch_size, CPU.device)
+    assert torch.equal(fitted.answers.logits, predicted.logits)
+    assert 0 < fitted.answers.seconds < fitted.seconds
 
 
 def test_modes_are_right_in_every_step(name, cache, tmp_path):

@@ -15,9 +15,10 @@ from kdlab.config.schema import TeacherConfig
 from kdlab.errors import KdlabError
 from kdlab.methods.base import TrainingConfig
 from kdlab.models.checkpoint import Checkpoint
-from kdlab.pipeline.teacher import CachedTeacher, obtain_teacher
+from kdlab.pipeline.teacher import CachedTeacher, LazyTeacher, obtain_teacher
 from kdlab.planning.teacher import TeacherQuestion, plan_teacher
 from kdlab.system.console import Reporter
+from kdlab.system.files import file_digest
 
 TRAINING = TrainingConfig(epochs=1, batch_size=8, learning_rate=1e-3)
 OTHER_LABELS = dataclasses.replace(PAIRS, labels=("left", "right"), aliases={})
@@ -127,37 +128,91 @@ def test_the_fingerprint_changes_with_everything_that_shapes_a_teacher(cache, ch
     assert plan(cache, changed(checkpoint_folder, tmp_path / "c", "config.json")).key != plans["as it was"].key
 
 
-def logits_file(teacher, key, data, size, cache):
-    return CachedTeacher(teacher, key, size, CPU, cache, "tiny").file(data.split("train"))
+def asked(teacher, key, size, cache, outputs=2) -> CachedTeacher:
+    return CachedTeacher(LazyTeacher(lambda: teacher, key, outputs), size, CPU, cache, "tiny")
 
 
-def test_clean_logits_are_the_teachers_in_the_splits_order(cache, checkpoint_folder):
+def test_clean_answers_are_the_teachers_in_the_splits_order(cache):
     teacher, data = tiny_encoder(dropout=0.5, seed=3).train(), tiny_data(cache)
-    file = logits_file(teacher, "a teacher", data, 5, cache)
-    found = np.load(file)
     split = data.split("train")
+    found = asked(teacher, "a teacher", 5, cache)(split)
     direct = torch.cat([teacher.eval().classify(split.collate([i])) for i in range(16)]).detach()
     assert found.dtype == np.float32
-    torch.testing.assert_close(torch.from_numpy(found), direct, atol=1e-5, rtol=0)
-    data.hand_out_logits(CachedTeacher(teacher, "a teacher", 5, CPU, cache, "tiny"))
+    torch.testing.assert_close(torch.from_numpy(np.array(found)), direct, atol=1e-5, rtol=0)
+    assert torch.equal(asked(None, "a teacher", 5, cache).prediction(split).logits, torch.from_numpy(np.array(found)))
+    data.hand_out_logits(asked(teacher, "a teacher", 5, cache))
     for batch in data.train_dataloader():
         torch.testing.assert_close(batch.soft_labels(), direct[batch.index], atol=1e-5, rtol=0)
 
 
-def test_clean_logits_are_computed_once_and_two_teachers_never_share(cache):
-    data, passes = tiny_data(cache), []
-    teachers = {key: tiny_encoder(seed=seed) for seed, key in enumerate(("one", "two"))}
-    for teacher in teachers.values():
-        teacher.register_forward_pre_hook(lambda *_: passes.append(1))
-    files = {key: logits_file(teacher, key, data, 16, cache) for key, teacher in teachers.items()}
-    assert len(passes) == 2
-    assert files["one"] != files["two"]
-    assert np.abs(np.load(files["one"]) - np.load(files["two"])).max() > 1e-2
-    assert logits_file(teachers["one"], "one", data, 16, cache) == files["one"]
-    assert len(passes) == 2
-    other = tiny_data(cache, train=12)
-    assert logits_file(teachers["one"], "one", other, 16, cache) != files["one"]
-    assert len(passes) == 3
+def test_answers_are_computed_once_and_two_teachers_never_share(cache):
+    data, loads = tiny_data(cache), []
+
+    def teacher(key):
+        loads.append(key)
+        return tiny_encoder(seed=int(key))
+
+    def answers(key, split):
+        source = CachedTeacher(LazyTeacher(lambda: teacher(key), key, 2), 16, CPU, cache, "tiny")
+        return source.prediction(split), source.made
+
+    split = data.split("train")
+    first = {key: answers(key, split) for key in ("1", "2")}
+    assert loads == ["1", "2"]
+    assert (first["1"][0].logits - first["2"][0].logits).abs().max() > 1e-2
+    again, made = answers("1", split)
+    assert torch.equal(again.logits, first["1"][0].logits)
+    assert (loads, made, first["1"][1]) == (["1", "2"], set(), {split.fingerprint})
+    answers("1", tiny_data(cache, train=12).split("train"))
+    assert loads == ["1", "2", "1"]
+
+
+def test_answers_keep_the_seconds_that_they_took_on_the_same_hardware(cache):
+    split = tiny_data(cache).split("train")
+    made = asked(tiny_encoder(), "t", 16, cache).prediction(split)
+    assert 0 < made.seconds < 60
+    assert asked(None, "t", 16, cache).prediction(split).seconds == made.seconds
+    elsewhere = dataclasses.replace(CPU, precision="bf16-mixed")
+    source = CachedTeacher(LazyTeacher(lambda: None, "t", 2), 16, elsewhere, cache, "tiny")
+    there = source.prediction(split)
+    assert torch.equal(there.logits, made.logits)
+    assert np.isnan(there.seconds)
+    assert np.isnan(there.samples_per_second)
+
+
+def cut_short(folder):
+    np.save(folder / "logits.npy", np.zeros((3, 2), np.float32))
+
+
+def of_another_head(folder):
+    np.save(folder / "logits.npy", np.zeros((16, 3), np.float32))
+
+
+def without_its_cost(folder):
+    (folder / "cost.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (cut_short, "it holds (3, 2) numbers where 16 × 2 belong"),
+        (of_another_head, "it holds (16, 3) numbers where 16 × 2 belong"),
+        (without_its_cost, "hardware"),
+    ],
+)
+def test_answers_that_do_not_fit_their_split_are_made_anew_and_it_is_said(cache, spoil, reason):
+    split = tiny_data(cache).split("train")
+    before = asked(tiny_encoder(), "t", 16, cache).prediction(split).logits
+    (folder,) = (f for f in (cache.root / "logits").iterdir() if f.is_dir())
+    spoil(folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"] = {name: file_digest(folder / name) for name in manifest["files"]}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    source = asked(tiny_encoder(), "t", 16, cache)
+    assert torch.equal(source.prediction(split).logits, before)
+    assert source.made == {split.fingerprint}
+    assert reason in cache.said[0]
+    assert cache.said[0].endswith("it is made again.")
 
 
 def test_one_seed_makes_one_teacher_and_another_another(cache, checkpoint_folder, tmp_path):

@@ -66,7 +66,7 @@ def outcome(lab: Lab, name: str) -> tuple[dict, dict, str, list[str]]:
     figures = json.loads(file.read_text())
     for who in ("teacher", "student"):
         del figures[who]["samples_per_second"]
-    del figures["teacher"]["status"], figures["training"]["seconds"]
+    del figures["teacher"]["status"], figures["teacher"]["answers_from_cache"], figures["training"]["seconds"]
     files = sorted(p.relative_to(file.parent).as_posix() for p in file.parent.rglob("*") if p.is_file())
     weights = load_file(file.parent / "student" / "model.safetensors")
     return figures, weights, (file.parent / "history" / "metrics.csv").read_text(), files

@@ -48,6 +48,28 @@ def answers_on(data: TextDataModule, split: str, answer: Callable[[Batch], Tenso
     return answers
 
 
+class Validation:
+    """The student's answers on the split that chooses the checkpoint, of the epoch under way and of the last one.
+
+    Attributes:
+        logits: Of the last epoch, ``(N, C)`` float32 on the CPU, in the split's order; empty before the first.
+    """
+
+    def __init__(self) -> None:
+        self.logits = torch.empty(0, 0)
+        self._answers: Answers = []
+
+    def add(self, batch: Batch, logits: Tensor) -> None:
+        """Takes the logits ``(B, C)`` of one batch."""
+        self._answers.append((batch.index, logits.float(), batch.gold()))
+
+    def close(self, task: TaskSpec) -> dict[str, float]:
+        """The task's metrics and ``loss`` on the whole split; every process calls this."""
+        self.logits, labels = _joined(self._answers)
+        self._answers = []
+        return _scores(self.logits, labels, task)
+
+
 def scores_of(answers: Answers, task: TaskSpec) -> dict[str, float]:
     """The task's metrics and ``loss`` on the examples that the processes answered, each counted once.
 
@@ -55,11 +77,19 @@ def scores_of(answers: Answers, task: TaskSpec) -> dict[str, float]:
         answers: This process's; every process calls this.
         task: What the labels are.
     """
+    return _scores(*_joined(answers), task)
+
+
+def _joined(answers: Answers) -> tuple[Tensor, Tensor]:
+    """Logits and labels of all processes' answers, in the order of the examples' positions."""
     own = [torch.cat(column).cpu() for column in zip(*answers, strict=True)]
     parts = gather(own)
     index, logits, labels = (torch.cat([part[i] for part in parts]) for i in range(3))
     once = torch.empty(int(index.max()) + 1, dtype=torch.long)
     once[index] = torch.arange(len(index))  # where each example stands
-    logits, labels = logits[once], labels[once]
+    return logits[once], labels[once]
+
+
+def _scores(logits: Tensor, labels: Tensor, task: TaskSpec) -> dict[str, float]:
     scores = evaluate(logits, labels, task.metrics, task.regression)
     return {**scores, "loss": float(supervised(logits, labels, task.regression))}

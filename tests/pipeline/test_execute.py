@@ -1,0 +1,86 @@
+"""What a run computes, and what it takes from the cache or from what it has just computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_fixtures import Lab, metrics, open_lab, predictions
+
+from kdlab.models.encoder import TextEncoder
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Folders of this file's own, whose cache its first run fills."""
+    return open_lab(tmp_path_factory)
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool, int]]:
+    """Every forward pass: layers of the encoder, whether it was in train mode, rows."""
+    seen: list[tuple[int, bool, int]] = []
+    plain = TextEncoder.forward
+
+    def forward(self, *args, **kwargs):
+        output = plain(self, *args, **kwargs)
+        seen.append((len(self.encoder_layers()), self.training, len(output.logits)))
+        return output
+
+    monkeypatch.setattr(TextEncoder, "forward", forward)
+    return seen
+
+
+def of_teacher(passes: list[tuple[int, bool, int]]) -> int:
+    return sum(layers == 3 for layers, _, _ in passes)
+
+
+def test_a_second_student_of_one_teacher_asks_it_nothing(lab: Lab, tmp_path: Path, passes) -> None:
+    first = lab.run(*lab.words(tmp_path, "--seed", 0))
+    assert "its answers" not in first.out
+    assert of_teacher(passes) > 0
+    passes.clear()
+    second = lab.run(*lab.words(tmp_path, "--seed", 1))
+    assert second.code == 0, second.err
+    assert of_teacher(passes) == 0
+    assert "its answers on train, dev, test are in the cache\n" in second.out
+    records = {metrics(folder.parent)["seed"]: metrics(folder.parent) for folder in tmp_path.glob("*/metrics.json")}
+    assert records[1]["teacher"]["answers_from_cache"] == ["train", "dev", "test"]
+    assert records[0]["teacher"]["answers_from_cache"] == []
+    assert records[1]["teacher"]["metrics"] == records[0]["teacher"]["metrics"]
+    assert records[1]["teacher"]["samples_per_second"] == records[0]["teacher"]["samples_per_second"] > 0
+
+
+def test_a_teacher_that_is_used_as_it_is_is_tried_before_its_first_answers_alone(lab: Lab, tmp_path, passes) -> None:
+    (run,) = lab.train(tmp_path / "first")
+    words = ["--teacher", run / "student", "--student", lab.teacher]
+    passes.clear()
+    lab.train(tmp_path / "runs", *words)
+    on_trial = [rows for layers, training, rows in passes if (layers, training, rows) == (1, False, 1)]
+    assert len(on_trial) >= 4
+    passes.clear()
+    lab.train(tmp_path / "runs", *words, "--seed", 1)
+    assert [entry for entry in passes if entry[0] == 1] == []
+
+
+def test_an_epoch_that_dev_chose_has_answered_dev(lab: Lab, tmp_path: Path, passes) -> None:
+    (by_holdout,) = lab.train(tmp_path / "holdout", method="finetune")
+    asked = sum(rows for _, training, rows in passes if not training)
+    passes.clear()
+    (by_dev,) = lab.train(tmp_path / "dev", "data.selection=dev", method="finetune")
+    record = metrics(by_dev)
+    dev = len(predictions(by_dev, "dev"))
+    teacher_and_validation = asked - dev - len(predictions(by_holdout, "test"))
+    assert record["selection"]["split"] == "dev"
+    assert teacher_and_validation > 0
+    own = [rows for layers, training, rows in passes if layers == 1 and not training]
+    assert sum(own) == dev + len(predictions(by_dev, "test"))  # one epoch, and dev is not asked again
+    assert record["student"]["samples_per_second"] > 0
+
+
+@pytest.mark.parametrize(("precision", "times"), [("32", 1), ("bf16", 2)])
+def test_answers_in_another_precision_are_no_record(lab: Lab, tmp_path: Path, passes, precision, times) -> None:
+    words = ["data.selection=dev", "--precision", precision, "--student", lab.teacher]
+    (run,) = lab.train(tmp_path, *words, method="finetune")
+    asked = sum(rows for _, training, rows in passes if not training)
+    assert asked == times * len(predictions(run, "dev")) + len(predictions(run, "test"))
