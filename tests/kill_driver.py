@@ -9,10 +9,10 @@ import os
 import signal
 import sys
 import threading
+import types
 from pathlib import Path
 
 import torch
-from lightning import Trainer
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
@@ -23,7 +23,7 @@ from kdlab.pipeline import teacher
 from kdlab.results import record
 from kdlab.system import cache, files
 from kdlab.training import checkpoints as checkpointing
-from kdlab.training import history
+from kdlab.training import history, writer
 
 
 def _end(error=None):
@@ -52,16 +52,60 @@ def _die_at(owner, name, count, after=False):
 
 def _half_written(count):
     """A checkpoint of which half is on the disk when the process dies or the disk is full."""
-    whole, calls = Trainer.save_checkpoint, [0]
 
-    def wrapped(self, file, *args, **kwargs):
+    def half_way():
+        _end(RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"))
+
+    _at_half_of_checkpoint(count, half_way)
+
+
+def _while_writing(count):
+    """The process dies two steps behind one before which a checkpoint was handed over, of which half is written."""
+    begun, stepped, steps = threading.Event(), threading.Event(), [0]
+    whole = base.DistillModule.on_train_batch_end
+
+    def half_way():
+        begun.set()
+        stepped.wait(20)
+        _end()
+
+    def after_batch(self, *args):
+        whole(self, *args)
+        if begun.is_set():
+            steps[0] += 1
+            if steps[0] == 2:
+                stepped.set()
+                threading.Event().wait()  # the writer's thread ends the process
+
+    def do_not_wait(self):
+        if not begun.is_set():
+            wait(self)
+
+    wait = writer.CheckpointWriter.wait
+    writer.CheckpointWriter.wait = do_not_wait  # for it, as the next checkpoint that is due would
+    base.DistillModule.on_train_batch_end = after_batch
+    _at_half_of_checkpoint(count, half_way)
+
+
+def _settled_step(count):
+    """The count-th step is begun, and what was handed over before it is written."""
+    writer.CheckpointWriter.write = lambda self, content, file: writer._write(content, file)
+    _die_at(base.DistillModule, "on_train_batch_start", count)
+
+
+def _at_half_of_checkpoint(count, half_way):
+    """Calls a function when half of the count-th checkpoint is written."""
+    whole, calls = torch.save, [0]
+
+    def wrapped(content, file):
         calls[0] += 1
-        whole(self, file, *args, **kwargs)
+        whole(content, file)
         if calls[0] == count:
-            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-            _end(RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"))
+            file.flush()
+            file.truncate(file.tell() // 2)
+            half_way()
 
-    Trainer.save_checkpoint = wrapped
+    writer.torch = types.SimpleNamespace(save=wrapped)
 
 
 def _half_weights(count):
@@ -148,10 +192,12 @@ def _umask():
 
 POINTS = {
     "step": lambda n: _die_at(base.DistillModule, "on_train_batch_start", n),
+    "settled-step": _settled_step,
     "batch-end": lambda n: _die_at(base.DistillModule, "on_train_batch_end", n, after=True),
     "validation": lambda n: _die_at(base.DistillModule, "validation_step", n),
     "validated": lambda n: _die_at(base.DistillModule, "on_validation_epoch_end", n, after=True),
     "half": _half_written,
+    "thread": _while_writing,
     "weights": _half_weights,
     "array": _half_array,
     "fsync": lambda n: _die_at(os, "fsync", n),

@@ -45,7 +45,7 @@ def _measure(case: str, steps: int, folder: Path) -> float:
             (DistillModule, "manual_backward"),
             (LightningOptimizer, "step"),
             (torch.optim.Optimizer, "zero_grad"),  # gives the gradients' memory back
-            (Checkpoints, "after_step"),  # writes to the disk
+            (Checkpoints, "after_step"),  # copies the state
         ):
             stack.enter_context(_timed(owner, name, clock, inside=False))
         run_kdlab(case, steps, False, folder)

@@ -15,7 +15,7 @@ from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import TaskSpec
 from kdlab.errors import MethodError
 from kdlab.methods.contract import MethodContract
-from kdlab.methods.shared.context import PhaseContext, plain_state
+from kdlab.methods.shared.context import PhaseContext, plain_state, without_teacher
 from kdlab.methods.shared.players import STUDENT, Players, clip_gradients, gradients_for
 from kdlab.methods.shared.randomness import seed_step
 from kdlab.methods.shared.settings import MethodConfig, Phase, TrainingConfig
@@ -222,8 +222,7 @@ class DistillModule(MethodContract):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves the teacher's weights out, and puts in where the training stands."""
-        state = checkpoint["state_dict"]
-        checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith("teacher.")}
+        checkpoint["state_dict"] = without_teacher(checkpoint["state_dict"])
         checkpoint["kdlab"] = {
             "terms": gather(self.terms.state_dict()),  # every process's own
             "student_step": self.student_step,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import zipfile
 from collections.abc import Callable
@@ -11,36 +10,24 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from kdlab.errors import KdlabError
 from kdlab.evaluation.predict import Prediction
+from kdlab.methods.shared.context import without_teacher
 from kdlab.system.distributed import broadcast, world_size
-from kdlab.system.files import sync_folder, writing
 from kdlab.system.foreign import door
 from kdlab.training.history import CSVHistory
+from kdlab.training.writer import CheckpointWriter, copied
 
 _ASK_EVERY = 10
 
 
-class StraightToDisk(TorchCheckpointIO):
-    """Writes a checkpoint into its file as it goes; Lightning's own would hold all of it in memory a second time."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes it; ``Checkpoints`` sees to it that no half-written file gets its final name."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open("wb") as f:  # whose last flush is checked, which torch's own writer's is not
-            torch.save(checkpoint, f)
-            f.flush()
-            os.fsync(f.fileno())
-
-
 class Checkpoints(Checkpoint):
-    """Saves the whole state at each epoch's end and at least every so often, and the weights of the best epoch.
+    """Keeps the weights of the best epoch in memory, and saves them and the whole state every so often.
 
-    Every file is written under another name, forced to disk and renamed: after a kill at any point the last state and
-    the best weights that it knows are whole.
+    The best weights are on the disk before a state that knows of them: after a kill at any point the last state and the
+    best weights that it knows are whole. A last phase ends without writing, for what follows it is the record.
 
     Args:
         folder: Where the files lie.
@@ -49,6 +36,8 @@ class Checkpoints(Checkpoint):
         history: Cut back to the checkpoint when training goes on.
         every: Seconds of work that may be lost, besides the step under way.
         check: Raises where the state is not worth keeping.
+        final: Whether it is the training's last phase.
+        writer: Writes the files.
 
     Attributes:
         answers: The best epoch's on the split that chose it; None where an earlier process made them.
@@ -62,6 +51,8 @@ class Checkpoints(Checkpoint):
         history: CSVHistory | None,
         every: float,
         check: Callable[[], None],
+        final: bool,
+        writer: CheckpointWriter,
     ) -> None:
         self.folder = folder
         self.name = name
@@ -69,10 +60,14 @@ class Checkpoints(Checkpoint):
         self.history = history
         self.every = every
         self.check = check
+        self.final = final
+        self.writer = writer
         self.best_epoch = -1
         self.best_value = float("-inf")
         self.best_moved = False
         self.answers: Prediction | None = None
+        self._best_weights: dict[str, Any] = {}
+        self._on_disk = -1  # the best epoch whose weights are, or are about to be
         self._validated_from = 0.0
         self._before = 0.0
         self._started = self._saved_at = time.monotonic()
@@ -91,6 +86,14 @@ class Checkpoints(Checkpoint):
         """The weights of an epoch that was the best one at its time."""
         return self.folder / f"{self.name}-best-{epoch}.ckpt"
 
+    def best_weights(self) -> dict[str, Any]:
+        """The weights of the best epoch, from memory or as an earlier process wrote them.
+
+        Raises:
+            KdlabError: Their file is gone or damaged.
+        """
+        return self._best_weights or dict(load_checkpoint(self.best)["state_dict"])
+
     def best_known_to(self, checkpoint: dict[str, Any]) -> int:
         """The best epoch that a state knows of; -1 where there was none yet."""
         return int(checkpoint["callbacks"][self.state_key]["best_epoch"])
@@ -100,6 +103,7 @@ class Checkpoints(Checkpoint):
         for old in self.folder.glob(f"{self.name}-*"):
             old.unlink(missing_ok=True)
         self.best_epoch, self.best_value, self.best_moved, self.answers = -1, float("-inf"), False, None
+        self._best_weights, self._on_disk = {}, -1
         self._before, self._started = 0.0, time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -119,7 +123,7 @@ class Checkpoints(Checkpoint):
 
     def restore(self, state_dict: dict[str, Any]) -> None:
         """Knows again what an earlier process knew; the history is left alone."""
-        self.best_epoch = int(state_dict["best_epoch"])
+        self.best_epoch = self._on_disk = int(state_dict["best_epoch"])
         self.best_value, self.best_moved = float(state_dict["best_value"]), bool(state_dict.get("best_moved", True))
         self._before, self._started, self.answers = float(state_dict["seconds"]), time.monotonic(), None
 
@@ -133,8 +137,7 @@ class Checkpoints(Checkpoint):
         """Called when a step is done and logged."""
         if world_size() > 1 and trainer.global_step % _ASK_EVERY:
             return  # rank 0's clock decides, and asking it costs a message
-        if broadcast(time.monotonic() - self._saved_at >= self.every):
-            self._save(trainer, self.last, weights_only=False)
+        self._save_where_due(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock of the validation."""
@@ -152,29 +155,31 @@ class Checkpoints(Checkpoint):
             self.best_epoch, self.best_value, self.best_moved = trainer.current_epoch, value, moved
             validation: Any = pl_module.validation
             self.answers = Prediction(validation.logits, time.perf_counter() - self._validated_from)
-            self._save(trainer, self.best, weights_only=True)
+            self.check()
+            self._best_weights = copied(without_teacher(pl_module.state_dict()))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves the whole state; only then are weights removed that an older state would have needed."""
-        self._save(trainer, self.last, weights_only=False)
-        if trainer.is_global_zero:
-            for old in self.folder.glob(f"{self.name}-best-*.ckpt"):
-                if old != self.best:
-                    old.unlink(missing_ok=True)
+        """Saves what the next phase begins with; amid a phase only where it is due."""
+        if not (trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs):
+            self._save_where_due(trainer)
+        elif not self.final:
+            self._save(trainer)
 
-    def _save(self, trainer: Trainer, file: Path, weights_only: bool) -> None:
+    def _save_where_due(self, trainer: Trainer) -> None:
+        if broadcast(time.monotonic() - self._saved_at >= self.every):
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        """The best weights and behind them the whole state; only then go weights that an older state would need."""
         self.check()
-        part = file.with_name(f".{file.name}.part")
-        try:
-            with writing(file):
-                trainer.save_checkpoint(part, weights_only=weights_only)
-                if trainer.is_global_zero:
-                    part.replace(file)
-                    sync_folder(file.parent)
-        except KdlabError:
-            part.unlink(missing_ok=True)
-            raise
         self._saved_at = time.monotonic()
+        self.writer.wait()
+        if trainer.is_global_zero and self.best_epoch != self._on_disk:
+            self.writer.write({"state_dict": self._best_weights}, self.best)
+        trainer.save_checkpoint(self.last)
+        if trainer.is_global_zero:
+            self.writer.remove(old for old in self.folder.glob(f"{self.name}-best-*.ckpt") if old != self.best)
+        self._on_disk = self.best_epoch
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:

@@ -26,11 +26,12 @@ from kdlab.system.distributed import barrier, broadcast, local_world_size, rank,
 from kdlab.system.files import write_atomic
 from kdlab.system.foreign import door, read_fields
 from kdlab.system.hardware import Hardware
-from kdlab.training.checkpoints import Checkpoints, StraightToDisk, is_whole, load_checkpoint
+from kdlab.training.checkpoints import Checkpoints, is_whole, load_checkpoint
 from kdlab.training.history import CSVHistory
 from kdlab.training.progress import TrainingProgress
 from kdlab.training.steps import count_steps
 from kdlab.training.text_samples import TextSamples
+from kdlab.training.writer import CheckpointWriter
 
 
 @dataclass(frozen=True)
@@ -118,11 +119,13 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
     rows_an_epoch = module.rows_of(module.config, data.sizes)
     seconds, steps, lines = 0.0, 0, 0
     fitted: Fitted | None = None
-    for number, phase in enumerate(module.phases()):
+    phases = module.phases()
+    for number, phase in enumerate(phases):
         epochs = phase.epochs or training.epochs
         total = count_steps(rows_an_epoch, training, epochs, module.cycle, world_size())
         name = f"{request.title}-{number}-{phase.name}"
         done = folder / "checkpoints" / f"{name}-done.json"
+        writer, final = CheckpointWriter(), number + 1 == len(phases)
         keep = Checkpoints(
             folder=folder / "checkpoints",
             name=name,
@@ -130,6 +133,8 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
             history=history,
             every=training.checkpoint_every,
             check=module.check_finite,
+            final=final,
+            writer=writer,
         )
         samples = TextSamples(folder, module, request.loggers, request.reporter)
         listener = RunListener(request.reporter, samples, keep)
@@ -141,16 +146,21 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
         state = broadcast(_finished_phase(done, keep, phase.choose, request.reporter) if rank() == 0 else None)
         if state is not None:
             keep.restore(state)
-            module.restore_method_state(load_checkpoint(keep.last)["kdlab"].get("method", {}))
+            kept = load_checkpoint(keep.last)
+            module.restore_method_state(kept["kdlab"].get("method", {}))
+            module.load_weights(kept["state_dict"])
         else:
-            _fit_phase(module, data, request, epochs, keep, samples, lines)
+            _forget_later(folder, request.title, number)
+            with writer:
+                _fit_phase(module, data, request, epochs, keep, samples, lines)
             state = keep.state_dict()
-            if rank() == 0:
+            if rank() == 0 and not final:
                 write_atomic(done, json.dumps(state))
             barrier()
         lines = int(state["history_rows"])
         seconds += keep.seconds()
-        module.load_weights(load_checkpoint(keep.best if phase.choose else keep.last)["state_dict"])
+        if phase.choose:
+            module.load_weights(keep.best_weights())
         answers = keep.answers if phase.choose else None
         fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, seconds, answers)
     if fitted is None:
@@ -162,6 +172,13 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
                 f"{history.file} was damaged, and {history.lost} of its rows are lost; training goes on without them."
             )
     return fitted
+
+
+def _forget_later(folder: Path, title: str, number: int) -> None:
+    """Removes what an earlier process left of later phases: they begin anew behind one that is trained."""
+    for old in (folder / "checkpoints").glob(f"{title}-*") if rank() == 0 else ():
+        if int(old.name.removeprefix(f"{title}-").partition("-")[0]) > number:
+            old.unlink(missing_ok=True)
 
 
 def _finished_phase(done: Path, keep: Checkpoints, choose: bool, reporter: Reporter) -> dict[str, Any] | None:
@@ -229,7 +246,7 @@ def _fit_phase(
         max_epochs=epochs,
         max_steps=-1 if manual else training.max_steps,
         accumulate_grad_batches=1 if manual else training.accumulate,
-        plugins=[StraightToDisk()],
+        plugins=[keep.writer],
         callbacks=[keep, TrainingProgress(reporter, module, title, epochs), samples],
         logger=list(request.loggers) or False,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps

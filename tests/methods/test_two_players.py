@@ -134,7 +134,7 @@ def test_the_second_player_pulls_the_other_way(cache, tmp_path):
 
 
 def test_both_players_are_in_the_checkpoint(cache, tmp_path):
-    train(tiny_method(Duel), tiny_data(cache), tmp_path)
+    train(tiny_method(Duel), tiny_data(cache), tmp_path, checkpoint_every=0.0)
     (file,) = (tmp_path / "checkpoints").glob("*-best-*.ckpt")
     assert "generator.weight" in torch.load(file, weights_only=True)["state_dict"]
 
@@ -164,7 +164,7 @@ def test_steps_of_two_players_are_counted_in_the_students(cache, tmp_path):
 
 def test_every_phase_has_a_schedule_of_its_own(cache, tmp_path):
     module = tiny_method(TwoPhases)
-    fitted = train(module, tiny_data(cache), tmp_path, epochs=3, warmup=0.0)
+    fitted = train(module, tiny_data(cache), tmp_path, epochs=3, warmup=0.0, checkpoint_every=0.0)
     assert [(p, s) for p, s, _ in module.rates] == [("warm", s) for s in range(2)] + [("main", s) for s in range(6)]
     expected = rates(1e-4, total=2, warm=0) + rates(2e-3, total=6, warm=0)
     assert [rate for *_, rate in module.rates] == pytest.approx(expected)

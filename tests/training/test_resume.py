@@ -40,7 +40,7 @@ EVERYWHERE = [
     ("array", 2),
     ("record", 2),
 ]
-FULL = [("array", 2), ("fsync", 2), ("half", 5), ("weights", 1), ("half", 14), ("weights", 1), ("fsync", 3)]
+FULL = [("array", 2), ("fsync", 2), ("half", 5), ("weights", 1), ("half", 9), ("weights", 1), ("fsync", 3)]
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +100,6 @@ def test_a_killed_run_ends_as_one_that_was_not(lab: Lab, whole, point: str, coun
 
 
 DAMAGE = {
-    "done cut": ("student-0-train-done.json", lambda b: b[: len(b) // 2]),
-    "done of another shape": ("student-0-train-done.json", lambda b: b"[]"),
-    "done without a field": ("student-0-train-done.json", lambda b: b'{"best_epoch": 0}'),
     "last flipped": (
         "student-0-train-last.ckpt",
         lambda b: b[: len(b) // 2] + bytes([b[len(b) // 2] ^ 1]) + b[len(b) // 2 + 1 :],
@@ -123,10 +120,7 @@ def test_damaged_checkpoints_are_made_again(lab: Lab, whole, how: str, point: tu
     name, (file, damage) = f"damaged-{how}-{point[0]}".replace(" ", "-"), DAMAGE[how]
     assert launch(lab, name, *point).returncode == -9
     found = list((lab.root / f"out-{name}").glob(f"*/checkpoints/{file}"))
-    if not found:
-        assert point[0] == "step"
-        assert "done" in how
-        return
+    assert found
     for path in found:
         path.unlink() if damage is None else path.write_bytes(damage(path.read_bytes()))
     done = launch(lab, name)
@@ -136,9 +130,51 @@ def test_damaged_checkpoints_are_made_again(lab: Lab, whole, how: str, point: tu
         assert "metrics.csv was damaged, and " in done.stderr
         check_equal((*outcome(lab, name)[:2], *whole[2:]), whole)
         return
-    if not (how == "last gone" and point[0] == "step"):
+    if how != "last gone":  # then nothing tells of it
         assert "starts again." in done.stderr
     check_equal(outcome(lab, name), whole)
+
+
+MARKS = {"cut": lambda b: b[: len(b) // 2], "of another shape": lambda b: b"[]", "bare": lambda b: b'{"best_epoch": 0}'}
+
+
+@pytest.fixture(scope="module")
+def two_phases(lab: Lab) -> tuple[dict, dict, str, list[str]]:
+    words = (*AT_ONCE, *brief_words("annealing_kd"))
+    assert launch(lab, "phases", "never", 0, *words, method="annealing_kd").returncode == 0
+    return outcome(lab, "phases")
+
+
+@pytest.mark.parametrize("how", [*MARKS, "whole"])
+def test_a_damaged_mark_of_a_finished_phase_has_it_trained_again(lab: Lab, two_phases, how: str):
+    name, words = f"mark-{how}".replace(" ", "-"), (*AT_ONCE, *brief_words("annealing_kd"))
+    assert launch(lab, name, "predictions", 1, *words, method="annealing_kd").returncode == -9
+    (mark,) = (lab.root / f"out-{name}").glob("*/checkpoints/student-0-*-done.json")
+    if how in MARKS:
+        mark.write_bytes(MARKS[how](mark.read_bytes()))
+    done = launch(lab, name, "never", 0, *words, method="annealing_kd")
+    assert done.returncode == 0, done.stderr
+    assert ("this phase of the training starts again." in done.stderr) == (how in MARKS)
+    check_equal(outcome(lab, name), two_phases)
+
+
+@pytest.mark.parametrize("count", [2, 11])
+def test_a_run_killed_while_a_checkpoint_is_written_ends_as_one_that_was_not(lab: Lab, whole, count: int):
+    """The thread has written half when the training is two steps further: of the teacher's, and of the student's."""
+    check_killed_and_gone_on(lab, whole, [("thread", count)], f"thread{count}")
+
+
+@pytest.mark.slow
+def test_twenty_kills_while_a_checkpoint_is_written(lab: Lab, whole):
+    draw, kills, runs = random.Random(4), 0, 0
+    while kills < 20:
+        name = f"threads-{runs}"
+        while launch(lab, name, "thread", draw.randint(1, 9)).returncode == -9:
+            kills += 1
+            check_whole(lab.root / f"out-{name}", lab.root / f"cache-{name}")
+        runs += 1
+        check_equal(outcome(lab, name), whole)
+    print(f"{kills} kills over {runs} runs")  # noqa: T201
 
 
 def test_a_run_killed_in_a_max_step_ends_as_one_that_was_not(lab: Lab):
@@ -146,7 +182,7 @@ def test_a_run_killed_in_a_max_step_ends_as_one_that_was_not(lab: Lab):
     words, method = (*AT_ONCE, *brief_words("cilda"), "cilda.n_g=3"), "cilda"
     assert launch(lab, "text-whole", "never", 0, *words, method=method).returncode == 0
     for count in (8 + 2, 6, 2):  # at batch 2, from there at 7, and from there at 8
-        assert launch(lab, "text", "step", count, *words, method=method).returncode == -9
+        assert launch(lab, "text", "settled-step", count, *words, method=method).returncode == -9
         (last,) = lab.root.glob("out-text/*/checkpoints/*-last.ckpt")
         assert load_checkpoint(last)["kdlab"]["batches_seen"] % 5 in (1, 2)  # amid the generator's three
     done = launch(lab, "text", "never", 0, *words, method=method)

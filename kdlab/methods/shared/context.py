@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,11 @@ class PhaseContext:
     steps_before: int = 0
     data: TextDataModule | None = None
     listener: Listener = field(default_factory=Listener)
+
+
+def without_teacher(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A method's weights by name, less those of its teacher, which checkpoints leave out."""
+    return {name: weight for name, weight in weights.items() if not name.startswith("teacher.")}
 
 
 def plain_state(method: str, state: dict[str, Any]) -> dict[str, Any]:
