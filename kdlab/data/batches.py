@@ -196,7 +196,7 @@ def encode(
         return split
 
     about = {"examples": len(examples), "max_length": max_length}
-    return load(cache.get_or_make("tokens", key, build, about, check=load))
+    return cache.get_or_make("tokens", key, build, about, load=load)
 
 
 def count_batches(examples: int, batch_size: int, processes: int) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 
+from kdlab import __version__
 from kdlab.errors import KdlabError
 from kdlab.models.configuration import FILE as CONFIG
 from kdlab.models.configuration import contradictory_labels, read_configuration
@@ -17,6 +19,8 @@ from kdlab.models.encoder import TextEncoder, get_family
 from kdlab.models.loading import LEFT_OVER, Fit, check_shapes, place
 from kdlab.models.tokenizer import largest_id, open_tokenizer, tokenizer_digest
 from kdlab.models.weights import Stored, check_finite, check_stored, read_headers, read_weights, weight_files
+from kdlab.system.cache import default_root
+from kdlab.system.facts import Facts
 from kdlab.system.files import files_digest
 from kdlab.system.foreign import MIB, check_regular, reason
 from kdlab.system.shown import clipped, listed, shown
@@ -60,7 +64,7 @@ class Checkpoint:
     @cached_property
     def weights_fingerprint(self) -> str:
         """SHA-256 of weights and configuration: a checkpoint retrained in place gets a new one."""
-        return files_digest(self.folder, [self.folder / CONFIG, *self.weight_files])
+        return files_digest(self.folder, [self.folder / CONFIG, *self.weight_files], Facts(default_root()).digest)
 
     @cached_property
     def tokenizer_fingerprint(self) -> str:
@@ -89,11 +93,16 @@ class Checkpoint:
 
     @cached_property
     def fit(self) -> Fit:
-        """How its weights fit the sequence classifier that its configuration describes.
+        """How its weights fit the sequence classifier that its configuration describes; found out once for each.
 
         Raises:
             KdlabError: They don't fit the encoder, are no plain numbers, or are NaN.
         """
+        about = [self.weights_fingerprint, self.config.num_labels, __version__, transformers.__version__]
+        found = Facts(default_root()).known("fit", about, lambda: asdict(self._find_fit()))
+        return Fit(tuple(found["missing"]), tuple(found["unexpected"]))
+
+    def _find_fit(self) -> Fit:
         check_stored(self.headers, self.folder)
         check_shapes(self.folder, self.config, self.headers)
         weights = read_weights(self.weight_files)

@@ -55,7 +55,7 @@ def obtain_generator(
         return load_masked_lm(Checkpoint(folder, plan.checkpoint.source), plan.seed)
 
     about = {"task": data.task.name, "from": plan.checkpoint.source, "steps": plan.head_steps}
-    return load(cache.get_or_make("generator", plan.key, build, about, check=load))
+    return cache.get_or_make("generator", plan.key, build, about, load=load)
 
 
 def train_head(

@@ -90,7 +90,7 @@ def obtain_teacher(
         return load_encoder(made, spec.labels, list(range(spec.num_outputs)), seed)
 
     about = {"task": spec.name, "from": plan.checkpoint.source, "seed": seed}
-    return load(cache.get_or_make("teacher", plan.key, build, about, resumable=True, on_all_ranks=True, check=load))
+    return cache.get_or_make("teacher", plan.key, build, about, resumable=True, on_all_ranks=True, load=load)
 
 
 def _is_whole(folder: Path) -> bool:
@@ -173,15 +173,15 @@ class CachedTeacher:
 
     def __call__(self, split: EncodedSplit) -> NDArray[np.float32]:
         """The logits on a split, memory-mapped."""
-        return self._load(self._entry(split), split)[0]
+        return self._answers(split)[0]
 
     def prediction(self, split: EncodedSplit) -> Prediction:
         """The logits on a split and the seconds that they took; NaN where that was on other hardware."""
-        logits, seconds = self._load(self._entry(split), split)
+        logits, seconds = self._answers(split)
         return Prediction(torch.from_numpy(np.array(logits)), seconds)
 
-    def _entry(self, split: EncodedSplit) -> Path:
-        """Where the answers on a split are kept, computed first where the cache has none."""
+    def _answers(self, split: EncodedSplit) -> tuple[NDArray[np.float32], float]:
+        """Logits and seconds, from the cache or computed and kept there."""
 
         def build(folder: Path) -> None:
             self.made.add(split.fingerprint)
@@ -195,7 +195,7 @@ class CachedTeacher:
         key = answers_key(self.teacher.key, split.fingerprint)
         about: dict[str, Any] = {"task": self.name, "examples": len(split)}
         return self.cache.get_or_make(
-            "logits", key, build, about, on_all_ranks=True, check=lambda folder: self._load(folder, split)
+            "logits", key, build, about, on_all_ranks=True, load=lambda folder: self._load(folder, split)
         )
 
     def _load(self, folder: Path, split: EncodedSplit) -> tuple[NDArray[np.float32], float]:

@@ -2,7 +2,8 @@
 
 An entry is a folder ``<root>/<kind>/<key>`` with a ``manifest.json`` that lists every file with its SHA-256. It is
 built under a temporary name while a lock is held and renamed when it is complete, so that nobody sees half an entry and
-eight processes that ask for one teacher train it once. A damaged entry is rebuilt.
+eight processes that ask for one teacher train it once. A damaged entry is rebuilt. Large files are read for their
+checksum once for each state of them; ``entries(verify=True)`` reads them again.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
 from kdlab.errors import KdlabError
 from kdlab.system.distributed import barrier, broadcast, rank, world_size
+from kdlab.system.facts import Facts
 from kdlab.system.files import (
     check_name,
     check_whole,
@@ -35,6 +37,7 @@ from kdlab.system.shown import clipped, listed, shown
 
 MANIFEST = "manifest.json"
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 def default_root() -> Path:
@@ -87,6 +90,7 @@ class Cache:
         self.root = root or default_root()
         check_name(self.root, "Set KDLAB_CACHE to another folder")
         self.say = say
+        self.facts = Facts(self.root)
         self._builds_alone = False  # whether rank 0 is building an entry that the others wait for
 
     def path(self, kind: str, key: str) -> Path:
@@ -96,7 +100,7 @@ class Cache:
     def find(self, kind: str, key: str) -> Path | None:
         """The entry's folder where it exists and every file matches its checksum, else None."""
         folder = self.path(kind, key)
-        return folder if folder.is_dir() and not _damage(folder) else None
+        return folder if folder.is_dir() and not _damage(folder, self.facts.digest) else None
 
     def entries(self, verify: bool = False) -> list[Entry]:
         """Every finished entry.
@@ -110,7 +114,9 @@ class Cache:
             description = {k: v for k, v in manifest.items() if k not in ("kind", "key", "files")}
             about = clipped(shown(", ".join(f"{k} {v}" for k, v in description.items())))
             size = sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file())
-            entries.append(Entry(folder.parent.name, folder, about, size, _damage(folder) if verify else None))
+            entries.append(
+                Entry(folder.parent.name, folder, about, size, _damage(folder, file_digest) if verify else None)
+            )
         return entries
 
     def clear(self) -> int:
@@ -130,6 +136,7 @@ class Cache:
                     shutil.rmtree(path, ignore_errors=True)
                     left += [path] if path.exists() else []
             lock.release()
+        self.facts.forget()
         if left:
             raise KdlabError(f"{listed(left)} can't be removed: check whose they are; all else is cleared.")
         return finished
@@ -148,9 +155,9 @@ class Cache:
         about: dict[str, Any],
         resumable: bool = False,
         on_all_ranks: bool = False,
-        check: Callable[[Path], object] = lambda _: None,
-    ) -> Path:
-        """The entry's folder, built first where it is missing or damaged.
+        load: Callable[[Path], T] = lambda folder: folder,  # type: ignore[assignment,return-value]
+    ) -> T:
+        """An entry's content, built first where it is missing or damaged.
 
         Args:
             kind: One of ``KINDS``.
@@ -160,7 +167,8 @@ class Cache:
             resumable: Whether ``build`` can resume from what it had written when it was killed.
             on_all_ranks: Whether every process of this run builds (a training over several devices); otherwise rank 0
                 builds and the others wait.
-            check: Loads the content of an entry that is there; where it raises, the entry is made again.
+            load: Makes of the entry's folder what is returned, the folder itself unless given; where it raises on an
+                entry that is there, the entry is made again.
 
         Raises:
             KdlabError: The cache folder cannot be written, or the entry may not be read.
@@ -169,6 +177,11 @@ class Cache:
             raise ValueError(f"{kind} is asked for where rank 0 alone builds another entry: ask for it before")
         folder = self.path(kind, key)
         lock = self._lock_or_use(kind, folder, about) if rank() == 0 else None
+        loaded: list[T] = []
+
+        def check(entry: Path) -> None:
+            loaded.append(load(entry))
+
         try:
             if broadcast(lock is not None and self._is_missing(kind, folder, check)):
                 work = folder.with_name(f".{folder.name}.work")
@@ -184,7 +197,8 @@ class Cache:
                 elif on_all_ranks:
                     build(work)
                 barrier()
-            return folder
+                loaded.clear()
+            return loaded[0] if loaded else load(folder)
         finally:
             if lock is not None:
                 lock.release()
@@ -194,7 +208,7 @@ class Cache:
         try:
             return self._lock(folder, f"makes the {kind} of {', '.join(f'{k} {v}' for k, v in about.items())}")
         except KdlabError:
-            if folder.is_dir() and not os.access(folder.parent, os.W_OK) and not _damage(folder):
+            if folder.is_dir() and not os.access(folder.parent, os.W_OK) and not _damage(folder, self.facts.digest):
                 return None
             raise
 
@@ -218,7 +232,7 @@ class Cache:
         """Whether the entry must be built; one that is damaged or can't be loaded is removed first."""
         if not os.path.lexists(folder):
             return True
-        damage = _damage(folder) if folder.is_dir() else "it is no folder"
+        damage = _damage(folder, self.facts.digest) if folder.is_dir() else "it is no folder"
         if not damage:
             try:
                 with door(folder, "it is made again"):
@@ -266,8 +280,12 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
     return content if plain else None
 
 
-def _damage(folder: Path) -> str:
+def _damage(folder: Path, digest_of: Callable[[Path], str]) -> str:
     """What is wrong with an entry, or the empty string.
+
+    Args:
+        folder: The entry's.
+        digest_of: SHA-256 of a file.
 
     Raises:
         KdlabError: It is another user's, who doesn't let it be read.
@@ -280,7 +298,7 @@ def _damage(folder: Path) -> str:
         if not path.is_file() or path.is_symlink():
             return f"{name} is missing"
         try:
-            if file_digest(path) != digest:
+            if digest_of(path) != digest:
                 return f"{name} does not match its checksum"
             check_whole(path)
         except PermissionError as error:

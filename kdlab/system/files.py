@@ -51,9 +51,9 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def files_digest(folder: Path, files: Iterable[Path]) -> str:
-    """SHA-256 over the names and bytes of files in a folder."""
-    return fingerprint([[p.relative_to(folder).as_posix(), file_digest(p)] for p in sorted(set(files))])
+def files_digest(folder: Path, files: Iterable[Path], digest_of: Callable[[Path], str] = file_digest) -> str:
+    """SHA-256 over the names and bytes of files in a folder, ``digest_of`` each."""
+    return fingerprint([[p.relative_to(folder).as_posix(), digest_of(p)] for p in sorted(set(files))])
 
 
 @contextmanager

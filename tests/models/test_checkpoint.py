@@ -11,6 +11,7 @@ from helpers import PAIRS, SCORES, save_checkpoint, tiny_batch, tiny_encoder
 from safetensors.torch import load_file, save_file
 
 from kdlab.errors import KdlabError
+from kdlab.models import checkpoint as module
 from kdlab.models.checkpoint import Checkpoint, head_order, load_encoder, resolve_checkpoint
 
 LABELS, ALIASES = PAIRS.labels, PAIRS.aliases
@@ -228,3 +229,21 @@ def test_the_embedded_encoder_loads_in_single_precision_with_a_new_head():
     encoder = load_encoder(checkpoint, ("a", "b", "c"), None, 0)
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in encoder.parameters())
     assert encoder.num_outputs == 3
+
+
+def test_how_weights_fit_is_found_out_once_for_each_content(checkpoint_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "cache"))
+    folder, reads = tmp_path / "copy", []
+    shutil.copytree(checkpoint_folder, folder)
+    read = module.read_weights
+    monkeypatch.setattr(module, "read_weights", lambda files: reads.append(files) or read(files))
+    found = [Checkpoint(folder, "a").fit for _ in range(3)]
+    assert found[0] == found[1] == found[2] == Checkpoint(checkpoint_folder, "b").fit
+    assert len(reads) == 1
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.weight"][0, 0] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    for _ in range(2):
+        with pytest.raises(KdlabError, match="hold NaN or infinity"):
+            _ = Checkpoint(folder, "a").fit
+    assert len(reads) == 3

@@ -245,13 +245,19 @@ def test_what_is_cut_while_it_is_written_becomes_no_entry(cache):
 
 
 def test_an_entry_that_can_not_be_loaded_is_made_again(cache):
-    def check(folder: Path) -> None:
-        if (folder / "sub" / "file.txt").read_text() != "new":
+    loads = []
+
+    def load(folder: Path) -> str:
+        loads.append(folder)
+        if (content := (folder / "sub" / "file.txt").read_text()) != "new":
             raise AttributeError("no such layer")
+        return content
 
     cache.get_or_make("teacher", KEY, writer("old"), {})
-    folder = cache.get_or_make("teacher", KEY, writer("new"), {}, check=check)
-    assert (folder / "sub" / "file.txt").read_text() == "new"
+    assert cache.get_or_make("teacher", KEY, writer("new"), {}, load=load) == "new"
+    assert len(loads) == 2
+    assert cache.get_or_make("teacher", KEY, writer("newer"), {}, load=load) == "new"
+    assert len(loads) == 3  # once where it is whole
     assert "no such layer" in cache.said[0]
     assert cache.said[0].endswith("it is made again.")
 
@@ -307,7 +313,7 @@ def test_a_file_of_another_user_is_not_called_damaged(cache, monkeypatch):
     def refuses(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("kdlab.system.cache.file_digest", refuses)
+    monkeypatch.setattr("kdlab.system.facts.file_digest", refuses)
     with pytest.raises(KdlabError, match=r"file\.txt may not be read: it is another user's"):
         cache.get_or_make("tokens", KEY, writer("again"), {})
     assert (folder / "sub" / "file.txt").read_text() == "content"
