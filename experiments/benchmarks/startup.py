@@ -83,12 +83,12 @@ def main(words: list[str]) -> None:
     import torch
 
     mark("import torch")
-    import lightning
+    import lightning.pytorch
 
     mark("import lightning")
-    import transformers
+    import transformers.models.bert.modeling_bert
 
-    _ = torch, lightning, transformers.BertForSequenceClassification, transformers.PreTrainedTokenizerFast
+    _ = torch, lightning, transformers
     mark("import transformers")
     import kdlab.planning.plan
     from kdlab import cli
@@ -97,9 +97,8 @@ def main(words: list[str]) -> None:
 
     mark("import the rest")
     marked(kdlab.planning.plan, "make_plan", "plan: settings, corpus, checkpoints, tokenizer")
-    marked(execute, "obtain_teacher", "teacher from the cache")
-    marked(execute.RunContext, "predict_all", "teacher's predictions on dev and test")
-    marked(execute, "_build_student", "student")
+    marked(execute, "_prepare", "teacher's answers from the cache")
+    marked(execute, "_build_student", "teacher from the cache, student")
 
     def first_step(module: DistillModule, *args: Any) -> None:
         mark("Trainer, data, first step")

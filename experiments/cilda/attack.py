@@ -60,7 +60,7 @@ def measure(seed: int, method: str, steps: int, words: dict[str, Any]) -> dict[s
     from kdlab.methods.base import PhaseContext, TrainingConfig
     from kdlab.methods.shared.players import adamw, linear_warmup_decay
     from kdlab.models.checkpoint import Checkpoint, load_encoder
-    from kdlab.pipeline.execute import RunContext
+    from kdlab.pipeline.context import RunContext
     from kdlab.pipeline.resources import hand_in
     from kdlab.pipeline.run import run
     from kdlab.planning.plan import make_plan

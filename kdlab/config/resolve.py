@@ -219,6 +219,7 @@ def _check(run: RunConfig) -> None:
     for section, t in (("teacher", run.teacher), ("training", run.training)):
         for name in ("epochs", "batch_size", "eval_batch_size", "accumulate", "log_every"):
             _at_least(f"{section}.{name}", getattr(t, name), 1)
+        _at_least(f"{section}.patience", t.patience, 0)
         if t.max_steps == 0 or t.max_steps < -1:
             raise KdlabError(f"{section}.max_steps={t.max_steps}: a number of steps, or -1 for all epochs.")
         if t.learning_rate <= 0:

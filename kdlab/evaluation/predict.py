@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from kdlab.data.batches import EncodedSplit
 from kdlab.data.module import eval_loader
 from kdlab.models.encoder import TextEncoder
+from kdlab.system.cost import Cost, Meter
 from kdlab.system.distributed import gather
 
 
@@ -20,16 +20,16 @@ class Prediction:
 
     Attributes:
         logits: ``(N, C)`` float32 on the CPU, in the split's order.
-        seconds: Wall time of the forward passes.
+        cost: Of the forward passes; NaN where it is not known.
     """
 
     logits: Tensor
-    seconds: float
+    cost: Cost
 
     @property
     def samples_per_second(self) -> float:
         """Throughput of inference."""
-        return len(self.logits) / max(self.seconds, 1e-9)
+        return len(self.logits) / max(self.cost.seconds, 1e-9)
 
 
 def predict(encoder: TextEncoder, split: EncodedSplit, batch_size: int, device: torch.device) -> Prediction:
@@ -45,16 +45,16 @@ def predict(encoder: TextEncoder, split: EncodedSplit, batch_size: int, device: 
     was_training = encoder.training
     encoder.eval()
     batches, index = [], []
-    started = time.perf_counter()
+    meter = Meter()
     with torch.no_grad():
         for batch in eval_loader(split, batch_size):
             batches.append(encoder.classify(batch.to(device)).float())
             index.append(batch.index)
         own_batches = [(positions, rows.cpu()) for positions, rows in zip(index, batches, strict=True)]
-    seconds = time.perf_counter() - started
+    cost = meter.cost()
     encoder.train(was_training)
     logits = torch.empty(len(split), encoder.num_outputs)
     for part in gather(own_batches):
         for positions, rows in part:
             logits[positions] = rows
-    return Prediction(logits, seconds)
+    return Prediction(logits, cost)

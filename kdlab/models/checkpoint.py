@@ -98,12 +98,12 @@ class Checkpoint:
         Raises:
             KdlabError: They don't fit the encoder, are no plain numbers, or are NaN.
         """
+        check_stored(self.headers, self.folder)
         about = [self.weights_fingerprint, self.config.num_labels, __version__, transformers.__version__]
         found = Facts(default_root()).known("fit", about, lambda: asdict(self._find_fit()))
         return Fit(tuple(found["missing"]), tuple(found["unexpected"]))
 
     def _find_fit(self) -> Fit:
-        check_stored(self.headers, self.folder)
         check_shapes(self.folder, self.config, self.headers)
         weights = read_weights(self.weight_files)
         check_finite(weights, self.folder)

@@ -20,6 +20,7 @@ from kdlab.results.run_record import (
     TeacherRecord,
     TrainingRecord,
 )
+from kdlab.system.cost import Cost, peak_memory
 from kdlab.training.fit import Fitted
 
 
@@ -30,6 +31,8 @@ def run_record(
     student: dict[str, Prediction],
     teacher: dict[str, Prediction],
     answers_from_cache: list[str],
+    on_train: tuple[dict[str, float], int],
+    cost: dict[str, Cost],
 ) -> RunRecord:
     """The figures of a run.
 
@@ -40,6 +43,8 @@ def run_record(
         student: The student's logits on each dev and test split.
         teacher: The teacher's, or empty without one.
         answers_from_cache: Splits on which the teacher had answered before.
+        on_train: The student's metrics on training rows, and on how many.
+        cost: Of each part of the run.
     """
     main, spec = plan.task.dev_splits[0], plan.task.spec
     ours = _scores(plan, student)
@@ -67,13 +72,15 @@ def run_record(
         substituted=list(plan.substituted),
         selection=Selection(plan.task.select_on, fitted.metric, fitted.value, fitted.epoch),
         max_length=plan.max_length,
-        training=TrainingRecord(fitted.steps, plan.config.training.epochs, round(fitted.seconds, 2)),
+        training=TrainingRecord(fitted.steps, plan.config.training.epochs, round(fitted.cost.seconds, 2), *on_train),
         teacher=made_by,
         student=StudentRecord(plan.student.made_of, plan.student.parameters, student[main].samples_per_second, ours),
         resources={name: resource.about() for name, resource in plan.resources.items()},
         retained={split: _retained(values, theirs[split]) for split, values in ours.items() if split in theirs},
         constant=_constant(plan),
         divergence=_divergence(plan, student, teacher) if teacher else None,
+        cost={part: spent.rounded() for part, spent in cost.items()},
+        memory=peak_memory(),
         fingerprints=Fingerprints(
             run=plan.identity(seed),
             experiment=plan.identity(None),

@@ -33,7 +33,8 @@ def run(
     from pathlib import Path
 
     from kdlab.models.tokenizer import check_savable
-    from kdlab.pipeline.execute import RunContext, run_seed
+    from kdlab.pipeline.context import RunContext
+    from kdlab.pipeline.execute import run_seed
     from kdlab.planning.describe import show_plan
     from kdlab.planning.plan import make_plan
     from kdlab.results.record import check_writable

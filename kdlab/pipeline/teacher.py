@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from kdlab.pipeline.resources import hand_in
 from kdlab.planning.teacher import TeacherPlan, answers_key
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
+from kdlab.system.cost import Cost
 from kdlab.system.distributed import broadcast, rank
 from kdlab.system.files import settle, write_array, write_atomic, writing
 from kdlab.system.foreign import read_fields
@@ -33,6 +34,7 @@ from kdlab.system.hardware import Hardware
 from kdlab.training.fit import TrainingRequest, fit
 from kdlab.training.history import history_of
 
+FITTED = "fitted.json"
 _ASKED = 4  # texts that a checkpoint used as it is answers before any training
 
 
@@ -64,7 +66,7 @@ def obtain_teacher(
         return load_encoder(plan.checkpoint, spec.labels, plan.order, seed)
 
     def build(folder: Path) -> None:
-        done = folder / "fitted.json"
+        done = folder / FITTED
         if not broadcast(done.exists() and _is_whole(folder)):
             train(folder, done)
         if rank() == 0:
@@ -134,6 +136,15 @@ def check_answers(encoder: TextEncoder, split: EncodedSplit, source: str) -> Non
             )
 
 
+def cost_of_teacher(key: str, cache: Cache) -> Cost:
+    """What the training of a teacher in the cache took, whenever that was; NaN where it is not known."""
+    try:
+        fitted = read_fields(cache.path("teacher", key) / FITTED, "it is made again")
+    except KdlabError:
+        return Cost(math.nan, math.nan)
+    return Cost(float(fitted.get("seconds", math.nan)), float(fitted.get("cpu_seconds", math.nan)))
+
+
 @dataclass(frozen=True)
 class LazyTeacher:
     """A teacher that is loaded when it has to answer.
@@ -176,19 +187,19 @@ class CachedTeacher:
         return self._answers(split)[0]
 
     def prediction(self, split: EncodedSplit) -> Prediction:
-        """The logits on a split and the seconds that they took; NaN where that was on other hardware."""
-        logits, seconds = self._answers(split)
-        return Prediction(torch.from_numpy(np.array(logits)), seconds)
+        """The logits on a split and what they cost; NaN where they were computed on other hardware."""
+        logits, cost = self._answers(split)
+        return Prediction(torch.from_numpy(np.array(logits)), cost)
 
-    def _answers(self, split: EncodedSplit) -> tuple[NDArray[np.float32], float]:
-        """Logits and seconds, from the cache or computed and kept there."""
+    def _answers(self, split: EncodedSplit) -> tuple[NDArray[np.float32], Cost]:
+        """Logits and what they cost, from the cache or computed and kept there."""
 
         def build(folder: Path) -> None:
             self.made.add(split.fingerprint)
             made = predict(self.teacher.load(), split, self.batch_size, self.hardware.device)
             if rank() == 0:
                 write_array(folder / "logits.npy", made.logits.numpy())
-                cost = {"seconds": made.seconds, "hardware": self.hardware.describe()}
+                cost = {**asdict(made.cost), "hardware": self.hardware.describe()}
                 write_atomic(folder / "cost.json", json.dumps(cost))
 
         self.asked.add(split.fingerprint)
@@ -198,10 +209,10 @@ class CachedTeacher:
             "logits", key, build, about, on_all_ranks=True, load=lambda folder: self._load(folder, split)
         )
 
-    def _load(self, folder: Path, split: EncodedSplit) -> tuple[NDArray[np.float32], float]:
+    def _load(self, folder: Path, split: EncodedSplit) -> tuple[NDArray[np.float32], Cost]:
         logits: NDArray[np.float32] = np.load(folder / "logits.npy", mmap_mode="r", allow_pickle=False)
         if logits.shape != (len(split), self.teacher.outputs):
             raise ValueError(f"it holds {logits.shape} numbers where {len(split)} × {self.teacher.outputs} belong")
         cost = read_fields(folder / "cost.json", "it is made again")
         here = cost["hardware"] == self.hardware.describe()
-        return logits, float(cost["seconds"]) if here else math.nan
+        return logits, Cost(float(cost["seconds"]), float(cost["cpu_seconds"])) if here else Cost(math.nan, math.nan)

@@ -31,7 +31,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         (
             "training",
             f"{plan.steps()} steps: {plan.epochs()}{_turns(plan)}, batch {run.training.batch_size}, learning rate "
-            f"{run.training.learning_rate:g}, inputs up to {plan.max_length} tokens",
+            f"{run.training.learning_rate:g}, inputs up to {plan.max_length} tokens{_stops(run.training.patience)}",
         ),
         ("hardware", plan.hardware.describe()),
         ("checkpoint", f"chosen by {task.spec.monitor} on {selects}"),
@@ -39,6 +39,10 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         ("records", listed([plan.folder(seed) for seed in plan.seeds], 1000)),
     ]
     reporter.rows(f"Plan: {plan.method.name} on {task.spec.name}", rows)
+
+
+def _stops(patience: int) -> str:
+    return f"; stops behind {patience} epochs without a better one" if patience else ""
 
 
 def _turns(plan: Plan) -> str:

@@ -41,11 +41,16 @@ class Selection:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """The student's optimiser steps, the configured epochs, and wall time in seconds."""
+    """The student's optimiser steps, the configured epochs, wall time in seconds, and its metrics on training rows.
+
+    The metrics are those of the finished student on ``examples`` rows, a seeded sample of train.
+    """
 
     steps: int
     epochs: int
     seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    examples: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,9 @@ class RunRecord:
         constant: Metrics of a constant prediction; empty in records that don't say them.
         divergence: Distance from the teacher by split (``kl`` in nats, ``mse``); None without a teacher and in records
             that don't say it.
+        cost: ``seconds`` of wall time and ``cpu_seconds`` of ``teacher`` (its training) and ``answers`` (its answers on
+            dev and test), both whenever that was, and of ``training`` and ``evaluation``; null where it isn't known.
+        memory: Largest memory in MiB: ``process``, and ``gpu`` where there is one.
         format: Version of the layout, ``FORMAT``.
     """
 
@@ -135,6 +143,8 @@ class RunRecord:
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     constant: Scores = field(default_factory=dict)
     divergence: Scores | None = None
+    cost: Scores = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:

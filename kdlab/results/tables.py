@@ -68,6 +68,9 @@ def _speed(samples_per_second: float) -> str:
 def _stamp(record: RunRecord) -> str:
     chosen = record.selection
     text = f"Checkpoint of epoch {chosen.epoch}, chosen by {chosen.metric} on {chosen.split}."
+    if record.training.metrics:
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in record.training.metrics.items())
+        text += f" On {record.training.examples:,} rows of train: {figures}."
     if record.source.embedded:
         text += " EMBEDDED CORPUS: not a GLUE figure."
     if record.substituted:

@@ -1,10 +1,11 @@
 """What is costly to find out about files, kept in the cache folder for the next process: digests, and how weights fit.
 
-Only a help: a fact that can't be read or written is found out again.
+Only a help: a fact that can't be read or written is found out again, and where there is no cache folder none is made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -81,10 +82,10 @@ class Facts:
             return {}
 
     def _write(self, kind: str, about: Any, content: dict[str, Any]) -> None:
-        try:
+        if not self.folder.parent.is_dir():
+            return  # a plan that is only looked at makes no cache
+        with contextlib.suppress(KdlabError):  # a cache that may only be read, or a full disk: what needs room says so
             write_atomic(self._file(kind, about), json.dumps(content))
-        except KdlabError:
-            return  # a cache that may only be read, or a full disk: what needs the room says so
 
 
 def _state(found: os.stat_result) -> list[int]:

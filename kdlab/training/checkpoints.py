@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from kdlab.errors import KdlabError
 from kdlab.evaluation.predict import Prediction
 from kdlab.methods.shared.context import without_teacher
+from kdlab.system.cost import Cost, Meter
 from kdlab.system.distributed import broadcast, world_size
 from kdlab.system.foreign import door
 from kdlab.training.history import CSVHistory
@@ -37,9 +40,11 @@ class Checkpoints(Checkpoint):
         every: Seconds of work that may be lost, besides the step under way.
         check: Raises where the state is not worth keeping.
         final: Whether it is the training's last phase.
+        patience: Epochs without a better one behind which the phase ends; 0 trains them all.
         writer: Writes the files.
 
     Attributes:
+        stopped: Whether the phase ended before its time.
         answers: The best epoch's on the split that chose it; None where an earlier process made them.
     """
 
@@ -52,6 +57,7 @@ class Checkpoints(Checkpoint):
         every: float,
         check: Callable[[], None],
         final: bool,
+        patience: int,
         writer: CheckpointWriter,
     ) -> None:
         self.folder = folder
@@ -61,16 +67,18 @@ class Checkpoints(Checkpoint):
         self.every = every
         self.check = check
         self.final = final
+        self.patience = patience
         self.writer = writer
         self.best_epoch = -1
         self.best_value = float("-inf")
         self.best_moved = False
+        self.stopped = False
         self.answers: Prediction | None = None
         self._best_weights: dict[str, Any] = {}
         self._on_disk = -1  # the best epoch whose weights are, or are about to be
-        self._validated_from = 0.0
-        self._before = 0.0
-        self._started = self._saved_at = time.monotonic()
+        self._validation = Meter()
+        self._before, self._meter = Cost(), Meter()
+        self._saved_at = time.monotonic()
 
     @property
     def last(self) -> Path:
@@ -104,7 +112,7 @@ class Checkpoints(Checkpoint):
             old.unlink(missing_ok=True)
         self.best_epoch, self.best_value, self.best_moved, self.answers = -1, float("-inf"), False, None
         self._best_weights, self._on_disk = {}, -1
-        self._before, self._started = 0.0, time.monotonic()
+        self._before, self._meter = Cost(), Meter()
 
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint."""
@@ -114,18 +122,21 @@ class Checkpoints(Checkpoint):
             "best_value": self.best_value,
             "best_moved": self.best_moved,
             "history_rows": rows,
-            "seconds": self.seconds(),
+            "stopped": self.stopped,
+            **asdict(self.cost()),
         }
 
-    def seconds(self) -> float:
-        """Wall time of the phase so far, in all processes that worked on it one after the other."""
-        return self._before + time.monotonic() - self._started
+    def cost(self) -> Cost:
+        """What the phase took so far, in all processes that worked on it one after the other."""
+        return self._before + self._meter.cost()
 
     def restore(self, state_dict: dict[str, Any]) -> None:
         """Knows again what an earlier process knew; the history is left alone."""
         self.best_epoch = self._on_disk = int(state_dict["best_epoch"])
         self.best_value, self.best_moved = float(state_dict["best_value"]), bool(state_dict.get("best_moved", True))
-        self._before, self._started, self.answers = float(state_dict["seconds"]), time.monotonic(), None
+        self.stopped = bool(state_dict.get("stopped", False))
+        spent = float(state_dict["seconds"]), float(state_dict.get("cpu_seconds", math.nan))
+        self._before, self._meter, self.answers = Cost(*spent), Meter(), None
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up where the checkpoint left off, the history too."""
@@ -141,7 +152,7 @@ class Checkpoints(Checkpoint):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock of the validation."""
-        self._validated_from = time.perf_counter()
+        self._validation = Meter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps the weights where the metric is the best so far, of equal epochs the first.
@@ -154,9 +165,11 @@ class Checkpoints(Checkpoint):
         if self.best_epoch < 0 or (moved, value) > (self.best_moved, self.best_value):
             self.best_epoch, self.best_value, self.best_moved = trainer.current_epoch, value, moved
             validation: Any = pl_module.validation
-            self.answers = Prediction(validation.logits, time.perf_counter() - self._validated_from)
+            self.answers = Prediction(validation.logits, self._validation.cost())
             self.check()
             self._best_weights = copied(without_teacher(pl_module.state_dict()))
+        elif self.patience and self.best_moved and trainer.current_epoch - self.best_epoch >= self.patience:
+            self.stopped = trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves what the next phase begins with; amid a phase only where it is due."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from kdlab.evaluation.predict import Prediction
 from kdlab.methods.base import DistillModule, PhaseContext, TrainingConfig
 from kdlab.methods.shared.context import Listener
 from kdlab.system.console import Reporter
+from kdlab.system.cost import Cost
 from kdlab.system.distributed import barrier, broadcast, local_world_size, rank, world_size
 from kdlab.system.files import write_atomic
 from kdlab.system.foreign import door, read_fields
@@ -43,7 +44,7 @@ class Fitted:
         value: Its value.
         epoch: Epoch of the chosen checkpoint, from 1.
         steps: Optimiser steps of all phases.
-        seconds: Wall time of all phases.
+        cost: Of all phases.
         answers: The chosen checkpoint's on the split that chose it, in the precision of the training; None where an
             earlier process made them.
     """
@@ -52,12 +53,13 @@ class Fitted:
     value: float
     epoch: int
     steps: int
-    seconds: float
+    cost: Cost
     answers: Prediction | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Its figures alone, as the mark of a finished training holds them."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "answers"}
+        figures = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("answers", "cost")}
+        return {**figures, **asdict(self.cost)}
 
 
 def seed_all(seed: int) -> None:
@@ -117,7 +119,7 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
             if encoder is not None:
                 encoder.compile_pass()
     rows_an_epoch = module.rows_of(module.config, data.sizes)
-    seconds, steps, lines = 0.0, 0, 0
+    cost, steps, lines = Cost(), 0, 0
     fitted: Fitted | None = None
     phases = module.phases()
     for number, phase in enumerate(phases):
@@ -134,6 +136,7 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
             every=training.checkpoint_every,
             check=module.check_finite,
             final=final,
+            patience=training.patience if phase.choose else 0,
             writer=writer,
         )
         samples = TextSamples(folder, module, request.loggers, request.reporter)
@@ -142,7 +145,6 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
         module.begin_phase(context)
         if module.context is not context:
             raise MethodError(f"{module.name} overrides begin_phase: it must call super().begin_phase(context) first")
-        steps += total
         state = broadcast(_finished_phase(done, keep, phase.choose, request.reporter) if rank() == 0 else None)
         if state is not None:
             keep.restore(state)
@@ -153,16 +155,17 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
             _forget_later(folder, request.title, number)
             with writer:
                 _fit_phase(module, data, request, epochs, keep, samples, lines)
-            state = keep.state_dict()
+            state = {**keep.state_dict(), "steps": module.student_step if keep.stopped else total}
             if rank() == 0 and not final:
                 write_atomic(done, json.dumps(state))
             barrier()
         lines = int(state["history_rows"])
-        seconds += keep.seconds()
+        steps += int(state.get("steps", total))
+        cost += keep.cost()
         if phase.choose:
             module.load_weights(keep.best_weights())
         answers = keep.answers if phase.choose else None
-        fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, seconds, answers)
+        fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, cost, answers)
     if fitted is None:
         raise ValueError(f"{module.name} has no phases")
     if history is not None:

@@ -71,7 +71,7 @@ def test_validation_gives_the_answers_that_are_predicted(name, cache, tmp_path):
     fitted = train(module, data, tmp_path)
     predicted = predict(module.finished_student(), data.split(data.select_on), data.eval_batch_size, CPU.device)
     assert torch.equal(fitted.answers.logits, predicted.logits)
-    assert 0 < fitted.answers.seconds < fitted.seconds
+    assert 0 < fitted.answers.cost.seconds < fitted.cost.seconds
 
 
 def test_modes_are_right_in_every_step(name, cache, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from cli_fixtures import Lab, metrics, open_lab, predictions
 
 from kdlab.models.encoder import TextEncoder
+from kdlab.pipeline import context
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,8 @@ def test_an_epoch_that_dev_chose_has_answered_dev(lab: Lab, tmp_path: Path, pass
     assert record["selection"]["split"] == "dev"
     assert teacher_and_validation > 0
     own = [rows for layers, training, rows in passes if layers == 1 and not training]
-    assert sum(own) == dev + len(predictions(by_dev, "test"))  # one epoch, and dev is not asked again
+    on_train = record["training"]["examples"]
+    assert sum(own) == dev + len(predictions(by_dev, "test")) + on_train  # one epoch, and dev is not asked again
     assert record["student"]["samples_per_second"] > 0
 
 
@@ -83,4 +85,30 @@ def test_answers_in_another_precision_are_no_record(lab: Lab, tmp_path: Path, pa
     words = ["data.selection=dev", "--precision", precision, "--student", lab.teacher]
     (run,) = lab.train(tmp_path, *words, method="finetune")
     asked = sum(rows for _, training, rows in passes if not training)
+    asked -= metrics(run)["training"]["examples"]
     assert asked == times * len(predictions(run, "dev")) + len(predictions(run, "test"))
+
+
+def test_the_record_says_what_each_part_cost(lab: Lab, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(context, "ON_TRAIN", 20)
+    (first,), (again,) = (lab.train(tmp_path / name, "--seed", 3, "teacher.seed=7") for name in ("one", "two"))
+    record, later = metrics(first), metrics(again)
+    assert set(record["cost"]) == {"teacher", "answers", "training", "evaluation"}
+    for spent in record["cost"].values():
+        assert 0 < spent["seconds"] < 60
+        assert 0 <= spent["cpu_seconds"] < 60
+    assert record["cost"]["training"]["seconds"] == pytest.approx(record["training"]["seconds"], abs=0.01)
+    assert later["cost"]["teacher"] == record["cost"]["teacher"]  # of the training that made it
+    assert later["cost"]["answers"] == record["cost"]["answers"]
+    assert 50 < record["memory"]["process"] < 20_000
+    assert record["training"]["examples"] == 20
+    assert 0 <= record["training"]["metrics"]["accuracy"] <= 1
+    assert later["training"]["metrics"] == record["training"]["metrics"]
+
+
+def test_without_a_teacher_there_is_none_to_pay_for(lab: Lab, tmp_path: Path) -> None:
+    done = lab.run(*lab.words(tmp_path, "--student", lab.teacher, method="finetune"))
+    (file,) = tmp_path.glob("*/metrics.json")
+    assert set(metrics(file.parent)["cost"]) == {"training", "evaluation"}
+    assert metrics(file.parent)["training"]["examples"] == 58  # all that are trained on
+    assert "On 58 rows of train: accuracy" in done.out

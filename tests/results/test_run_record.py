@@ -40,6 +40,15 @@ def test_records_of_the_first_format_are_read(tmp_path):
     assert record.fingerprints.run == "run"
 
 
+def test_records_of_the_second_format_are_read(tmp_path):
+    old = {**tiny_record().to_json(), "format": 2}
+    for name in ("cost", "memory"):
+        del old[name]
+    del old["training"]["metrics"], old["training"]["examples"]
+    record = written(tmp_path, old)
+    assert (record.cost, record.memory, record.training.metrics) == ({}, {}, {})
+
+
 def without(name: str):
     return lambda content: content.pop(name)
 

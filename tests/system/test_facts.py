@@ -43,23 +43,29 @@ def weights(folder: Path, content: bytes = LARGE) -> Path:
     return file
 
 
+def facts_in(folder: Path) -> Facts:
+    """Those of a cache folder that is there."""
+    (folder / "cache").mkdir(exist_ok=True)
+    return Facts(folder / "cache")
+
+
 @pytest.mark.usefixtures("later")
 def test_a_large_file_is_read_once_for_each_of_its_states(tmp_path: Path, reads: list[Path]) -> None:
     file = weights(tmp_path)
-    digests = [Facts(tmp_path / "cache").digest(file) for _ in range(3)]
+    digests = [facts_in(tmp_path).digest(file) for _ in range(3)]
     assert (digests, reads) == ([file_digest(file)] * 3, [file])
     changed = bytearray(LARGE)
     changed[-1] ^= 1
     times = file.stat()
     weights(tmp_path, bytes(changed))
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))  # of the same size and age, as it seems
-    assert Facts(tmp_path / "cache").digest(file) == file_digest(file) != digests[0]
+    assert facts_in(tmp_path).digest(file) == file_digest(file) != digests[0]
     assert len(reads) == 2
 
 
 @pytest.mark.usefixtures("later")
 def test_a_file_in_the_place_of_another_is_read(tmp_path: Path, reads: list[Path]) -> None:
-    facts, file = Facts(tmp_path / "cache"), weights(tmp_path)
+    facts, file = facts_in(tmp_path), weights(tmp_path)
     first = facts.digest(file)
     other = tmp_path / "other"
     other.write_bytes(LARGE[::-1])
@@ -70,16 +76,22 @@ def test_a_file_in_the_place_of_another_is_read(tmp_path: Path, reads: list[Path
 
 
 def test_what_was_just_changed_is_not_remembered(tmp_path: Path, reads: list[Path]) -> None:
-    facts, file = Facts(tmp_path / "cache"), weights(tmp_path)
+    facts, file = facts_in(tmp_path), weights(tmp_path)
     assert facts.digest(file) == facts.digest(file)
     assert len(reads) == 2
-    assert not (tmp_path / "cache").exists()
+    assert not facts.folder.exists()
+
+
+@pytest.mark.usefixtures("later")
+def test_no_cache_is_made_for_it(tmp_path: Path) -> None:
+    Facts(tmp_path / "nowhere").digest(weights(tmp_path))
+    assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.usefixtures("later")
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": 3}', '{"fact": 3}'])
 def test_a_damaged_fact_is_found_out_again(tmp_path: Path, content: str) -> None:
-    facts, file = Facts(tmp_path / "cache"), weights(tmp_path)
+    facts, file = facts_in(tmp_path), weights(tmp_path)
     facts.digest(file)
     assert facts.known("fit", [1, "a"], lambda: {"missing": []}) == {"missing": []}
     for kept in facts.folder.iterdir():

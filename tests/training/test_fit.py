@@ -16,7 +16,7 @@ from kdlab.data.batches import BucketSampler
 from kdlab.errors import KdlabError
 from kdlab.evaluation.metrics import evaluate
 from kdlab.methods import METHODS
-from kdlab.methods.base import TrainingConfig
+from kdlab.methods.base import DistillModule, TrainingConfig
 from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.training.fit import seed_all
 from kdlab.training.steps import count_steps
@@ -246,3 +246,61 @@ def test_the_history_has_a_line_every_so_many_optimiser_steps(cache, tmp_path):
     rows = list(csv.DictReader((tmp_path / "history" / "metrics.csv").open()))
     assert [int(row["step"]) for row in rows if row["train/loss"]] == [3, 6, 9, 12]
     assert [float(row["step"]) for row in rows if row["val/loss"]] == [12]
+
+
+SCORES = (0.5, 0.7, 0.6, 0.7, 0.65, 0.9, 0.9, 0.9)
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """Each epoch scores what SCORES says."""
+
+    def end(self):
+        self.validation.close(self.task)
+        self.log_dict({"val/accuracy": SCORES[self.trainer.current_epoch], "val/loss": 0.0})
+
+    monkeypatch.setattr(DistillModule, "on_validation_epoch_end", end)
+
+
+@pytest.mark.usefixtures("scripted")
+@pytest.mark.parametrize(
+    ("patience", "epochs", "best", "made"),
+    [(0, 5, 2, 5), (1, 8, 2, 3), (2, 8, 2, 4), (3, 8, 2, 5), (4, 8, 6, 8), (9, 3, 2, 3)],
+)
+def test_patience_ends_a_phase_that_gets_no_better(cache, tmp_path, patience, epochs, best, made):
+    module = tiny_method("finetune")
+    fitted = train(module, tiny_data(cache), tmp_path, epochs=epochs, patience=patience)
+    assert (fitted.epoch, fitted.value) == (best, pytest.approx(SCORES[best - 1]))
+    assert fitted.steps == module.student_step == 2 * made
+
+
+@pytest.mark.usefixtures("scripted")
+def test_an_interrupted_training_has_the_same_patience(cache, tmp_path):
+    def weights(folder, stop_at=None):
+        module, batches = tiny_method("finetune"), []
+
+        def begin(batch, batch_idx):
+            batches.append(batch_idx)
+            if len(batches) == stop_at:
+                raise RuntimeError("stop")
+            DistillModule.on_train_batch_start(module, batch, batch_idx)
+
+        module.on_train_batch_start = begin
+        fitted = train(module, tiny_data(cache), folder, epochs=8, patience=2, checkpoint_every=0.0)
+        return fitted, module.student.state_dict()
+
+    whole, ends = weights(tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="stop"):
+        weights(tmp_path / "stopped", stop_at=6)  # in the epoch behind the best one
+    again, found = weights(tmp_path / "stopped")
+    assert (again.epoch, again.steps, again.value) == (whole.epoch, whole.steps, whole.value) == (2, 8, whole.value)
+    assert all(torch.equal(found[name], weight) for name, weight in ends.items())
+
+
+@pytest.mark.usefixtures("scripted")
+def test_a_phase_that_chooses_nothing_knows_no_patience(cache, tmp_path):
+    module = tiny_method("annealing_kd", tau=1, epochs_each=6)
+    fitted = train(module, tiny_data(cache), tmp_path, epochs=4, patience=1)
+    assert fitted.steps == 2 * (6 + 3)
+    steps = [float(row["step"]) for row in csv.DictReader((tmp_path / "history" / "metrics.csv").open())]
+    assert max(steps) == fitted.steps

@@ -87,6 +87,8 @@ class TrainingConfig:
         warmup: Fraction of steps in which the learning rate rises; then it falls linearly to zero.
         clip: Largest norm of the gradient; 0 does not clip.
         accumulate: Steps whose gradients are added up before an optimiser step; ``batch_size`` counts all of them.
+        patience: End a phase behind so many epochs without a better one; 0 trains all epochs. The learning rate falls
+            as if all were trained.
         checkpoint_every: Seconds of work that an interruption may cost, besides the step under way.
         log_every: Optimiser steps between two lines of the history; each line is the mean of what lies between.
     """
@@ -101,6 +103,7 @@ class TrainingConfig:
     clip: float = 1.0
     accumulate: int = 1
     log_every: int = 20
+    patience: int = 0
     checkpoint_every: float = 30.0
 
 

@@ -1,0 +1,169 @@
+"""What the students of one plan share: data, the teacher and its answers; and how a finished student is judged."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from kdlab.data.module import GLUEDataModule, TextDataModule
+from kdlab.data.tasks import TRAIN
+from kdlab.evaluation.metrics import evaluate, trivial
+from kdlab.evaluation.predict import Prediction, predict
+from kdlab.methods.base import TrainingConfig
+from kdlab.models.encoder import TextEncoder
+from kdlab.pipeline.ood import Predictor
+from kdlab.pipeline.teacher import CachedTeacher, LazyTeacher, check_answers, cost_of_teacher, obtain_teacher
+from kdlab.planning.plan import Plan
+from kdlab.planning.teacher import AS_IS, FOUND
+from kdlab.system.console import Reporter
+from kdlab.system.cost import Cost
+from kdlab.training.fit import Fitted
+
+ON_TRAIN = 512
+"""Training rows on which a finished student is judged."""
+
+
+class RunContext:
+    """What the seeds of one plan share: the teacher, its predictions, and who is told.
+
+    Args:
+        plan: What was decided.
+        reporter: Shows progress.
+    """
+
+    def __init__(self, plan: Plan, reporter: Reporter) -> None:
+        self.plan = plan
+        self.reporter = reporter
+
+    def data(self, training: TrainingConfig, seed: int) -> GLUEDataModule:
+        """The task's data, batched for one training."""
+        plan = self.plan
+        return GLUEDataModule(
+            task=plan.task.spec,
+            splits=plan.task.splits,
+            tokenizer=plan.text.tokenizer,
+            tokenizer_fingerprint=plan.text.tokenizer_fingerprint,
+            max_length=plan.max_length,
+            batch_size=training.batch_size // training.accumulate,
+            eval_batch_size=training.eval_batch_size,
+            select_on=plan.task.select_on,
+            seed=seed,
+            cache=plan.cache,
+            workers=plan.config.data.workers,
+        )
+
+    @cached_property
+    def teacher(self) -> TextEncoder | None:
+        """The teacher, trained where the cache has none; None where nobody needs one."""
+        plan = self.plan
+        if plan.teacher is None:
+            return None
+        own = plan.config.teacher
+        return obtain_teacher(plan.teacher, self.teacher_data, own, own.seed, plan.hardware, plan.cache, self.reporter)
+
+    @cached_property
+    def teacher_data(self) -> GLUEDataModule:
+        """The task's data as the teacher is trained and asked on it."""
+        own = self.plan.config.teacher
+        return self.data(own, own.seed)
+
+    @cached_property
+    def answering_teacher(self) -> TextEncoder:
+        """The teacher where the cache lacks an answer of it; one used as it is answers a few texts on trial first."""
+        plan = self.plan
+        if self.teacher is None or plan.teacher is None:
+            raise ValueError(f"{plan.method.name} has no teacher")
+        if plan.teacher.status == AS_IS:
+            check_answers(self.teacher, self.teacher_data.split(TRAIN), plan.teacher.checkpoint.source)
+        return self.teacher
+
+    @cached_property
+    def teacher_predictions(self) -> dict[str, Prediction]:
+        """The teacher's logits on every dev and test split; warns where it learned nothing."""
+        plan = self.plan
+        if plan.teacher is None:
+            return {}
+        if plan.teacher.status not in (AS_IS, FOUND):
+            _ = self.teacher  # as the plan says, though the cache may hold answers of one that was removed
+        splits = (*plan.task.dev_splits, *plan.task.test_splits)
+        predictions = {name: self.cached_teacher.prediction(self.teacher_data.split(name)) for name in splits}
+        then = "a student can learn nothing from it; check the teacher's settings and label order"
+        self.check_learned(predictions, "teacher", then)
+        return predictions
+
+    @property
+    def predictor(self) -> Predictor:
+        """How models are asked on sets out of domain."""
+        plan = self.plan
+        size = plan.config.training.eval_batch_size
+        return Predictor(plan.text, plan.max_length, size, plan.hardware, plan.cache, plan.task.source.embedded)
+
+    @property
+    def lazy_teacher(self) -> LazyTeacher:
+        """The teacher, loaded where it must answer."""
+        plan = self.plan
+        if plan.teacher is None:
+            raise ValueError(f"{plan.method.name} has no teacher")
+        return LazyTeacher(lambda: self.answering_teacher, plan.teacher.key, plan.task.spec.num_outputs)
+
+    @cached_property
+    def cached_teacher(self) -> CachedTeacher:
+        """The teacher as the source of clean logits."""
+        plan = self.plan
+        size = plan.config.teacher.eval_batch_size
+        return CachedTeacher(self.lazy_teacher, size, plan.hardware, plan.cache, plan.task.spec.name)
+
+    def answers_from_cache(self) -> list[str]:
+        """The splits on which the teacher's answers were asked for, and none had to be computed."""
+        if self.plan.teacher is None:
+            return []
+        found = self.cached_teacher.asked - self.cached_teacher.made
+        return [name for name, key in self.plan.tokens_keys.items() if key in found]
+
+    def predict_all(self, encoder: TextEncoder, data: TextDataModule, fitted: Fitted) -> dict[str, Prediction]:
+        """A student's float32 logits on every dev and test split; on one, the chosen epoch's own."""
+        plan, known = self.plan, {}
+        if fitted.answers is not None and plan.hardware.precision == "32-true":
+            known[plan.task.select_on] = fitted.answers
+        names = (*plan.task.dev_splits, *plan.task.test_splits)
+        size, device = data.eval_batch_size, plan.hardware.device
+        return {name: known.get(name) or predict(encoder, data.split(name), size, device) for name in names}
+
+    def score_on_train(self, encoder: TextEncoder, data: TextDataModule) -> tuple[dict[str, float], int]:
+        """A student's metrics on a seeded sample of train, and its size: beside dev's they tell of overfitting."""
+        task, rows = self.plan.task.spec, data.split(TRAIN)
+        draw = np.random.default_rng(self.plan.config.data.split_seed)
+        sample = rows.take(np.sort(draw.permutation(len(rows))[:ON_TRAIN]).tolist())
+        made = predict(encoder, sample, data.eval_batch_size, self.plan.hardware.device)
+        gold = torch.from_numpy(np.asarray(sample.labels))
+        return evaluate(made.logits, gold, task.metrics, task.regression), len(sample)
+
+    def cost_of_teacher(self) -> dict[str, Cost]:
+        """What the teacher's training and its answers on dev and test took, whenever that was."""
+        teacher = self.plan.teacher
+        if teacher is None:
+            return {}
+        trained = Cost() if teacher.status == AS_IS else cost_of_teacher(teacher.key, self.plan.cache)
+        return {"teacher": trained, "answers": sum((p.cost for p in self.teacher_predictions.values()), Cost())}
+
+    def check_learned(self, predictions: dict[str, Prediction], who: str, then: str) -> None:
+        """Warns where an encoder does no better than one answer to everything.
+
+        Args:
+            predictions: Its logits on each dev split.
+            who: Teacher or student.
+            then: What follows from it and what to do, which ends the sentence.
+        """
+        task = self.plan.task
+        metric = task.spec.monitor if task.spec.regression else "accuracy"
+        split = task.dev_splits[0]
+        labels = torch.tensor(task.splits[split].labels)
+        score = evaluate(predictions[split].logits, labels, [metric], task.spec.regression)[metric]
+        constant = trivial(labels, metric, task.spec.regression)
+        if score <= constant:
+            self.reporter.warn(
+                f"The {who}'s {metric} on {split} is {score:.4f}, no better than a constant answer's {constant:.4f}: "
+                f"{then}."
+            )
