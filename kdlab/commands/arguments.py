@@ -32,6 +32,12 @@ class Parser(argparse.ArgumentParser):
         return nearest(word.partition("=")[0], [o for a in self._actions for o in a.option_strings], "flag")
 
 
+def add_jobs(parser: Parser) -> None:
+    """The flag of verbs that make several runs."""
+    text = "work on N runs side by side, each in a process with its share of the cores or GPUs (default: 1)"
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help=text)
+
+
 def expanded(name: str, text: str) -> Path:
     """A path whose ``~`` is filled in.
 

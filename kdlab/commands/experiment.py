@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdlab.commands.arguments import Parser, expanded, parse_override
+from kdlab.commands.arguments import Parser, add_jobs, expanded, parse_override
 from kdlab.system.shown import shown
 
 EXAMPLE = "kdlab experiment experiments/ad2/ablations.yaml profile=embedded seeds=5"
@@ -21,6 +21,7 @@ TAKES_SETTINGS = True
 def add_arguments(parser: Parser) -> None:
     """The words of ``kdlab experiment``."""
     parser.add_argument("file", metavar="FILE", help="YAML file with the cells of a table")
+    add_jobs(parser)
 
 
 def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
@@ -30,5 +31,7 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from kdlab.studies.grid import read_grid, run_grid, show
 
     cells, paper = read_grid(file, over)
-    sys.stdout.write(shown(show(run_grid(cells), paper), keep="\n") + "\n")
+    results = run_grid(cells, arguments.jobs, words)
+    if results:
+        sys.stdout.write(shown(show(results, paper), keep="\n") + "\n")
     return 0

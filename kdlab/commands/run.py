@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from kdlab.commands.arguments import Parser, expanded, parse_override
+from kdlab.commands.arguments import Parser, add_jobs, expanded, parse_override
 from kdlab.commands.list import KINDS, show
 from kdlab.errors import KdlabError
 
@@ -37,6 +37,7 @@ def add_arguments(parser: Parser) -> None:
     """The words of ``kdlab run``."""
     for flag, (key, kind, metavar, text) in SETTINGS.items():
         parser.add_argument(flag, dest=key, type=kind, metavar=metavar, help=text)
+    add_jobs(parser)
     parser.add_argument("--config", metavar="FILE", help="YAML file of settings; flags and key=value go over it")
     parser.add_argument(
         "--logger",
@@ -61,7 +62,7 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     settings = _settings(arguments)
     from kdlab.pipeline.run import run
 
-    run(settings, dry_run=arguments.dry_run, print_config=arguments.print_config, words=words)
+    run(settings, arguments.dry_run, arguments.print_config, words, arguments.jobs)
     return 0
 
 

@@ -20,6 +20,7 @@ from kdlab.planning.teacher import AS_IS, FOUND
 from kdlab.system.console import Reporter
 from kdlab.system.cost import Cost
 from kdlab.training.fit import Fitted
+from kdlab.types import Need
 
 ON_TRAIN = 512
 """Training rows on which a finished student is judged."""
@@ -114,6 +115,13 @@ class RunContext:
         plan = self.plan
         size = plan.config.teacher.eval_batch_size
         return CachedTeacher(self.lazy_teacher, size, plan.hardware, plan.cache, plan.task.spec.name)
+
+    def make_shared(self) -> None:
+        """Makes what the cache lacks of the teacher and its answers, so that processes find them there."""
+        plan = self.plan
+        _ = self.teacher_predictions
+        if Need.LOGITS in plan.method.needs_of(plan.settings.method):
+            self.cached_teacher(self.teacher_data.split(TRAIN))
 
     def answers_from_cache(self) -> list[str]:
         """The splits on which the teacher's answers were asked for, and none had to be computed."""

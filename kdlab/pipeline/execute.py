@@ -33,8 +33,13 @@ from kdlab.training.loggers import finish_loggers, make_loggers
 from kdlab.types import Need
 
 
-def run_seed(context: RunContext, seed: int) -> RunRecord:
+def run_seed(context: RunContext, seed: int, fresh: bool = False) -> RunRecord:
     """Trains, evaluates and records one student, or returns its finished record.
+
+    Args:
+        context: What the plan's seeds share.
+        seed: The student's.
+        fresh: Whether a finished one is set aside and made again.
 
     Raises:
         KdlabError: Anything that goes wrong on the way; what was finished before is kept.
@@ -42,9 +47,9 @@ def run_seed(context: RunContext, seed: int) -> RunRecord:
     plan, reporter = context.plan, context.reporter
     folder = RunFolder(plan.folder(seed))
     with folder.locked(reporter.say):
-        record = broadcast(None if plan.config.fresh else folder.finished())
+        record = broadcast(None if fresh else folder.finished())
         if record is None:
-            return _train_and_record(context, seed, folder)
+            return _train_and_record(context, seed, folder, fresh)
         folder.drop_checkpoints()
         reporter.say(f"Seed {seed} is finished already (--fresh runs it again):")
         _show(record, folder, reporter)
@@ -54,13 +59,27 @@ def run_seed(context: RunContext, seed: int) -> RunRecord:
         return record
 
 
-def _train_and_record(context: RunContext, seed: int, folder: RunFolder) -> RunRecord:
+def run_where_free(context: RunContext, seed: int) -> bool:
+    """Trains, evaluates and records one student, unless it is finished or another process is at it.
+
+    Returns:
+        Whether it did.
+    """
+    folder = RunFolder(context.plan.folder(seed))
+    with folder.claimed() as mine:
+        if not mine or folder.finished() is not None:
+            return False
+        _train_and_record(context, seed, folder)
+    return True
+
+
+def _train_and_record(context: RunContext, seed: int, folder: RunFolder, fresh: bool = False) -> RunRecord:
     """Prepare, build, train, judge, record."""
     plan, reporter = context.plan, context.reporter
     begin_peak()
     teacher_predictions = context.teacher_predictions
     config = {**plan.settings.plain, "seed": seed, "seeds": 1, "fresh": False}
-    _prepare(folder, plan, config)
+    _prepare(folder, config, fresh)
     module, data = _build(context, seed)
     reporter.say(f"Training the student, seed {seed}.")
     loggers = make_loggers(plan.config.logger, folder.path, config, reporter)
@@ -84,10 +103,10 @@ def _train_and_record(context: RunContext, seed: int, folder: RunFolder) -> RunR
     return record
 
 
-def _prepare(folder: RunFolder, plan: Plan, config: dict[str, Any]) -> None:
+def _prepare(folder: RunFolder, config: dict[str, Any], fresh: bool) -> None:
     """A folder with the configuration; every process waits for it."""
     if rank() == 0:
-        folder.prepare(plan.config.fresh)
+        folder.prepare(fresh)
         folder.write(CONFIG, config)
     barrier()
 

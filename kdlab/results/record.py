@@ -99,9 +99,7 @@ class RunFolder:
             yield
             return
         try:
-            locks = self.path.parent / ".locks"
-            locks.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(locks / self.path.name)
+            lock = self._lock()
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -113,6 +111,31 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def claimed(self) -> Iterator[bool]:
+        """Locks the folder, unless another process has; yields whether it is locked for this one.
+
+        Raises:
+            KdlabError: The folder can't be written.
+        """
+        try:
+            lock = self._lock()
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        except OSError as e:
+            raise unwritable(self.path, e) from e
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def _lock(self) -> FileLock:
+        locks = self.path.parent / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        return FileLock(locks / self.path.name)
 
     def prepare(self, fresh: bool) -> None:
         """Makes the folder; it keeps the files of an interrupted run, so that training resumes from its checkpoint.

@@ -12,17 +12,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kdlab.errors import KdlabError
-from kdlab.pipeline.run import run
+from kdlab.pipeline import jobs as side_by_side
+from kdlab.pipeline.run import check_outputs, open_reporter, run, run_plan
+from kdlab.planning.describe import show_plan
 from kdlab.planning.plan import make_plan
 from kdlab.results.run_record import RunRecord, Scores
 from kdlab.results.tables import mean_and_sd
+from kdlab.system.cache import Cache
 from kdlab.system.foreign import read_yaml
-from kdlab.system.quiet import quiet_libraries
 
 SECTIONS = {"fill", "common", "cells", "paper"}
 Cells = dict[str, dict[str, Any]]
@@ -66,19 +68,41 @@ def _read_sections(file: Path) -> dict[str, dict[str, Any]]:
     return parts
 
 
-def run_grid(cells: Cells) -> dict[str, list[RunRecord]]:
-    """Runs the cells one after the other; what is wrong in the last one is said before the first is trained.
+def run_grid(cells: Cells, jobs: int = 1, words: Sequence[str] = ()) -> dict[str, list[RunRecord]]:
+    """Runs the cells; what is wrong in the last one is said before the first is trained.
+
+    Args:
+        cells: Settings of each cell.
+        jobs: How many processes work side by side.
+        words: The command line after ``kdlab``, for starting them.
+
+    Returns:
+        The records of each cell; empty in a process that works for another one.
 
     Raises:
         KdlabError: Anything that is wrong with a cell.
     """
-    quiet_libraries()
+    reporter = open_reporter()
+    cache, plans = Cache(say=reporter.warn), {}
     for name, settings in cells.items():
         try:
-            make_plan(settings)
+            plans[name] = make_plan(settings, cache)
         except KdlabError as e:
             raise KdlabError(f"Cell '{name}': {e}") from e
-    return {name: run(settings) for name, settings in cells.items()}
+    if side_by_side.number():
+        side_by_side.work(list(plans.values()), reporter)
+        return {}
+    side_by_side.check_jobs(jobs, list(plans.values()), reporter)
+    if any(plan.hardware.devices > 1 for plan in plans.values()):
+        return {name: run(settings) for name, settings in cells.items()}
+    for plan in plans.values():
+        check_outputs(plan)
+    side_by_side.share_out(list(plans.values()), jobs, words, reporter)
+    records = {}
+    for name, plan in plans.items():
+        show_plan(plan, reporter)
+        records[name] = run_plan(plan, reporter, plan.config.fresh and jobs == 1)
+    return records
 
 
 def show(results: Mapping[str, list[RunRecord]], paper: Mapping[str, Any]) -> str:

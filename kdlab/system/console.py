@@ -17,21 +17,23 @@ class Reporter:
 
     Args:
         quiet: Whether to print nothing at all (every process but the first).
+        who: Stands in front of each line where several processes print side by side; then there are no bars.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, who: str = "") -> None:
         self.quiet = quiet
-        self.terminal = sys.stdout is not None and sys.stdout.isatty()
+        self.who = f"[{who}] " if who else ""
+        self.terminal = sys.stdout is not None and sys.stdout.isatty() and not who
         self.out = Console(highlight=False, soft_wrap=True, force_terminal=self.terminal, quiet=quiet)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
 
     def say(self, text: str) -> None:
         """One line on standard output."""
-        self.out.print(shown(text), markup=False)
+        self.out.print(self.who + shown(text), markup=False)
 
     def warn(self, text: str) -> None:
         """One line on standard error."""
-        self.err.print(f"kdlab: warning: {shown(text)}", markup=False, style="yellow")
+        self.err.print(f"{self.who}kdlab: warning: {shown(text)}", markup=False, style="yellow")
 
     def announce(self, text: str) -> None:
         """One line that stands out."""

@@ -232,6 +232,7 @@ def test_the_embedded_encoder_loads_in_single_precision_with_a_new_head():
 
 
 def test_how_weights_fit_is_found_out_once_for_each_content(checkpoint_folder, tmp_path, monkeypatch):
+    (tmp_path / "cache").mkdir()
     monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "cache"))
     folder, reads = tmp_path / "copy", []
     shutil.copytree(checkpoint_folder, folder)
