@@ -18,7 +18,7 @@ BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-full test-slow format lint types check architecture bench clean
+.PHONY: help install run test test-full test-slow format lint types check architecture bench bench-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,16 @@ architecture: ## the rooms of kdlab, their floors, who imports whom, and circles
 bench: $(STAMP) ## speed and memory against loops written by hand, as ratios
 	"$(BIN)" -m experiments.benchmarks $(ARGS)
 
+# kdlab beside Hugging Face's Trainer and TextBrewer, which have an environment of their own
+PEERS := .venv-peers
+$(PEERS)/.installed: experiments/peers/requirements.txt
+	"$(PYTHON)" -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install -q --disable-pip-version-check -r experiments/peers/requirements.txt
+	@touch "$@"
+
+bench-peers: $(STAMP) $(PEERS)/.installed ## whole processes beside the Trainer and TextBrewer, in an environment of theirs
+	"$(BIN)" -m experiments.peers --python $(PEERS)/bin/python $(ARGS)
+
 clean: ## remove .venv, caches and build outputs of this repository
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
+	rm -rf .venv $(PEERS) .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -41,6 +41,12 @@ def measure_startup(folder: Path, repeats: int = 3) -> dict[str, float]:
     return {stage: sorted(marks[stage] for marks in found)[repeats // 2] for stage in found[0]}
 
 
+def beyond_imports(seconds: dict[str, float]) -> float:
+    """CPU seconds of ``measure_startup`` that are not spent on importing torch, lightning and transformers' BERT."""
+    libraries = ("interpreter", "import torch", "import lightning", "import transformers")
+    return seconds["together"] - sum(seconds[stage] for stage in libraries)
+
+
 def measure_whole(folder: Path) -> float:
     """CPU seconds of a whole run with a teacher from the cache, as ``make run ARGS=--fresh`` makes it."""
     _run(folder, "first")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
 
@@ -34,17 +36,20 @@ BATCH, RATE, SEED = 32, 5e-5, 0
 CPU = torch.device("cpu")
 # Tokens of SST-2's 67,349 training sentences with [CLS] and [SEP] (bert-base-uncased vocabulary), as deciles.
 SST2_DECILES = (3, 4, 6, 7, 8, 10, 13, 16, 20, 27, 66)
+# Ranks of its 762,341 tokens by how frequent they are (11,570 different ones), as deciles: 125 make a half of the text.
+SST2_RANKS = (0, 3, 7, 16, 45, 125, 321, 760, 1675, 3634, 11569)
+DROPOUT = ", dropout"
+"""End of the name of a case in which students have BERT's dropout of .1; its losses can't be compared."""
 
 
 class Lengths(EncodedSplit):
-    """Random tokens in memory, of SST-2's lengths."""
+    """Random tokens in memory, of SST-2's lengths and as frequent as its own."""
 
     def __init__(self, examples: int) -> None:
         draw = np.random.default_rng(SEED)
-        u = draw.random(examples) * (len(SST2_DECILES) - 1)
-        lengths = np.interp(u, range(len(SST2_DECILES)), SST2_DECILES).round().astype(np.int64)
+        lengths = _drawn(draw, examples, SST2_DECILES)
         self.offsets = np.concatenate([[0], np.cumsum(lengths)])
-        self.ids = draw.integers(1000, 30000, int(self.offsets[-1]), dtype=np.int32)
+        self.ids = (1000 + _drawn(draw, int(self.offsets[-1]), SST2_RANKS)).astype(np.int32)
         self.types = np.zeros(int(self.offsets[-1]), np.uint8)
         self.pad_id = 0
         self.labels = draw.integers(0, 2, examples)
@@ -53,16 +58,22 @@ class Lengths(EncodedSplit):
         self.names, self.labelled, self.domain = range(examples), None, None
 
 
-def encoders() -> tuple[TextEncoder, TextEncoder]:
-    """Teacher and student without dropout, so that losses can be compared."""
+def _drawn(draw: np.random.Generator, number: int, deciles: Sequence[int]) -> NDArray[np.int64]:
+    """Numbers of a distribution that is known by its deciles."""
+    found = np.interp(draw.random(number) * (len(deciles) - 1), range(len(deciles)), deciles)
+    return found.round().astype(np.int64)
+
+
+def encoders(dropout: float = 0.0) -> tuple[TextEncoder, TextEncoder]:
+    """Teacher and student, without dropout unless given, so that losses can be compared."""
     config = BertConfig(
         hidden_size=384,
         num_hidden_layers=6,
         num_attention_heads=12,
         intermediate_size=1536,
         num_labels=2,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     torch.manual_seed(SEED)
     teacher = TextEncoder(BertForSequenceClassification(config)).eval()
@@ -106,6 +117,7 @@ class Clock:
 # what is measured: a name, kdlab's method and its settings
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("finetune", "kd", "mixkd")},
+    f"kd{DROPOUT}": ("kd", {}),
     **reference_hidden.CASES,
     **reference_text.CASES,
 }
@@ -122,7 +134,7 @@ def run_kdlab(case: str, steps: int, bf16: bool, folder: Path, skip: int = 3) ->
         skip: Steps that are not timed.
     """
     gc.collect()  # Lightning's modules and trainers refer to each other, and would outlive their run
-    teacher, student = encoders()
+    teacher, student = encoders(_dropout_of(case))
     method, settings = CASES[case]
     kind = load_method(method)
     config = kind.Config(**settings)
@@ -167,7 +179,8 @@ def run_reference(case: str, steps: int, bf16: bool, skip: int = 3, batching: st
         batching: ``buckets``; ``dynamic`` pads to the longest of a random batch; ``128`` pads to 128.
     """
     gc.collect()
-    teacher, student = encoders()
+    teacher, student = encoders(_dropout_of(case))
+    case = case.removesuffix(DROPOUT)
     split, clock = Lengths(steps * BATCH), Clock()
     logits = torch.from_numpy(split.teacher_logits)
     split.teacher_logits = None
@@ -191,6 +204,10 @@ def run_reference(case: str, steps: int, bf16: bool, skip: int = 3, batching: st
         return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in found])
     found = reference.train(student.model, own(), loader, steps, RATE, bf16, clock)
     return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in found])
+
+
+def _dropout_of(case: str) -> float:
+    return 0.1 if case.endswith(DROPOUT) else 0.0
 
 
 def run_forwards(steps: int, bf16: bool, skip: int = 3) -> float:
