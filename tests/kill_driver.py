@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
-from kdlab.data import batches
+from kdlab.data import encoding
 from kdlab.evaluation import predict as inference
 from kdlab.methods import base
 from kdlab.pipeline import teacher
@@ -135,7 +135,7 @@ def _half_array(count):
             with files.writing(file):
                 _end(OSError(f"{array.size} requested and {array.size // 2} written"))
 
-    batches.write_array = teacher.write_array = wrapped
+    encoding.write_array = teacher.write_array = wrapped
 
 
 WORK = {  # what a process does, by the functions that it is in; the innermost counts
@@ -209,7 +209,7 @@ POINTS = {
     "predictions": lambda n: _die_at(record.RunFolder, "write_predictions", n, after=True),
     "record": lambda n: _die_at(record.RunFolder, "write", n),
     "moment": lambda n: None,
-    "encode": lambda n: _die_at(batches, "write_array", n),
+    "encode": lambda n: _die_at(encoding, "write_array", n),
     "closed": lambda n: _close(),
     "umask": lambda n: _umask(),
     "never": lambda n: None,

@@ -10,7 +10,8 @@ from lightning import LightningDataModule
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from kdlab.data.batches import BucketSampler, EncodedSplit, ResumableLoader, SortedSampler, encode
+from kdlab.data.batches import BucketSampler, EncodedSplit, ResumableLoader, SortedSampler
+from kdlab.data.encoding import encode
 from kdlab.data.examples import Examples
 from kdlab.data.sources import HOLDOUT, Hub, choose_source, find_task, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdlab.data.batches import EncodedSplit, label_array
+from kdlab.data.batches import EncodedSplit
+from kdlab.data.encoding import label_array
 from kdlab.system.files import fingerprint
 
 

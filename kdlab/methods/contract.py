@@ -128,10 +128,10 @@ class MethodContract(LightningModule):
         """The stretches of this training, in order."""
         return self.phases_of(self.config)
 
-    @property
-    def draws_rows(self) -> bool:
+    @classmethod
+    def draws_rows(cls) -> bool:
         """Whether its training rows may be others in each epoch."""
-        return type(self).begin_epoch is not MethodContract.begin_epoch
+        return cls.begin_epoch is not MethodContract.begin_epoch
 
     # --- in training --------------------------------------------------------------------------------------------------
 

@@ -117,17 +117,17 @@ class RunContext:
         return CachedTeacher(self.lazy_teacher, size, plan.hardware, plan.cache, plan.task.spec.name)
 
     def make_shared(self) -> None:
-        """Makes what the cache lacks of the teacher and its answers, so that processes find them there."""
+        """Makes what the cache lacks of the teacher and its answers, before any training."""
         plan = self.plan
         _ = self.teacher_predictions
-        if Need.LOGITS in plan.method.needs_of(plan.settings.method):
+        if Need.LOGITS in plan.method.needs_of(plan.settings.method) and not plan.method.draws_rows():
             self.cached_teacher(self.teacher_data.split(TRAIN))
 
     def answers_from_cache(self) -> list[str]:
         """The splits on which the teacher's answers were asked for, and none had to be computed."""
         if self.plan.teacher is None:
             return []
-        found = self.cached_teacher.asked - self.cached_teacher.made
+        found = self.cached_teacher.costs.keys() - self.cached_teacher.made
         return [name for name, key in self.plan.tokens_keys.items() if key in found]
 
     def predict_all(self, encoder: TextEncoder, data: TextDataModule, fitted: Fitted) -> dict[str, Prediction]:
@@ -149,12 +149,12 @@ class RunContext:
         return evaluate(made.logits, gold, task.metrics, task.regression), len(sample)
 
     def cost_of_teacher(self) -> dict[str, Cost]:
-        """What the teacher's training and its answers on dev and test took, whenever that was."""
+        """What the teacher's training and its answers took, whenever that was."""
         teacher = self.plan.teacher
         if teacher is None:
             return {}
         trained = Cost() if teacher.status == AS_IS else cost_of_teacher(teacher.key, self.plan.cache)
-        return {"teacher": trained, "answers": sum((p.cost for p in self.teacher_predictions.values()), Cost())}
+        return {"teacher": trained, "answers": sum(self.cached_teacher.costs.values(), Cost())}
 
     def check_learned(self, predictions: dict[str, Prediction], who: str, then: str) -> None:
         """Warns where an encoder does no better than one answer to everything.

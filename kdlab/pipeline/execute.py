@@ -77,6 +77,7 @@ def _train_and_record(context: RunContext, seed: int, folder: RunFolder, fresh: 
     """Prepare, build, train, judge, record."""
     plan, reporter = context.plan, context.reporter
     begin_peak()
+    context.make_shared()
     teacher_predictions = context.teacher_predictions
     config = {**plan.settings.plain, "seed": seed, "seeds": 1, "fresh": False}
     _prepare(folder, config, fresh)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kdlab.data.batches import EncodedSplit, encode
+from kdlab.data.batches import EncodedSplit
+from kdlab.data.encoding import encode
 from kdlab.data.ood.sets import OODSet, count_truncated
 from kdlab.evaluation.predict import Prediction, predict
 from kdlab.models.checkpoint import Checkpoint

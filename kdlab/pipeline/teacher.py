@@ -170,8 +170,8 @@ class CachedTeacher:
         hardware: Where.
         cache: Where they are kept.
         name: Of the task or set, for the cache's list.
-        asked: Fingerprints of the splits whose answers were wanted.
-        made: Those on which the teacher had to answer.
+        costs: What the answers cost that were wanted, by fingerprint of the split.
+        made: Fingerprints of the splits on which the teacher had to answer.
     """
 
     teacher: LazyTeacher
@@ -179,7 +179,7 @@ class CachedTeacher:
     hardware: Hardware
     cache: Cache
     name: str
-    asked: set[str] = field(default_factory=set)
+    costs: dict[str, Cost] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
 
     def __call__(self, split: EncodedSplit) -> NDArray[np.float32]:
@@ -202,12 +202,13 @@ class CachedTeacher:
                 cost = {**asdict(made.cost), "hardware": self.hardware.describe()}
                 write_atomic(folder / "cost.json", json.dumps(cost))
 
-        self.asked.add(split.fingerprint)
         key = answers_key(self.teacher.key, split.fingerprint)
         about: dict[str, Any] = {"task": self.name, "examples": len(split)}
-        return self.cache.get_or_make(
+        logits, cost = self.cache.get_or_make(
             "logits", key, build, about, on_all_ranks=True, load=lambda folder: self._load(folder, split)
         )
+        self.costs[split.fingerprint] = cost
+        return logits, cost
 
     def _load(self, folder: Path, split: EncodedSplit) -> tuple[NDArray[np.float32], Cost]:
         logits: NDArray[np.float32] = np.load(folder / "logits.npy", mmap_mode="r", allow_pickle=False)

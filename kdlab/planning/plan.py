@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdlab.config.schema import Resolved, RunConfig
-from kdlab.data.batches import tokens_key
+from kdlab.data.encoding import tokens_key
 from kdlab.data.ood.sets import OODSet
 from kdlab.data.sources import Hub, TaskData
 from kdlab.errors import KdlabError

@@ -117,8 +117,8 @@ class RunRecord:
         constant: Metrics of a constant prediction; empty in records that don't say them.
         divergence: Distance from the teacher by split (``kl`` in nats, ``mse``); None without a teacher and in records
             that don't say it.
-        cost: ``seconds`` of wall time and ``cpu_seconds`` of ``teacher`` (its training) and ``answers`` (its answers on
-            dev and test), both whenever that was, and of ``training`` and ``evaluation``; null where it isn't known.
+        cost: ``seconds`` of wall time and ``cpu_seconds`` of ``teacher`` (its training) and ``answers`` (the teacher's
+            that were used), whenever that was, and of ``training`` and ``evaluation``; NaN where it isn't known.
         memory: Largest memory in MiB: ``process``, and ``gpu`` where there is one.
         format: Version of the layout, ``FORMAT``.
     """

@@ -21,10 +21,10 @@ from filelock import FileLock, Timeout
 
 from kdlab.errors import KdlabError
 from kdlab.system.distributed import barrier, broadcast, rank, world_size
+from kdlab.system.entries import MANIFEST, damage_of, manifest_of
 from kdlab.system.facts import Facts
 from kdlab.system.files import (
     check_name,
-    check_whole,
     clear_parts,
     file_digest,
     settle,
@@ -32,10 +32,9 @@ from kdlab.system.files import (
     write_atomic,
     writing,
 )
-from kdlab.system.foreign import door, read_fields, reason
+from kdlab.system.foreign import door, reason
 from kdlab.system.shown import clipped, listed, shown
 
-MANIFEST = "manifest.json"
 Say = Callable[[str], None]
 T = TypeVar("T")
 
@@ -100,7 +99,7 @@ class Cache:
     def find(self, kind: str, key: str) -> Path | None:
         """The entry's folder where it exists and every file matches its checksum, else None."""
         folder = self.path(kind, key)
-        return folder if folder.is_dir() and not _damage(folder, self.facts.digest) else None
+        return folder if folder.is_dir() and not damage_of(folder, self.facts.digest) else None
 
     def entries(self, verify: bool = False) -> list[Entry]:
         """Every finished entry.
@@ -110,12 +109,12 @@ class Cache:
         """
         entries = []
         for folder in sorted(f for f in self._folders() if f.is_dir()):
-            manifest = _manifest(folder) or {}
+            manifest = manifest_of(folder) or {}
             description = {k: v for k, v in manifest.items() if k not in ("kind", "key", "files")}
             about = clipped(shown(", ".join(f"{k} {v}" for k, v in description.items())))
             size = sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file())
             entries.append(
-                Entry(folder.parent.name, folder, about, size, _damage(folder, file_digest) if verify else None)
+                Entry(folder.parent.name, folder, about, size, damage_of(folder, file_digest) if verify else None)
             )
         return entries
 
@@ -208,7 +207,7 @@ class Cache:
         try:
             return self._lock(folder, f"makes the {kind} of {', '.join(f'{k} {v}' for k, v in about.items())}")
         except KdlabError:
-            if folder.is_dir() and not os.access(folder.parent, os.W_OK) and not _damage(folder, self.facts.digest):
+            if folder.is_dir() and not os.access(folder.parent, os.W_OK) and not damage_of(folder, self.facts.digest):
                 return None
             raise
 
@@ -232,7 +231,7 @@ class Cache:
         """Whether the entry must be built; one that is damaged or can't be loaded is removed first."""
         if not os.path.lexists(folder):
             return True
-        damage = _damage(folder, self.facts.digest) if folder.is_dir() else "it is no folder"
+        damage = damage_of(folder, self.facts.digest) if folder.is_dir() else "it is no folder"
         if not damage:
             try:
                 with door(folder, "it is made again"):
@@ -264,52 +263,3 @@ class Cache:
             if not resumable:
                 shutil.rmtree(work, ignore_errors=True)
             raise
-
-
-def _manifest(folder: Path) -> dict[str, Any] | None:
-    """An entry's manifest; None where there is none, or none of kdlab's."""
-    path = folder / MANIFEST
-    try:
-        content = read_fields(path, "it is made again")
-    except KdlabError:
-        if path.is_file() and not os.access(path, os.R_OK):
-            raise _unreadable(path) from None
-        return None
-    files = content.get("files")
-    plain = isinstance(files, dict) and all(isinstance(digest, str) for digest in files.values())
-    return content if plain else None
-
-
-def _damage(folder: Path, digest_of: Callable[[Path], str]) -> str:
-    """What is wrong with an entry, or the empty string.
-
-    Args:
-        folder: The entry's.
-        digest_of: SHA-256 of a file.
-
-    Raises:
-        KdlabError: It is another user's, who doesn't let it be read.
-    """
-    manifest = _manifest(folder)
-    if manifest is None:
-        return f"no readable {MANIFEST}"
-    for name, digest in manifest["files"].items():
-        path = folder / name
-        if not path.is_file() or path.is_symlink():
-            return f"{name} is missing"
-        try:
-            if digest_of(path) != digest:
-                return f"{name} does not match its checksum"
-            check_whole(path)
-        except PermissionError as error:
-            raise _unreadable(path) from error
-        except (OSError, KdlabError) as error:
-            return f"{name} can't be read: {reason(error)}"
-    return ""
-
-
-def _unreadable(path: Path) -> KdlabError:
-    return KdlabError(
-        f"{path} may not be read: it is another user's, so have its permissions changed (chmod a+r), or set "
-        "KDLAB_CACHE to a folder of your own."
-    )

@@ -111,7 +111,7 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
     Raises:
         KdlabError: The method can't be trained so, or a loss became no number.
     """
-    training, folder, history = request.training, request.folder, request.history
+    training, history = request.training, request.history
     module.check_training(module.config, training, module.task)
     seed_all(request.seed)
     if request.hardware.compile:
@@ -121,25 +121,12 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
     rows_an_epoch = module.rows_of(module.config, data.sizes)
     cost, steps, lines = Cost(), 0, 0
     fitted: Fitted | None = None
-    phases = module.phases()
-    for number, phase in enumerate(phases):
+    for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
         total = count_steps(rows_an_epoch, training, epochs, module.cycle, world_size())
-        name = f"{request.title}-{number}-{phase.name}"
-        done = folder / "checkpoints" / f"{name}-done.json"
-        writer, final = CheckpointWriter(), number + 1 == len(phases)
-        keep = Checkpoints(
-            folder=folder / "checkpoints",
-            name=name,
-            monitor=f"val/{module.task.monitor}",
-            history=history,
-            every=training.checkpoint_every,
-            check=module.check_finite,
-            final=final,
-            patience=training.patience if phase.choose else 0,
-            writer=writer,
-        )
-        samples = TextSamples(folder, module, request.loggers, request.reporter)
+        keep = _checkpoints(module, number, request)
+        done = keep.folder / f"{keep.name}-done.json"
+        samples = TextSamples(request.folder, module, request.loggers, request.reporter)
         listener = RunListener(request.reporter, samples, keep)
         context = PhaseContext(phase, training, max(total, 1), request.seed, steps, data, listener)
         module.begin_phase(context)
@@ -147,16 +134,13 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
             raise MethodError(f"{module.name} overrides begin_phase: it must call super().begin_phase(context) first")
         state = broadcast(_finished_phase(done, keep, phase.choose, request.reporter) if rank() == 0 else None)
         if state is not None:
-            keep.restore(state)
-            kept = load_checkpoint(keep.last)
-            module.restore_method_state(kept["kdlab"].get("method", {}))
-            module.load_weights(kept["state_dict"])
+            _take_up(module, keep, state)
         else:
-            _forget_later(folder, request.title, number)
-            with writer:
+            _forget_later(keep.folder, request.title, number)
+            with keep.writer:
                 _fit_phase(module, data, request, epochs, keep, samples, lines)
             state = {**keep.state_dict(), "steps": module.student_step if keep.stopped else total}
-            if rank() == 0 and not final:
+            if rank() == 0 and not keep.final:
                 write_atomic(done, json.dumps(state))
             barrier()
         lines = int(state["history_rows"])
@@ -177,9 +161,33 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
     return fitted
 
 
+def _checkpoints(module: DistillModule, number: int, request: TrainingRequest) -> Checkpoints:
+    """Those of a phase."""
+    phases, training = module.phases(), request.training
+    return Checkpoints(
+        folder=request.folder / "checkpoints",
+        name=f"{request.title}-{number}-{phases[number].name}",
+        monitor=f"val/{module.task.monitor}",
+        history=request.history,
+        every=training.checkpoint_every,
+        check=module.check_finite,
+        final=number + 1 == len(phases),
+        patience=training.patience if phases[number].choose else 0,
+        writer=CheckpointWriter(),
+    )
+
+
+def _take_up(module: DistillModule, keep: Checkpoints, state: dict[str, Any]) -> None:
+    """A phase is done that an earlier process trained: its end becomes the module's."""
+    keep.restore(state)
+    kept = load_checkpoint(keep.last)
+    module.restore_method_state(kept["kdlab"].get("method", {}))
+    module.load_weights(kept["state_dict"])
+
+
 def _forget_later(folder: Path, title: str, number: int) -> None:
     """Removes what an earlier process left of later phases: they begin anew behind one that is trained."""
-    for old in (folder / "checkpoints").glob(f"{title}-*") if rank() == 0 else ():
+    for old in folder.glob(f"{title}-*") if rank() == 0 else ():
         if int(old.name.removeprefix(f"{title}-").partition("-")[0]) > number:
             old.unlink(missing_ok=True)
 
@@ -254,7 +262,7 @@ def _fit_phase(
         logger=list(request.loggers) or False,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
         num_sanity_val_steps=0,
-        reload_dataloaders_every_n_epochs=int(module.draws_rows),
+        reload_dataloaders_every_n_epochs=int(module.draws_rows()),
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,

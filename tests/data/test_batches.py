@@ -9,7 +9,8 @@ import pytest
 import torch
 from helpers import PAIRS, SCORES, tiny_data, tiny_encoder, tiny_examples, tiny_tokenizer
 
-from kdlab.data.batches import BucketSampler, SortedSampler, encode
+from kdlab.data.batches import BucketSampler, SortedSampler
+from kdlab.data.encoding import encode
 from kdlab.data.examples import Examples
 from kdlab.evaluation.predict import predict
 

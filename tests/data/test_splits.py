@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import PAIRS, SCORES, tiny_data, tiny_examples, tiny_tokenizer
 
-from kdlab.data.batches import encode
+from kdlab.data.encoding import encode
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.splits import join_splits, split_of_rows
 from kdlab.data.tasks import TASKS
