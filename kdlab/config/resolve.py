@@ -226,7 +226,7 @@ def _check(run: RunConfig) -> None:
             raise KdlabError(f"{section}.learning_rate={t.learning_rate}: it must be positive.")
         if t.batch_size % t.accumulate:
             raise KdlabError(f"{section}.batch_size={t.batch_size} must be a multiple of accumulate={t.accumulate}.")
-        for name in ("weight_decay", "warmup", "clip"):
+        for name in ("weight_decay", "warmup", "clip", "checkpoint_every"):
             if getattr(t, name) < 0:
                 raise KdlabError(f"{section}.{name}={getattr(t, name)}: it can't be negative.")
         if t.warmup > 1:

@@ -116,7 +116,7 @@ class DistillModule(MethodContract):
         """One step of a one-player method, the turn of one of several players, or a step of each."""
         if self.automatic_optimization:
             losses = self.compute_loss(batch)
-            return self.terms.record(STUDENT, losses)
+            return self.terms.record(STUDENT, losses, moves=True)
         turns = [self.cycle.player_at(self.batches_seen)] if self.cycle.turns else self.optimised.parameters
         for player in turns:
             with gradients_for(player, self.optimised.parameters):
@@ -160,7 +160,7 @@ class DistillModule(MethodContract):
         stepped = (batch_idx + 1) % training.accumulate == 0
         if last or (stepped and students and len(self.terms) >= training.log_every):
             self._write_line(waits_for_student=bool(self.cycle.turns))
-        if stepped and not last:  # gradients half added up are in no checkpoint, and an epoch's end has one of its own
+        if stepped and not last:  # gradients half added up are in no checkpoint, and an epoch's end asks by itself
             self.context.listener.step_done(self.trainer)
 
     def on_train_epoch_end(self) -> None:
@@ -201,7 +201,7 @@ class DistillModule(MethodContract):
         batches = self.cycle.batches(STUDENT, self.context.total_steps)
         self.optimised = Players(self.players())
         for player, weights in self.optimised.parameters.items():
-            optimizer = self.optimizer_of(player, weights)
+            optimizer = self.optimised.checked(player, self.optimizer_of(player, weights))
             self.optimised.add(
                 player, optimizer, self.schedule_of(player, optimizer, self.cycle.steps(player, batches))
             )

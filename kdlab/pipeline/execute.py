@@ -33,13 +33,14 @@ from kdlab.training.loggers import finish_loggers, make_loggers
 from kdlab.types import Need
 
 
-def run_seed(context: RunContext, seed: int, fresh: bool = False) -> RunRecord:
+def run_seed(context: RunContext, seed: int, fresh: bool = False, others: bool = False) -> RunRecord:
     """Trains, evaluates and records one student, or returns its finished record.
 
     Args:
         context: What the plan's seeds share.
         seed: The student's.
         fresh: Whether a finished one is set aside and made again.
+        others: Whether processes of this command may have just made it.
 
     Raises:
         KdlabError: Anything that goes wrong on the way; what was finished before is kept.
@@ -51,7 +52,7 @@ def run_seed(context: RunContext, seed: int, fresh: bool = False) -> RunRecord:
         if record is None:
             return _train_and_record(context, seed, folder, fresh)
         folder.drop_checkpoints()
-        reporter.say(f"Seed {seed} is finished already (--fresh runs it again):")
+        reporter.say(f"Seed {seed}:" if others else f"Seed {seed} is finished already (--fresh runs it again):")
         _show(record, folder, reporter)
         if damage := folder.damage(record):
             reporter.warn(f"The record is not whole ({damage}): --fresh makes it again, and keeps what is there.")

@@ -46,7 +46,7 @@ def check_jobs(jobs: int, plans: Sequence[Plan], reporter: Reporter) -> None:
         reporter.warn(f"--jobs {jobs} on {cores()} cores: they will wait for each other.")
 
 
-def share_out(plans: Sequence[Plan], jobs: int, words: Sequence[str], reporter: Reporter) -> None:
+def share_out(plans: Sequence[Plan], jobs: int, words: Sequence[str], reporter: Reporter) -> bool:
     """Has processes work on the runs that are not finished; returns when they have ended.
 
     With ``--fresh`` finished records are set aside first.
@@ -57,13 +57,18 @@ def share_out(plans: Sequence[Plan], jobs: int, words: Sequence[str], reporter: 
         words: The command line after ``kdlab`` that makes these plans.
         reporter: Hears of it.
 
+    Returns:
+        Whether they did, or at least older records were set aside for it.
+
     Raises:
         KdlabError: One of them ended with an error, which it has said.
     """
+    if jobs < 2:
+        return False
     open_runs = [(plan, seed) for plan in plans for seed in plan.seeds if _is_open(plan, seed, reporter)]
     jobs = min(jobs, len(open_runs))
     if jobs < 2:
-        return
+        return bool(open_runs)
     for plan in {id(plan): plan for plan, _ in open_runs}.values():
         RunContext(plan, reporter).make_shared()
     reporter.say(f"{len(open_runs)} runs, {jobs} at a time.")
@@ -82,6 +87,7 @@ def share_out(plans: Sequence[Plan], jobs: int, words: Sequence[str], reporter: 
         raise KdlabError("One of the processes of --jobs ended with an error, which stands above; the others are done.")
     if any(codes):
         reporter.warn("A process of --jobs was killed: what it left is made now.")
+    return True
 
 
 def work(plans: Sequence[Plan], reporter: Reporter) -> None:
@@ -100,8 +106,9 @@ def cores() -> int:
 def _is_open(plan: Plan, seed: int, reporter: Reporter) -> bool:
     folder = RunFolder(plan.folder(seed))
     with folder.locked(reporter.say):
-        if plan.config.fresh and folder.finished() is not None:
+        if plan.config.fresh:
             folder.prepare(fresh=True)
+            return True
         return folder.finished() is None
 
 

@@ -59,8 +59,8 @@ def run(
     if dry_run:
         return []
     check_outputs(plan)
-    side_by_side.share_out([plan], jobs, words, reporter)
-    records = run_plan(plan, reporter, plan.config.fresh and jobs == 1)
+    shared = side_by_side.share_out([plan], jobs, words, reporter)
+    records = run_plan(plan, reporter, shared)
     distributed.leave()
     return records
 
@@ -91,20 +91,20 @@ def check_outputs(plan: Plan) -> None:
     check_savable(plan.text.tokenizer, plan.text.source)
 
 
-def run_plan(plan: Plan, reporter: Reporter, fresh: bool) -> list[RunRecord]:
+def run_plan(plan: Plan, reporter: Reporter, shared: bool = False) -> list[RunRecord]:
     """The runs of all seeds of a plan, one after the other.
 
     Args:
         plan: What was decided.
         reporter: Shows progress.
-        fresh: Whether finished ones are set aside and made again.
+        shared: Whether processes of this command have worked on them, and set older records aside where asked to.
     """
     from kdlab.pipeline.context import RunContext
     from kdlab.pipeline.execute import run_seed
     from kdlab.results.tables import show_seeds
 
     context = RunContext(plan, reporter)
-    records = [run_seed(context, seed, fresh) for seed in plan.seeds]
+    records = [run_seed(context, seed, plan.config.fresh and not shared, shared) for seed in plan.seeds]
     if len(records) > 1:
         show_seeds(records, reporter)
     return records

@@ -97,11 +97,11 @@ def run_grid(cells: Cells, jobs: int = 1, words: Sequence[str] = ()) -> dict[str
         return {name: run(settings) for name, settings in cells.items()}
     for plan in plans.values():
         check_outputs(plan)
-    side_by_side.share_out(list(plans.values()), jobs, words, reporter)
+    shared = side_by_side.share_out(list(plans.values()), jobs, words, reporter)
     records = {}
     for name, plan in plans.items():
         show_plan(plan, reporter)
-        records[name] = run_plan(plan, reporter, plan.config.fresh and jobs == 1)
+        records[name] = run_plan(plan, reporter, shared)
     return records
 
 

@@ -139,6 +139,16 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
             _forget_later(keep.folder, request.title, number)
             with keep.writer:
                 _fit_phase(module, data, request, epochs, keep, samples, lines)
+            if module.student_step == 0:
+                raise MethodError(
+                    f"{module.name}'s student made no step in phase '{phase.name}': what loss_of gives it is None or "
+                    "has no gradient"
+                )
+            if keep.stopped:
+                request.reporter.say(
+                    f"  {request.title}: ends behind epoch {keep.best_epoch + 1 + keep.patience}, for epoch "
+                    f"{keep.best_epoch + 1} stays the best (patience {keep.patience})."
+                )
             state = {**keep.state_dict(), "steps": module.student_step if keep.stopped else total}
             if rank() == 0 and not keep.final:
                 write_atomic(done, json.dumps(state))

@@ -103,6 +103,7 @@ RANGES = {
     "training.batch_size=99999999999": "training.batch_size=99999999999: ",
     "teacher.epochs=0": "teacher.epochs=0: it must be 1 or more",
     "training.max_steps=0": "training.max_steps=0: a number of steps, or -1",
+    "training.checkpoint_every=-1": "training.checkpoint_every=-1.0: it can't be negative",
     "training.patience=-1": "training.patience=-1: it must be 0 or more",
     "training.accumulate=3": "training.batch_size=16 must be a multiple of accumulate=3",
     "training.learning_rate=0": "training.learning_rate=0.0: it must be positive",

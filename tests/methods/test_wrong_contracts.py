@@ -157,9 +157,76 @@ class ForgotNeeds(FineTune):
         return LossTerms((self.student.classify(batch) - batch.soft_labels()).square().mean())
 
 
+class DetachedTotal(Rival):
+    """The student's loss has no gradient."""
+
+    def loss_of(self, player, batch):
+        losses = super().loss_of(player, batch)
+        return LossTerms(losses.total.detach(), losses.terms) if player == "student" else losses
+
+
+class ForgotReturn(Rival):
+    """The student has no loss."""
+
+    def loss_of(self, player, batch):
+        return None if player == "student" else super().loss_of(player, batch)
+
+
+class StepsOthers(Rival):
+    """The generator's optimiser is over the student's weights."""
+
+    def optimizer_of(self, player, parameters):
+        return torch.optim.Adam(self.student.parameters() if player == "generator" else parameters)
+
+
+class StepsAStranger(FineTune):
+    """The student's optimiser is over a weight of nobody's."""
+
+    def optimizer_of(self, player, parameters):
+        return torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+
+
+class NoOptimizer(FineTune):
+    """The return is forgotten."""
+
+    def optimizer_of(self, player, parameters):
+        torch.optim.Adam(parameters)
+
+
+class DetachedAlone(FineTune):
+    """Its only loss has no gradient."""
+
+    def compute_loss(self, batch):
+        losses = super().compute_loss(batch)
+        return LossTerms(losses.total.detach(), losses.terms)
+
+
+class OneLossARow(FineTune):
+    """The mean is forgotten."""
+
+    def compute_loss(self, batch):
+        return LossTerms(self.student.classify(batch).square().sum(-1))
+
+
+class PlainNumber(FineTune):
+    """A term is a number."""
+
+    def compute_loss(self, batch):
+        total = super().compute_loss(batch).total
+        return LossTerms(total, {"ce": float(total.detach())})
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
+        (DetachedTotal, "detachedtotal's student made no step in phase 'train'"),
+        (ForgotReturn, "forgotreturn's student made no step in phase 'train'"),
+        (StepsOthers, "the optimiser that optimizer_of gives the generator is of other weights than its own"),
+        (StepsAStranger, "the optimiser that optimizer_of gives the student is of other weights than its own"),
+        (NoOptimizer, "optimizer_of gives the student a NoneType, which is no optimiser"),
+        (DetachedAlone, "the total loss of the student has no gradient"),
+        (OneLossARow, r"the total loss of the student has the shape \(8,\)"),
+        (PlainNumber, "the loss term 'ce' of the student is no tensor"),
         (TooManyRows, "toomanyrows trains on 32 rows in epoch 0, and rows_of says 24"),
         (AnotherPlayer, r"players\(\) are \('student', 'generator'\), and players_of says \('student', 'critic'\)"),
         (NoSuper, r"nosuper overrides begin_phase: it must call super\(\)"),

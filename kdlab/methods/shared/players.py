@@ -12,6 +12,8 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from kdlab.errors import MethodError
+
 STUDENT = "student"
 
 
@@ -133,6 +135,22 @@ class Players:
         self.parameters = {name: list(weights) for name, weights in parameters.items()}
         self.optimizers: dict[str, Optimizer] = {}
         self.schedules: dict[str, LRScheduler | None] = {}
+
+    def checked(self, player: str, optimizer: Optimizer) -> Optimizer:
+        """A player's optimiser, which must be one of all the weights that it trains and of no others.
+
+        Raises:
+            MethodError: It is not.
+        """
+        if not isinstance(optimizer, Optimizer):
+            raise MethodError(f"optimizer_of gives the {player} a {type(optimizer).__name__}, which is no optimiser")
+        stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        handed = self.parameters[player]
+        if stepped - {id(p) for p in handed} or {id(p) for p in handed if p.requires_grad} - stepped:
+            raise MethodError(
+                f"the optimiser that optimizer_of gives the {player} is of other weights than the player's"
+            )
+        return optimizer
 
     def add(self, player: str, optimizer: Optimizer, schedule: LRScheduler | None) -> None:
         """Gives a player its optimiser and its schedule; None keeps the learning rate."""

@@ -50,22 +50,31 @@ class StepTerms:
         shared = batch is not None and batch.whole is not None
         self._share = batch.fraction * world_size() if shared and batch is not None else 1.0
 
-    def record(self, player: str, losses: LossTerms) -> Tensor:
+    def record(self, player: str, losses: LossTerms, moves: bool = False) -> Tensor:
         """Adds a step's terms; nothing is moved to the CPU here.
 
         Args:
             player: Whose they are; the student's total is ``loss``, another's ``NAME_loss``.
             losses: Its objective and the parts.
+            moves: Whether the objective must have a gradient.
 
         Returns:
             The objective weighted so that the mean over processes is the global batch's: a process's mean counts by its
             examples.
+
+        Raises:
+            MethodError: The objective is no scalar, has no gradient where it must, or a term is no tensor.
         """
         if not isinstance(losses, LossTerms):
             raise MethodError(f"the loss of the {player} is a {type(losses).__name__}: give LossTerms(total, terms)")
         total = "loss" if player == STUDENT else f"{player}_loss"
         if total in losses.terms:
             raise MethodError(f"a loss term of the {player} is called '{total}', as its total is: give it another name")
+        if losses.total.ndim or (moves and not losses.total.requires_grad):
+            what = f"has the shape {tuple(losses.total.shape)}" if losses.total.ndim else "has no gradient"
+            raise MethodError(f"the total loss of the {player} {what}: it must be a scalar that is differentiated")
+        if odd := [name for name, value in losses.terms.items() if not isinstance(value, Tensor)]:
+            raise MethodError(f"the loss term '{odd[0]}' of the {player} is no tensor: give the scalar tensor itself")
         self.add({total: losses.total, **losses.terms})
         return losses.total if self._share == 1.0 else losses.total * self._share
 
