@@ -147,9 +147,7 @@ class Players:
         stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
         handed = self.parameters[player]
         if stepped - {id(p) for p in handed} or {id(p) for p in handed if p.requires_grad} - stepped:
-            raise MethodError(
-                f"the optimiser that optimizer_of gives the {player} is of other weights than the player's"
-            )
+            raise MethodError(f"the optimiser that optimizer_of gives the {player} is of other weights than its own")
         return optimizer
 
     def add(self, player: str, optimizer: Optimizer, schedule: LRScheduler | None) -> None:
