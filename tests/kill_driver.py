@@ -224,6 +224,7 @@ def run(words):
     """
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's parent has it ignored
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup this one
     from kdlab.cli import main
 
     if words[0] == "moment":
