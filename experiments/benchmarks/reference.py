@@ -97,7 +97,7 @@ def train(
     student.train()
     losses = []
     for step, batch in enumerate(batches):
-        with torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
+        with torch.autocast(student.device.type, torch.bfloat16) if bf16 else nullcontext():
             value = loss(batch, step)
         value.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)

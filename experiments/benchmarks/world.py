@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,16 @@ DROPOUT = ", dropout"
 
 
 class Lengths(EncodedSplit):
-    """Random tokens in memory, of SST-2's lengths and as frequent as its own."""
+    """Random tokens in memory, of SST-2's lengths and as frequent as its own.
 
-    def __init__(self, examples: int) -> None:
+    Args:
+        examples: How many.
+        length: Tokens of every example, instead of SST-2's lengths.
+    """
+
+    def __init__(self, examples: int, length: int | None = None) -> None:
         draw = np.random.default_rng(SEED)
-        lengths = _drawn(draw, examples, SST2_DECILES)
+        lengths = np.full(examples, length) if length else _drawn(draw, examples, SST2_DECILES)
         self.offsets = np.concatenate([[0], np.cumsum(lengths)])
         self.ids = (1000 + _drawn(draw, int(self.offsets[-1]), SST2_RANKS)).astype(np.int32)
         self.types = np.zeros(int(self.offsets[-1]), np.uint8)
@@ -64,20 +69,45 @@ def _drawn(draw: np.random.Generator, number: int, deciles: Sequence[int]) -> ND
     return found.round().astype(np.int64)
 
 
-def encoders(dropout: float = 0.0) -> tuple[TextEncoder, TextEncoder]:
-    """Teacher and student, without dropout unless given, so that losses can be compared."""
+@dataclass(frozen=True)
+class Setting:
+    """Where and on what kdlab trains.
+
+    Attributes:
+        hardware: Where, and in which precision.
+        batch: Examples a step.
+        width: Hidden units; heads have 32 of them below 768, and 64 from there on.
+        layers: Of the teacher; the student has the lower half.
+        length: Tokens of every example; None for SST-2's lengths.
+    """
+
+    hardware: Hardware
+    batch: int = BATCH
+    width: int = 384
+    layers: int = 6
+    length: int | None = None
+
+
+def encoders(dropout: float = 0.0, width: int = 384, layers: int = 6) -> tuple[TextEncoder, TextEncoder]:
+    """Teacher and student, without dropout unless given, so that losses can be compared.
+
+    Args:
+        dropout: Of both.
+        width: Hidden units; heads have 32 of them below 768, and 64 from there on.
+        layers: Of the teacher; the student has the lower half.
+    """
     config = BertConfig(
-        hidden_size=384,
-        num_hidden_layers=6,
-        num_attention_heads=12,
-        intermediate_size=1536,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // (32 if width < 768 else 64),
+        intermediate_size=4 * width,
         num_labels=2,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
     torch.manual_seed(SEED)
     teacher = TextEncoder(BertForSequenceClassification(config)).eval()
-    return teacher, take_layers(teacher, (0, 1, 2))
+    return teacher, take_layers(teacher, tuple(range(layers // 2)))
 
 
 def masked_lm(student: TextEncoder) -> BertForMaskedLM:
@@ -124,7 +154,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def run_kdlab(case: str, steps: int, bf16: bool, folder: Path, skip: int = 3) -> Timed:
-    """A stretch of kdlab's own training, through ``fit``.
+    """A stretch of kdlab's own training on the CPU, through ``fit``.
 
     Args:
         case: In ``CASES``.
@@ -133,8 +163,23 @@ def run_kdlab(case: str, steps: int, bf16: bool, folder: Path, skip: int = 3) ->
         folder: For checkpoints.
         skip: Steps that are not timed.
     """
+    clock = Clock()
+    losses = train_case(case, steps, Setting(Hardware("cpu", 1, "bf16-mixed" if bf16 else "32-true")), folder, clock)
+    return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in losses])
+
+
+def train_case(case: str, steps: int, setting: Setting, folder: Path, each: Callable[[], None]) -> list[torch.Tensor]:
+    """Kdlab's own training through ``fit``; gives each step's loss.
+
+    Args:
+        case: In ``CASES``.
+        steps: How many.
+        setting: Where, and on what.
+        folder: For checkpoints.
+        each: Called behind every step.
+    """
     gc.collect()  # Lightning's modules and trainers refer to each other, and would outlive their run
-    teacher, student = encoders(_dropout_of(case))
+    teacher, student = encoders(_dropout_of(case), setting.width, setting.layers)
     method, settings = CASES[case]
     kind = load_method(method)
     config = kind.Config(**settings)
@@ -142,14 +187,16 @@ def run_kdlab(case: str, steps: int, bf16: bool, folder: Path, skip: int = 3) ->
     module = kind(config, student, teacher if needs_model else None, TASKS["sst2"])
     first = module.phases()[0]
     module.phases = lambda: [first]  # of two phases the one on layers, with the schedule of a whole training
-    splits: Any = {"train": Lengths(steps * BATCH), "dev": Lengths(16)}
-    data = GLUEDataModule(TASKS["sst2"], splits, None, "", 128, BATCH, 128, "dev", SEED, Cache(folder / "cache"))
+    splits: Any = {"train": Lengths(steps * setting.batch, setting.length), "dev": Lengths(16, setting.length)}
+    cache = Cache(folder / "cache")
+    data = GLUEDataModule(TASKS["sst2"], splits, None, "", 128, setting.batch, 128, "dev", SEED, cache)
     data._encoded = splits
     if isinstance(module, AdversarialText):
         module.take("generator", MaskedLM(masked_lm(student), reference_text.MASK, reference_text.SPECIAL))
         # its hand-written loop computes what the cache would give, so the cache must give just that
-        data._encoded["train"].teacher_logits = predict(teacher, Lengths(steps * BATCH), 128, CPU).logits.numpy()
-    clock, losses = Clock(), []
+        rows = Lengths(steps * setting.batch, setting.length)
+        data._encoded["train"].teacher_logits = predict(teacher, rows, 128, setting.hardware.device).logits.numpy()
+    losses: list[torch.Tensor] = []
     add, end_of = module.terms.add, module.on_train_batch_end
 
     def noted(terms: dict[str, torch.Tensor]) -> None:
@@ -158,14 +205,13 @@ def run_kdlab(case: str, steps: int, bf16: bool, folder: Path, skip: int = 3) ->
 
     def end(outputs: Any, batch: Any, batch_idx: int) -> None:
         end_of(outputs, batch, batch_idx)
-        clock()
+        each()
 
     module.terms.add, module.on_train_batch_end = noted, end  # type: ignore[method-assign]
-    training = TrainingConfig(epochs=1, batch_size=BATCH, learning_rate=RATE)
-    hardware = Hardware("cpu", 1, "bf16-mixed" if bf16 else "32-true")
+    training = TrainingConfig(epochs=1, batch_size=setting.batch, learning_rate=RATE)
     folder = folder / f"{time.time_ns()}"
-    fit(module, data, TrainingRequest(training, hardware, folder, SEED, [], Reporter(quiet=True), "student"))
-    return Timed(clock.rate(skip, [BATCH] * steps), [float(x) for x in losses])
+    fit(module, data, TrainingRequest(training, setting.hardware, folder, SEED, [], Reporter(quiet=True), "student"))
+    return losses
 
 
 def run_reference(case: str, steps: int, bf16: bool, skip: int = 3, batching: str = "buckets") -> Timed:

@@ -25,6 +25,7 @@ from transformers import (
 )
 
 TEMPERATURE, ALPHA = 4.0, 0.5
+JUDGED = 512  # rows of train on which kdlab judges a finished student
 
 
 class Rows(Dataset):
@@ -73,7 +74,7 @@ def accuracy(predicted: Any) -> dict[str, float]:
 
 
 def with_trainer(folder: Path, settings: dict[str, Any]) -> dict[str, float]:
-    """Training, then the evaluations of a run of kdlab: hold-out, dev and test."""
+    """Training with the evaluations of a run of kdlab: the hold-out in each epoch; then rows of train, dev and test."""
     tokenizer = AutoTokenizer.from_pretrained(folder / "teacher")
     teacher, student = (
         AutoModelForSequenceClassification.from_pretrained(folder / name) for name in ("teacher", "student")
@@ -94,6 +95,7 @@ def with_trainer(folder: Path, settings: dict[str, Any]) -> dict[str, float]:
         bf16=settings["bf16"],
         use_cpu=True,
         save_strategy="no",
+        eval_strategy="epoch" if settings["steps"] < 0 else "no",
         report_to=[],
         disable_tqdm=True,
     )
@@ -101,18 +103,19 @@ def with_trainer(folder: Path, settings: dict[str, Any]) -> dict[str, float]:
         model=student,
         args=arguments,
         train_dataset=splits["train"],
+        eval_dataset=splits["holdout"],
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=accuracy,
         teacher=teacher,
     )
     found = trainer.train().metrics
-    rate = 32 * settings["steps"] / found["train_runtime"] if settings["steps"] > 0 else 0.0
-    result = {"rate": rate or found["train_samples_per_second"]}
-    if settings["steps"] < 0:
-        result["accuracy"] = trainer.evaluate(splits["holdout"])["eval_accuracy"]
-        for name in ("dev", "test"):
-            trainer.predict(splits[name])
-    return result
+    if settings["steps"] > 0:
+        return {"rate": 32 * settings["steps"] / found["train_runtime"]}
+    judged = Subset(splits["train"], range(min(JUDGED, len(splits["train"]))))
+    for rows in (judged, splits["dev"], splits["test"]):
+        trainer.predict(rows)
+    accuracies = [line["eval_accuracy"] for line in trainer.state.log_history if "eval_accuracy" in line]
+    return {"rate": found["train_samples_per_second"], "accuracy": accuracies[-1]}
 
 
 def with_textbrewer(folder: Path, settings: dict[str, Any]) -> dict[str, float]:
