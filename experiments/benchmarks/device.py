@@ -37,6 +37,7 @@ from kdlab.system.quiet import quiet_libraries
 
 CASES = ("kd", "mixkd", "ad2", "mate_kd")
 BY_HAND = "kd, by hand"
+SKIPPED = 10  # steps of warming up
 EVALUATED = (32, 64, 128, 256, 512, 1024, 2048)
 # names of CUDA's kernels, tried in this order
 KERNELS = {
@@ -105,7 +106,9 @@ class Case:
 
     def window(self, steps: int) -> tuple[int, int, int]:
         """Steps in all, and the first and last that are timed; a whole cycle of a method whose players take turns."""
-        return (2 * N_G + N_S, N_G - 1, 2 * N_G + N_S - 1) if self.name == "mate_kd" else (steps, 9, steps - 1)
+        return (
+            (2 * N_G + N_S, N_G - 1, 2 * N_G + N_S - 1) if self.name == "mate_kd" else (steps, SKIPPED - 1, steps - 1)
+        )
 
 
 def train(case: Case, steps: int, device: str, folder: Path, clock: Any) -> None:
@@ -223,6 +226,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--modes", nargs="+", default=["eager", "compiled"], choices=["eager", "compiled"])
     parser.add_argument("--cpu", action="store_true", help="try the script itself on the CPU")
     asked = parser.parse_args(argv)
+    if asked.steps < SKIPPED + 2:
+        parser.error(f"--steps {asked.steps}: the first {SKIPPED} are not timed, so it takes {SKIPPED + 2} or more")
+    if not asked.cpu and not torch.cuda.is_available():
+        parser.error(f"torch {torch.__version__} finds no CUDA device here; --cpu tries the script without one")
     device = "cpu" if asked.cpu else "gpu"
     quiet_libraries()
     began = time.perf_counter()

@@ -94,7 +94,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(asked: argparse.Namespace, words: list[str], root: Path, env: dict[str, str]) -> dict[str, list[Measured]]:
-    """Every side in turn, round for round; what is padded to 128 in the first round alone."""
+    """Every side in turn, round for round; of what is padded to 128 some steps alone."""
+    from kdlab.pipeline.context import ON_TRAIN
+
     shared = root / "shared"
     precisions = {"bf16": "bf16"} if asked.bf16_only else {"fp32": "32", "bf16": "bf16"}
     settings = dict(zip(("method", "task", "data.limit_train", "accelerator"), words[1:8:2], strict=True))
@@ -104,7 +106,7 @@ def measure(asked: argparse.Namespace, words: list[str], root: Path, env: dict[s
     spent([sys.executable, "-m", "experiments.peers.prepare", str(shared), json.dumps(settings)], env)
     for precision in precisions.values():
         run_kdlab([*words, "--precision", precision], root / "first", env)  # fills the cache
-    whole = {"epochs": EPOCHS, "steps": -1}
+    whole = {"epochs": EPOCHS, "steps": -1, "judged": ON_TRAIN}
     sides: dict[str, Callable[[], Measured]] = {}
     for name, precision in precisions.items():
         sides[f"kdlab, {name}"] = lambda p=precision: run_kdlab([*words, "--precision", p], root / "runs", env)
@@ -113,12 +115,11 @@ def measure(asked: argparse.Namespace, words: list[str], root: Path, env: dict[s
                 asked.python, "trainer", shared, env, batches=b, bf16=n == "bf16", **whole
             )
     short = {"epochs": 1, "steps": asked.steps}
-    if asked.bf16_only:
-        return take_turns(sides, asked.rounds)
-    sides["Trainer, padded to 128, fp32"] = lambda: run_peer(
-        asked.python, "trainer", shared, env, batches="128", bf16=False, **short
-    )
-    sides["TextBrewer, its defaults, fp32"] = lambda: run_peer(asked.python, "textbrewer", shared, env, **short)
+    if not asked.bf16_only:
+        sides["Trainer, padded to 128, fp32"] = lambda: run_peer(
+            asked.python, "trainer", shared, env, batches="128", bf16=False, **short
+        )
+        sides["TextBrewer, its defaults, fp32"] = lambda: run_peer(asked.python, "textbrewer", shared, env, **short)
     return take_turns(sides, asked.rounds)
 
 

@@ -25,7 +25,6 @@ from transformers import (
 )
 
 TEMPERATURE, ALPHA = 4.0, 0.5
-JUDGED = 512  # rows of train on which kdlab judges a finished student
 
 
 class Rows(Dataset):
@@ -111,7 +110,7 @@ def with_trainer(folder: Path, settings: dict[str, Any]) -> dict[str, float]:
     found = trainer.train().metrics
     if settings["steps"] > 0:
         return {"rate": 32 * settings["steps"] / found["train_runtime"]}
-    judged = Subset(splits["train"], range(min(JUDGED, len(splits["train"]))))
+    judged = Subset(splits["train"], range(min(settings["judged"], len(splits["train"]))))
     for rows in (judged, splits["dev"], splits["test"]):
         trainer.predict(rows)
     accuracies = [line["eval_accuracy"] for line in trainer.state.log_history if "eval_accuracy" in line]
