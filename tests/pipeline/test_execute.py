@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from cli_fixtures import Lab, metrics, open_lab, predictions
 
 from kdlab.models.encoder import TextEncoder
@@ -50,6 +51,25 @@ def test_a_second_student_of_one_teacher_asks_it_nothing(lab: Lab, tmp_path: Pat
     assert records[0]["teacher"]["answers_from_cache"] == []
     assert records[1]["teacher"]["metrics"] == records[0]["teacher"]["metrics"]
     assert records[1]["teacher"]["samples_per_second"] == records[0]["teacher"]["samples_per_second"] > 0
+
+
+def test_in_a_table_of_twelve_cells_the_teacher_answers_before_the_first_student_alone(
+    lab: Lab, tmp_path: Path, passes
+) -> None:
+    cells = {f"t{t} a{a}": {"kd.temperature": t, "kd.alpha": a} for t in (1, 2, 4, 8) for a in (0, 0.5, 1)}
+    (tmp_path / "table.yaml").write_text(yaml.safe_dump({"common": {"method": "kd", "task": "rte"}, "cells": cells}))
+    small = {"data.dir": lab.data, "teacher.source": lab.teacher, "student.source": "layers:bottom:1", "precision": 32}
+    small |= {"teacher.epochs": 1, "teacher.seed": 6, "training.max_steps": 2, "accelerator": "cpu"}
+    words = [f"{key}={value}" for key, value in small.items()]
+    done = lab.run("experiment", tmp_path / "table.yaml", *words, f"out={tmp_path / 'runs'}")
+    assert done.code == 0, done.err
+    layers = [layers for layers, _, _ in passes]
+    assert 3 in layers
+    assert 3 not in layers[layers.index(1) :]
+    known = [
+        metrics(file.parent)["teacher"]["answers_from_cache"] for file in (tmp_path / "runs").glob("*/metrics.json")
+    ]
+    assert sorted(known) == [[], *[["train", "dev", "test"]] * 11]
 
 
 def test_a_teacher_that_is_used_as_it_is_is_tried_before_its_first_answers_alone(lab: Lab, tmp_path, passes) -> None:
