@@ -217,9 +217,10 @@ def _check(run: RunConfig) -> None:
     if run.data.max_length is not None:
         _at_least("data.max_length", run.data.max_length, 8)
     for section, t in (("teacher", run.teacher), ("training", run.training)):
-        for name in ("epochs", "batch_size", "eval_batch_size", "accumulate", "log_every"):
+        for name in ("epochs", "batch_size", "accumulate", "log_every"):
             _at_least(f"{section}.{name}", getattr(t, name), 1)
-        _at_least(f"{section}.patience", t.patience, 0)
+        for name in ("eval_batch_size", "patience"):
+            _at_least(f"{section}.{name}", getattr(t, name), 0)
         if t.max_steps == 0 or t.max_steps < -1:
             raise KdlabError(f"{section}.max_steps={t.max_steps}: a number of steps, or -1 for all epochs.")
         if t.learning_rate <= 0:

@@ -48,7 +48,7 @@ class RunContext:
             tokenizer_fingerprint=plan.text.tokenizer_fingerprint,
             max_length=plan.max_length,
             batch_size=training.batch_size // training.accumulate,
-            eval_batch_size=training.eval_batch_size,
+            eval_batch_size=plan.hardware.eval_batch(training.eval_batch_size),
             select_on=plan.task.select_on,
             seed=seed,
             cache=plan.cache,
@@ -98,7 +98,7 @@ class RunContext:
     def predictor(self) -> Predictor:
         """How models are asked on sets out of domain."""
         plan = self.plan
-        size = plan.config.training.eval_batch_size
+        size = plan.hardware.eval_batch(plan.config.training.eval_batch_size)
         return Predictor(plan.text, plan.max_length, size, plan.hardware, plan.cache, plan.task.source.embedded)
 
     @property
@@ -113,7 +113,7 @@ class RunContext:
     def cached_teacher(self) -> CachedTeacher:
         """The teacher as the source of clean logits."""
         plan = self.plan
-        size = plan.config.teacher.eval_batch_size
+        size = plan.hardware.eval_batch(plan.config.teacher.eval_batch_size)
         return CachedTeacher(self.lazy_teacher, size, plan.hardware, plan.cache, plan.task.spec.name)
 
     def make_shared(self) -> None:

@@ -93,7 +93,7 @@ def evaluate_run(
             reporter.warn(f"{why}: figures of the student alone.")
         key = record.fingerprints.teacher
         known = None if teacher is None or key is None else _loaded(teacher, key, run)
-        size = run.eval_batch_size
+        size = hardware.eval_batch(run.eval_batch_size)
         predictor = Predictor(run.student, record.max_length, size, hardware, cache, run.on_embedded)
         answer_sets(sets, student, known, predictor, run.folder, reporter)
     barrier()

@@ -28,7 +28,7 @@ class FinishedRun:
         record: Its figures.
         task_setting: What ``task`` was set to: a name, or a task file.
         teacher_labels: What ``teacher.labels`` was set to.
-        eval_batch_size: Examples a batch of evaluation.
+        eval_batch_size: Examples a batch of evaluation; 0 takes what is fastest.
         student: The student's checkpoint.
         labels: The task's labels in the order of the student's outputs; empty for a score.
     """
@@ -115,7 +115,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     ):
         _ = str(config["task"]), config["teacher"]["labels"]
         labels, size = config["teacher"]["labels"], config["training"]["eval_batch_size"]
-        if type(size) is not int or size < 1:
+        if type(size) is not int or size < 0:
             raise ValueError(f"training.eval_batch_size is {size!r:.40}")
         if labels is not None and not (isinstance(labels, list) and all(isinstance(name, str) for name in labels)):
             raise ValueError("teacher.labels is no list of names")

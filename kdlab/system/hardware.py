@@ -48,6 +48,10 @@ class Hardware:
         """The device of plain forward passes."""
         return torch.device("cuda", torch.cuda.current_device()) if self.accelerator == "gpu" else torch.device("cpu")
 
+    def eval_batch(self, asked: int) -> int:
+        """Examples a batch of evaluation: as many as are asked for, or where 0 are, the fastest (docs/speed.md)."""
+        return asked or (512 if self.accelerator == "gpu" else 32)
+
     def describe(self) -> str:
         """One line for the plan."""
         name = torch.cuda.get_device_name() if self.accelerator == "gpu" else f"CPU, {torch.get_num_threads()} threads"

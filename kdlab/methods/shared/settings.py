@@ -81,7 +81,7 @@ class TrainingConfig:
         epochs: Passes over the training data.
         max_steps: Stop each phase after so many steps; -1 trains all epochs.
         batch_size: Examples an optimiser step, over all devices.
-        eval_batch_size: Examples a batch of evaluation.
+        eval_batch_size: Examples a batch of evaluation; 0 takes what is fastest on the hardware.
         learning_rate: Peak learning rate.
         weight_decay: AdamW's, on all weights but biases and LayerNorm.
         warmup: Fraction of steps in which the learning rate rises; then it falls linearly to zero.
@@ -96,7 +96,7 @@ class TrainingConfig:
     epochs: int = 3
     max_steps: int = -1
     batch_size: int = 32
-    eval_batch_size: int = 128
+    eval_batch_size: int = 0
     learning_rate: float = 5e-5
     weight_decay: float = 0.01
     warmup: float = 0.1
