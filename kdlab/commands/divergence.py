@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from kdlab.commands.arguments import Parser, expanded
+from kdlab.system.imports import large_imports
 from kdlab.system.shown import shown
 
 EXAMPLE = "kdlab divergence runs/* --figure divergence.svg"
@@ -22,7 +23,8 @@ def add_arguments(parser: Parser) -> None:
 
 def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """``kdlab divergence RUN … [--figure FILE]``."""
-    from kdlab.reports.divergence import check_measure, collect, picture, table
+    with large_imports():
+        from kdlab.reports.divergence import check_measure, collect, picture, table
     from kdlab.system.files import write_atomic
 
     check_measure(arguments.measure)

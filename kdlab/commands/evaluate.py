@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from kdlab.commands.arguments import Parser, expanded
+from kdlab.system.imports import large_imports
 
 EXAMPLE = "kdlab evaluate runs/kd-mnli-local-s0-1234abcd --on hans scitail --ood-dir DIR"
 INTERRUPTED = "what is recorded is kept"
@@ -28,7 +29,8 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """``kdlab evaluate RUN --on SET …``."""
     runs = [str(expanded("RUN", run)) for run in arguments.runs]
     folder = arguments.ood_dir and str(expanded("--ood-dir", arguments.ood_dir))
-    from kdlab.pipeline.evaluate import evaluate_runs
+    with large_imports():
+        from kdlab.pipeline.evaluate import evaluate_runs
 
     evaluate_runs(runs, arguments.on, folder, arguments.fresh, arguments.accelerator)
     return 0

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdlab.commands.arguments import Parser, add_jobs, expanded, parse_override
+from kdlab.system.imports import large_imports
 from kdlab.system.shown import shown
 
 EXAMPLE = "kdlab experiment experiments/ad2/ablations.yaml profile=embedded seeds=5"
@@ -28,7 +29,8 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """``kdlab experiment FILE [key=value …]``."""
     file: Path = expanded("FILE", arguments.file)
     over = dict(parse_override(word, "kdlab experiment") for word in arguments.extra)
-    from kdlab.studies.grid import read_grid, run_grid, show
+    with large_imports():
+        from kdlab.studies.grid import read_grid, run_grid, show
 
     cells, paper = read_grid(file, over)
     results = run_grid(cells, arguments.jobs, words)

@@ -9,6 +9,7 @@ from typing import Any
 from kdlab.commands.arguments import Parser, add_jobs, expanded, parse_override
 from kdlab.commands.list import KINDS, show
 from kdlab.errors import KdlabError
+from kdlab.system.imports import large_imports
 
 EXAMPLE = "kdlab run --method mixkd --task rte --seeds 5 mixkd.alpha_sm=0.5 training.epochs=5"
 INTERRUPTED = "the same command goes on from the last checkpoint"
@@ -60,7 +61,8 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         show(arguments.list)
         return 0
     settings = _settings(arguments)
-    from kdlab.pipeline.run import run
+    with large_imports():
+        from kdlab.pipeline.run import run
 
     run(settings, arguments.dry_run, arguments.print_config, words, arguments.jobs)
     return 0
