@@ -27,7 +27,36 @@ print(given_back, faults())
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
+THREADS = """
+import resource, threading
+import torch
+from kdlab.system.memory import keep_freed_memory
+
+assert keep_freed_memory()
+torch.set_num_threads(1)
+
+def use():
+    torch.ones(2**25)  # 128 MiB
+
+use()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for _ in range(4):
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
+
+
+@needs_glibc
+def test_what_one_thread_frees_serves_the_others() -> None:
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 64 * 1024  # KiB; a heap of its own for a thread would hold 128 MiB
+
+
+@needs_glibc
 def test_buffers_are_not_cleared_by_the_system_again() -> None:
     done = subprocess.run([sys.executable, "-c", COUNTED], capture_output=True, text=True, check=True)
     given_back, kept = map(int, done.stdout.split())
