@@ -1,34 +1,32 @@
 """How far students are from their teachers, by method: a table, and a picture like CILDA's figure 2.
 
 A run is a folder that ``kdlab run`` wrote; runs that differ only in the seed are averaged. The figures come from its
-record; for older records, which have none, they are computed from the predictions on dev. The picture is an SVG file,
-written without a plotting library.
+record; for older records, which have none, they are computed from the predictions on dev.
 """
 
 from __future__ import annotations
 
-import html
 import json
 import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from kdlab.errors import KdlabError, nearest
 from kdlab.evaluation.metrics import divergence
+from kdlab.reports.pictures import grouped_bars
 from kdlab.results.run_record import METRICS, RunRecord, Scores
 from kdlab.system.foreign import door, read_text
 from kdlab.system.shown import shown
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MEASURES = {"kl": "mean KL(teacher ‖ student), nats", "mse": "mean squared difference of logits"}
-COLOURS = (
-    *("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb"),
-    *("#882255", "#999933", "#332288", "#ddaa99", "#117733", "#000000"),
-)
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 820, 380, 70, 30, 60
 
 
 @dataclass(frozen=True)
@@ -137,8 +135,8 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def picture(rows: Sequence[Row], measure: str) -> str:
-    """An SVG document: a group of bars per task, a bar per method, with a point for each seed.
+def picture(rows: Sequence[Row], measure: str) -> Figure:
+    """A group of bars per task, a bar per method, with a point for each seed.
 
     Args:
         rows: From ``collect``.
@@ -151,39 +149,6 @@ def picture(rows: Sequence[Row], measure: str) -> str:
     if not drawn:
         raise KdlabError(f"None of these runs has a {measure}, for scores have none: use --measure mse.")
     tasks, methods = (list(dict.fromkeys(getattr(row, name) for row in drawn)) for name in ("task", "method"))
-    top = max(max(row.values[measure]) for row in drawn) or 1.0
-    across, up = (WIDTH - LEFT - 150) / len(tasks), HEIGHT - TOP - BOTTOM
-    bar = 0.8 * across / len(methods)
-    parts = [_text(LEFT, 18, MEASURES[measure] + " on dev; bars: means, points: seeds" + _stamp(drawn), size=13)]
-    for i in range(5):
-        y = TOP + up * (1 - i / 4)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 150}" y1="{y:.1f}" y2="{y:.1f}" stroke="#dddddd"/>')
-        parts.append(_text(LEFT - 6, y + 4, f"{top * i / 4:.3g}", anchor="end"))
-    for row in drawn:
-        left = LEFT + across * (tasks.index(row.task) + 0.1) + bar * methods.index(row.method)
-        mean, colour = statistics.fmean(row.values[measure]), COLOURS[methods.index(row.method) % len(COLOURS)]
-        y = TOP + up * (1 - mean / top)
-        parts.append(
-            f'<rect x="{left:.1f}" y="{y:.1f}" width="{0.9 * bar:.1f}" height="{up * mean / top:.1f}" fill="{colour}">'
-            f"<title>{html.escape(f'{row.method} on {row.task}: {mean:.4g}')}</title></rect>"
-        )
-        for value in row.values[measure]:
-            at = TOP + up * (1 - value / top)
-            parts.append(f'<circle cx="{left + 0.45 * bar:.1f}" cy="{at:.1f}" r="2.5" fill="#222222"/>')
-    for i, task in enumerate(tasks):
-        parts.append(_text(LEFT + across * (i + 0.5), HEIGHT - BOTTOM + 18, task, anchor="middle"))
-    for i, method in enumerate(methods):
-        y = TOP + 20 * i
-        parts.append(f'<rect x="{WIDTH - 135}" y="{y}" width="12" height="12" fill="{COLOURS[i % len(COLOURS)]}"/>')
-        parts.append(_text(WIDTH - 118, y + 11, method))
-    size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
-    inside = "\n".join(parts)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif">\n{inside}\n</svg>\n'
-
-
-def _stamp(rows: Sequence[Row]) -> str:
-    return " (EMBEDDED CORPUS)" if any(row.embedded for row in rows) else ""
-
-
-def _text(x: float, y: float, words: str, anchor: str = "start", size: int = 12) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{html.escape(words)}</text>'
+    values = {(row.task, row.method): row.values[measure] for row in drawn}
+    stamp = " (EMBEDDED CORPUS)" if any(row.embedded for row in drawn) else ""
+    return grouped_bars(tasks, methods, values, MEASURES[measure], f"On dev; bars: means, points: seeds{stamp}")

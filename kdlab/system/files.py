@@ -98,12 +98,21 @@ def write_atomic(path: Path, text: str) -> None:
     Raises:
         KdlabError: It can't be written.
     """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file completely or not at all.
+
+    Raises:
+        KdlabError: It can't be written.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
-                f.write(text)
+            with os.fdopen(handle, "wb") as f:
+                f.write(content)
                 f.flush()
                 os.fsync(f.fileno())
             Path(name).chmod(_PERMISSIONS)

@@ -62,8 +62,16 @@ def test_the_figure_over_methods(runs: dict[str, Path], lab: Lab, tmp_path: Path
     assert float(rows[1][3]) == pytest.approx(kl, rel=1e-4)
     assert rows[5][3] == "–"
     picture = (tmp_path / "figure.svg").read_text()
-    assert picture.count("<circle") == 5
-    assert all(word in picture for word in ("mixkd", "mnli dev_mm"))
+    assert all(f">{word}</text>" in picture for word in ("kd", "mixkd", "mnli dev_mm"))
+    for suffix, start in ((".png", b"\x89PNG"), (".pdf", b"%PDF")):
+        assert main(["divergence", *folders, "--figure", str(tmp_path / f"figure{suffix}")]) == 0
+        written = (tmp_path / f"figure{suffix}").read_bytes()
+        assert written.startswith(start)
+        assert main(["divergence", *folders, "--figure", str(tmp_path / f"again{suffix}")]) == 0
+        assert (tmp_path / f"again{suffix}").read_bytes() == written
+    capsys.readouterr()
+    assert main(["divergence", *folders, "--figure", str(tmp_path / "figure.jpeg")]) == 2
+    assert "the suffix says what is written: .png, .svg, .pdf" in capsys.readouterr().err
     assert main(["divergence", str(tmp_path)]) == 2
     stderr = capsys.readouterr().err
     assert "is no finished run" in stderr
