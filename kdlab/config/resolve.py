@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kdlab.config.files import flatten
 from kdlab.config.schema import LOGGERS, PROFILES, Resolved, RunConfig
+from kdlab.data.selection import parse_rule
 from kdlab.errors import KdlabError, nearest
 from kdlab.methods import METHODS
 from kdlab.methods.base import DistillModule, MethodConfig
@@ -79,6 +80,14 @@ class Draft:
     def with_preset(self, name: str) -> Resolved:
         """The settings under one more preset, which gives way to what the user says."""
         self._apply(name)
+        self.resolved = self._resolve()
+        return self.resolved
+
+    def with_defaults(self, values: Mapping[str, Any]) -> Resolved:
+        """The settings with other defaults, which give way to what the user says."""
+        for key, value in values.items():
+            if key not in self._overrides:
+                _set(self._tree, key, value, self._known)
         self.resolved = self._resolve()
         return self.resolved
 
@@ -207,8 +216,7 @@ def _check(run: RunConfig) -> None:
         _at_least(key, seed, 0)
     if not 0 <= run.data.workers <= _MOST_WORKERS:
         raise KdlabError(f"data.workers={run.data.workers}: it says how many processes, 0 to {_MOST_WORKERS}.")
-    if not 0 < run.data.holdout < 0.9:
-        raise KdlabError(f"data.holdout={run.data.holdout}: it is the fraction of train held out, between 0 and 0.9.")
+    _check_selection(run)
     if run.evaluation.ood_dir is not None and not run.evaluation.ood:
         raise KdlabError(
             f"--ood-dir {run.evaluation.ood_dir}: evaluation.ood names no set to read there; add "
@@ -219,7 +227,7 @@ def _check(run: RunConfig) -> None:
     for section, t in (("teacher", run.teacher), ("training", run.training)):
         for name in ("epochs", "batch_size", "accumulate", "log_every"):
             _at_least(f"{section}.{name}", getattr(t, name), 1)
-        for name in ("eval_batch_size", "patience"):
+        for name in ("eval_batch_size", "patience", "min_steps"):
             _at_least(f"{section}.{name}", getattr(t, name), 0)
         if t.max_steps == 0 or t.max_steps < -1:
             raise KdlabError(f"{section}.max_steps={t.max_steps}: a number of steps, or -1 for all epochs.")
@@ -232,6 +240,29 @@ def _check(run: RunConfig) -> None:
                 raise KdlabError(f"{section}.{name}={getattr(t, name)}: it can't be negative.")
         if t.warmup > 1:
             raise KdlabError(f"{section}.warmup={t.warmup}: it is a fraction of the steps, at most 1.")
+
+
+def _check_selection(run: RunConfig) -> None:
+    """What chooses the checkpoint, and whether there is something to choose it on."""
+    if not 0 <= run.data.holdout < 0.9:
+        raise KdlabError(f"data.holdout={run.data.holdout}: it is the fraction of train held out, from 0 to 0.9.")
+    rule = parse_rule(run.data.select_by)
+    if run.data.selection == "holdout" and run.data.holdout == 0 and rule.chooses:
+        raise KdlabError(
+            f"data.holdout=0 leaves nothing to choose a checkpoint on by {run.data.select_by}: add data.select_by=last "
+            "or mean:3, or select on dev (data.selection=dev)."
+        )
+    for section, training in (("teacher", run.teacher), ("training", run.training)):
+        if training.patience and not rule.chooses:
+            raise KdlabError(
+                f"{section}.patience={training.patience} ends a training behind its best epoch, and data.select_by="
+                f"{run.data.select_by} knows no best one: leave one of them out."
+            )
+        if training.max_steps >= 0 and rule.count:
+            raise KdlabError(
+                f"{section}.max_steps={training.max_steps} may end a training before its last epochs, which data."
+                f"select_by={run.data.select_by} averages: say how many epochs instead."
+            )
 
 
 def _one_of(key: str, value: str, words: tuple[str, ...]) -> None:

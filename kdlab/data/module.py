@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from kdlab.data.batches import BucketSampler, EncodedSplit, ResumableLoader, SortedSampler
 from kdlab.data.encoding import encode
 from kdlab.data.examples import Examples
+from kdlab.data.selection import BY_METRIC, SelectBy
 from kdlab.data.sources import HOLDOUT, Hub, choose_source, find_task, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.models.checkpoint import EMBEDDED, cached_on_disk, resolve_checkpoint
@@ -36,10 +37,11 @@ class TextDataModule(LightningDataModule):
         max_length: Longest input in tokens.
         batch_size: Examples a training step.
         eval_batch_size: Examples a batch of evaluation.
-        select_on: Split whose metric chooses the checkpoint (``holdout`` or a dev split).
+        select_on: Split whose scores choose the checkpoint (``holdout`` or a dev split).
         seed: Draws the order of training batches together with the epoch.
         cache: Where tokenised data is kept.
         workers: Processes that make training batches; 0 makes them in this one.
+        select_by: How the scores of an epoch choose it.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class TextDataModule(LightningDataModule):
         seed: int,
         cache: Cache,
         workers: int = 0,
+        select_by: SelectBy = BY_METRIC,
     ) -> None:
         super().__init__()
         self.task = task
@@ -62,6 +65,7 @@ class TextDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.select_on = select_on
+        self.select_by = select_by
         self.seed = seed
         self.tokenizer = tokenizer
         self.tokenizer_fingerprint = tokenizer_fingerprint
@@ -71,6 +75,7 @@ class TextDataModule(LightningDataModule):
         self._encoded: dict[str, EncodedSplit] = {}
         self._training: EncodedSplit | None = None
         self._logits_of: TeacherLogits | None = None
+        self._validates_against: TeacherLogits | None = None
 
     def split(self, name: str) -> EncodedSplit:
         """A tokenised split, made on first use."""
@@ -92,6 +97,15 @@ class TextDataModule(LightningDataModule):
             logits_of: Asked once for each split that is trained on.
         """
         self._logits_of = logits_of
+
+    def validate_against(self, logits_of: TeacherLogits) -> None:
+        """Puts the teacher's logits into every batch of the split that chooses the checkpoint."""
+        self._validates_against = logits_of
+
+    @property
+    def rule(self) -> SelectBy:
+        """What chooses the checkpoint: ``select_by``, as far as there are a teacher's answers for it."""
+        return self.select_by.for_model(taught=self._validates_against is not None)
 
     def with_logits(self, split: EncodedSplit) -> EncodedSplit:
         """The split with the teacher's logits in its batches, where the method was promised them.
@@ -125,6 +139,9 @@ class TextDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[int]:
         """The split that chooses the checkpoint, each example once."""
+        split = self.split(self.select_on)
+        if self._validates_against is not None and split.teacher_logits is None:
+            split.teacher_logits = self._validates_against(split)
         return self.eval_dataloader(self.select_on)
 
     def eval_dataloader(self, name: str) -> DataLoader[int]:

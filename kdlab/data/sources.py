@@ -177,7 +177,7 @@ def load_data(
         hub: Whether it answers.
         limit_train: ``10%``, ``1%`` or ``500``; None takes all.
         selection: ``holdout`` carves the split that chooses checkpoints out of train; ``dev`` selects on dev.
-        holdout: Fraction that is carved out.
+        holdout: Fraction that is carved out; 0 carves nothing out, and dev is only watched.
         seed: The split seed.
         wishes: Further splits that a method asks for, by name.
 
@@ -192,7 +192,7 @@ def load_data(
         splits[TRAIN], leftover = limit_and_rest(splits[TRAIN], limit_train, seed)
         notes.append(f"train limited to {len(splits[TRAIN])} of {total} examples (seed {seed})")
     select_on = next(s for s in splits if s.startswith("dev"))
-    if selection == HOLDOUT:
+    if selection == HOLDOUT and holdout:
         remedy = "set data.selection=dev, which holds nothing out, or add an example of it to the training data"
         with naming(_file_of(spec, source)):
             train, held_out = carve(splits[TRAIN], holdout, seed, _HOLDOUT_AT_MOST, spec.labels, remedy)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from kdlab.data.module import GLUEDataModule, TextDataModule
+from kdlab.data.selection import parse_rule
 from kdlab.data.tasks import TRAIN
 from kdlab.evaluation.metrics import evaluate, trivial
 from kdlab.evaluation.predict import Prediction, predict
@@ -53,6 +54,7 @@ class RunContext:
             seed=seed,
             cache=plan.cache,
             workers=plan.config.data.workers,
+            select_by=parse_rule(plan.config.data.select_by),
         )
 
     @cached_property

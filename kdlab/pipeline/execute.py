@@ -7,6 +7,7 @@ from typing import Any
 
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.ood.sets import source_digest
+from kdlab.data.selection import DIVERGENCE
 from kdlab.evaluation.predict import Prediction
 from kdlab.methods.base import DistillModule
 from kdlab.models.checkpoint import load_encoder
@@ -120,6 +121,8 @@ def _build(context: RunContext, seed: int) -> tuple[DistillModule, GLUEDataModul
     needs = plan.method.needs_of(plan.settings.method)
     if Need.LOGITS in needs:
         data.hand_out_logits(context.cached_teacher)
+    if needs and data.select_by.rule == DIVERGENCE:
+        data.validate_against(context.cached_teacher)
     teacher = context.teacher if Need.TEACHER in needs else None
     module = plan.method(plan.settings.method, _build_student(context, seed), teacher, plan.task.spec)
     hand_in(module, plan.resources, data, plan.hardware, plan.cache, context.reporter)

@@ -7,10 +7,13 @@ from dataclasses import asdict
 import torch
 
 from kdlab import __version__
+from kdlab.data.selection import parse_rule
+from kdlab.evaluation.classes import class_scores
 from kdlab.evaluation.metrics import divergence, evaluate, trivial
 from kdlab.evaluation.predict import Prediction
 from kdlab.planning.plan import Plan
 from kdlab.results.run_record import (
+    ClassScores,
     Fingerprints,
     RunRecord,
     Scores,
@@ -49,6 +52,7 @@ def run_record(
     main, spec = plan.task.dev_splits[0], plan.task.spec
     ours = _scores(plan, student)
     theirs = _scores(plan, teacher) if teacher else {}
+    rule = parse_rule(plan.config.data.select_by).for_model(bool(plan.method.needs_of(plan.settings.method))).text
     made_by = None
     if plan.teacher is not None and teacher:
         made_by = TeacherRecord(
@@ -58,6 +62,7 @@ def run_record(
             samples_per_second=teacher[main].samples_per_second,
             metrics=theirs,
             answers_from_cache=answers_from_cache,
+            classes=_classes(plan, teacher),
         )
     return RunRecord(
         kdlab=__version__,
@@ -70,11 +75,17 @@ def run_record(
         split_seed=plan.config.data.split_seed,
         source=SourceRecord(**asdict(plan.task.source), embedded=plan.task.source.embedded),
         substituted=list(plan.substituted),
-        selection=Selection(plan.task.select_on, fitted.metric, fitted.value, fitted.epoch),
+        selection=Selection(plan.task.select_on, fitted.metric, fitted.value, fitted.epoch, rule, fitted.ties),
         max_length=plan.max_length,
         training=TrainingRecord(fitted.steps, plan.config.training.epochs, round(fitted.cost.seconds, 2), *on_train),
         teacher=made_by,
-        student=StudentRecord(plan.student.made_of, plan.student.parameters, student[main].samples_per_second, ours),
+        student=StudentRecord(
+            made_of=plan.student.made_of,
+            parameters=plan.student.parameters,
+            samples_per_second=student[main].samples_per_second,
+            metrics=ours,
+            classes=_classes(plan, student),
+        ),
         resources={name: resource.about() for name, resource in plan.resources.items()},
         retained={split: _retained(values, theirs[split]) for split, values in ours.items() if split in theirs},
         constant=_constant(plan),
@@ -99,6 +110,15 @@ def _scores(plan: Plan, predictions: dict[str, Prediction]) -> Scores:
         labels = torch.tensor(splits[split].labels)
         scores[split] = evaluate(predictions[split].logits, labels, spec.metrics, spec.regression)
     return scores
+
+
+def _classes(plan: Plan, predictions: dict[str, Prediction]) -> dict[str, ClassScores]:
+    """Each class on the dev splits; nothing for scores."""
+    spec, splits = plan.task.spec, plan.task.splits
+    if spec.regression:
+        return {}
+    labels = {split: torch.tensor(splits[split].labels) for split in plan.task.dev_splits}
+    return {s: ClassScores(**class_scores(predictions[s].logits, gold, spec.labels)) for s, gold in labels.items()}
 
 
 def _retained(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kdlab.data.selection import parse_rule
 from kdlab.data.tasks import TaskSpec
 from kdlab.planning.plan import Plan, student_head
 from kdlab.planning.teacher import head_reason
@@ -18,7 +19,10 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
     for sentence in plan.substituted:
         reporter.announce(f"SUBSTITUTED: {sentence}")
     sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in task.splits.items())
-    selects = task.select_on if task.select_on != "holdout" else "holdout (carved out of train; dev is only reported)"
+    rule = parse_rule(run.data.select_by).for_model(bool(plan.method.needs_of(plan.settings.method)))
+    carved = " (carved out of train; dev is only reported)" if task.select_on == "holdout" else ""
+    chosen = f"chosen by {rule.words(task.spec.monitor)} on {task.select_on}{carved}"
+    chosen = chosen if rule.chooses else f"chosen by {rule.words(task.spec.monitor)}"
     rows = [
         ("method", f"{plan.method.name}: {_settings(plan)}"),
         ("data", f"{source.kind}: {source.where}, fingerprint {task.fingerprint[:12]}"),
@@ -30,15 +34,20 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         *((name, resource.describe()) for name, resource in plan.resources.items()),
         (
             "training",
-            f"{plan.steps()} steps: {plan.epochs()}{_turns(plan)}, batch {run.training.batch_size}, learning rate "
-            f"{run.training.learning_rate:g}, inputs up to {plan.max_length} tokens{_stops(run.training.patience)}",
+            f"{plan.steps()} steps: {plan.epochs()}{_least(run.training.min_steps)}{_turns(plan)}, batch "
+            f"{run.training.batch_size}, learning rate {run.training.learning_rate:g}, inputs up to {plan.max_length} "
+            f"tokens{_stops(run.training.patience)}",
         ),
         ("hardware", plan.hardware.describe()),
-        ("checkpoint", f"chosen by {task.spec.monitor} on {selects}"),
+        ("checkpoint", chosen),
         *_evaluation_lines(plan),
         ("records", listed([plan.folder(seed) for seed in plan.seeds], 1000)),
     ]
     reporter.rows(f"Plan: {plan.method.name} on {task.spec.name}", rows)
+
+
+def _least(steps: int) -> str:
+    return f" (at least {steps} steps)" if steps else ""
 
 
 def _stops(patience: int) -> str:

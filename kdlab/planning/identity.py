@@ -23,6 +23,9 @@ NOT_IN_IDENTITY = (
 NOT_IN_DATA = ("dir", "workers")
 TEACHERS_OWN = ("source", "seed", "labels", "method")  # they stand elsewhere in the teacher's fingerprint
 
+WAS = {"select_by": "metric"}
+"""What the first records were made with, where a later setting's default is another."""
+
 FIRST: dict[str, frozenset[str]] = {
     section: frozenset(names.split())
     for section, names in {
@@ -60,7 +63,7 @@ def run_part(settings: Resolved, method: type[DistillModule], task: str) -> dict
     return {
         "method": own_name,
         "task": task,
-        "data": _kept(run.data, FIRST["data"], NOT_IN_DATA),
+        "data": _kept(run.data, FIRST["data"], NOT_IN_DATA, WAS),
         "student": _kept(run.student, FIRST["student"], ()),
         "training": training_part(run.training),
         own_name: own,
@@ -85,8 +88,10 @@ def method_part(config: MethodConfig) -> dict[str, Any]:
     return _chosen(asdict(config), defaults, first, config.not_in_fingerprint)
 
 
-def _kept(config: Any, first: frozenset[str], left_out: Iterable[str]) -> dict[str, Any]:
-    return _chosen(asdict(config), asdict(type(config)()), first, left_out)
+def _kept(
+    config: Any, first: frozenset[str], left_out: Iterable[str], was: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return _chosen(asdict(config), {**asdict(type(config)()), **(was or {})}, first, left_out)
 
 
 def _chosen(

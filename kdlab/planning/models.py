@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kdlab.data.selection import parse_rule
 from kdlab.data.sources import Hub, TaskData
 from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import Checkpoint, labelled_config
@@ -13,6 +14,7 @@ from kdlab.models.student import parse_student
 from kdlab.models.tokenizer import check_as_written
 from kdlab.models.vocabulary import check_one_vocabulary
 from kdlab.planning.backbone import open_checkpoint
+from kdlab.planning.identity import WAS
 from kdlab.planning.request import Request
 from kdlab.planning.resources import PlannedResource, Surroundings, plan_resources
 from kdlab.planning.student import StudentPlan, count_weights, plan_student
@@ -97,11 +99,15 @@ def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub,
 
 
 def _rows_of_teacher(request: Request) -> str:
-    """Fingerprint of the rows that shape a teacher: train, the selecting split, and what its method wants besides."""
+    """Fingerprint of the rows that shape a teacher, and of what chooses among its epochs.
+
+    They are train, the selecting split, and what its method wants besides.
+    """
     task, wishes = request.task, request.teacher_method.splits_of(request.settings.teacher_method)
-    if not wishes:
-        return task.training_fingerprint
-    return fingerprint("teacher's rows", task.training_fingerprint, {name: task.fingerprints[name] for name in wishes})
+    rows, rule = task.training_fingerprint, parse_rule(request.run.data.select_by).for_model(taught=False).text
+    if wishes:
+        rows = fingerprint("teacher's rows", rows, {name: task.fingerprints[name] for name in wishes})
+    return rows if rule == WAS["select_by"] else fingerprint("chosen by", rows, rule)
 
 
 def _max_length(asked: int | None, configs: list[Any], task: TaskData) -> int:

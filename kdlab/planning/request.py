@@ -18,6 +18,7 @@ from kdlab.models.checkpoint import EMBEDDED
 from kdlab.models.student import parse_student
 from kdlab.planning.backbone import choose_backbone
 from kdlab.system.hardware import Hardware, resolve_hardware
+from kdlab.training.steps import epochs_for
 from kdlab.types import SplitWish
 
 
@@ -86,6 +87,8 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
     wishes = _wishes(method.splits_of(settings.method), teachers)
     cut = (run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
     task = load_data(spec, source, hub, *cut, wishes)
+    settings = _with_floor(draft, overrides, method, teacher_method if taught else None, task, hardware)
+    run = settings.run
     asked, notes = choose_sets(run.evaluation.ood, spec.name, spec.labels, spec.aliases)
     return Request(
         settings=settings,
@@ -100,6 +103,39 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
         backbone=backbone,
         substituted=substituted,
     )
+
+
+def _with_floor(
+    draft: Draft,
+    overrides: Mapping[str, Any],
+    method: type[DistillModule],
+    teacher_method: type[DistillModule] | None,
+    task: TaskData,
+    hardware: Hardware,
+) -> Resolved:
+    """The settings with as many epochs as ``min_steps`` asks for, where the user says neither these nor the steps.
+
+    Raises:
+        KdlabError: The user says both, and the epochs make fewer steps.
+    """
+    settings = draft.resolved
+    trained = [("training", method, settings.method, settings.run.training)]
+    if teacher_method is not None:
+        trained.append(("teacher", teacher_method, settings.teacher_method, settings.run.teacher))
+    sizes = {name: len(examples) for name, examples in task.splits.items()}
+    epochs = {}
+    for section, kind, own, training in trained:
+        if training.max_steps < 0 and any(phase.epochs is None for phase in kind.phases_of(own)):
+            rows, cycle = kind.rows_of(own, sizes), kind.cycle_of(own, task.spec)
+            enough = epochs_for(rows, training, cycle, hardware.devices)
+            both = f"{section}.epochs" in overrides and f"{section}.min_steps" in overrides
+            if both and enough > training.epochs:
+                raise KdlabError(
+                    f"{section}.epochs={training.epochs} makes fewer steps than {section}.min_steps="
+                    f"{training.min_steps}, which takes {enough} epochs: leave one of them out."
+                )
+            epochs[f"{section}.epochs"] = enough
+    return draft.with_defaults(epochs)
 
 
 def _wishes(own: Mapping[str, SplitWish], teachers: Mapping[str, SplitWish]) -> dict[str, SplitWish]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdlab.results.run_record import RunRecord
+from kdlab.results.tables import chosen_words
 from kdlab.system.shown import marked
 
 
@@ -45,7 +46,6 @@ Outputs: {outputs}. Inputs up to {record.max_length} tokens.
 |---|---|---|---|
 {chr(10).join(rows)}
 
-Data: {source.kind}, {marked(source.where)}, fingerprint `{record.fingerprints.data[:12]}`. The checkpoint
-was chosen by `{record.selection.metric}` on `{record.selection.split}`, epoch
-{record.selection.epoch} of {record.training.epochs}.
+Data: {source.kind}, {marked(source.where)}, fingerprint `{record.fingerprints.data[:12]}`.
+{chosen_words(record)} (of {record.training.epochs}).
 """

@@ -13,7 +13,7 @@ from kdlab.system.foreign import read_json
 from kdlab.system.shown import clipped, listed, shown
 
 METRICS = "metrics.json"
-FORMAT = 3  # raised when the layout of records changes; 1 had no `format`, and `generator` in place of `resources`
+FORMAT = 4  # raised when the layout of records changes; 1 had no `format`, and `generator` in place of `resources`
 Scores = dict[str, dict[str, float]]
 """Split to metric to value."""
 T = TypeVar("T")
@@ -31,12 +31,18 @@ class SourceRecord:
 
 @dataclass(frozen=True)
 class Selection:
-    """What chose the checkpoint: split, metric, its value there, and the epoch from 1."""
+    """What chose the checkpoint: split, metric, its value there, and the epoch from 1.
+
+    ``rule`` is the setting ``data.select_by``, as far as it could be followed; ``ties`` are the other epochs in which
+    the metric was the same.
+    """
 
     split: str
     metric: str
     value: float
     epoch: int
+    rule: str = "metric"
+    ties: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,20 @@ class TrainingRecord:
 
 
 @dataclass(frozen=True)
+class ClassScores:
+    """What a metric hides of a split: F1 by label, the confusion matrix, and the calibration error (15 bins).
+
+    ``confusion`` has a row for each right label, in the task's order, and in it the number of each predicted one.
+    """
+
+    f1: dict[str, float]
+    confusion: list[list[int]]
+    ece: float
+
+
+@dataclass(frozen=True)
 class TeacherRecord:
-    """The teacher: where it came from, how it was obtained, its size, speed and metrics.
+    """The teacher: where it came from, how it was obtained, its size, speed, metrics and classes by split.
 
     The speed is NaN where its answers were computed on other hardware; ``answers_from_cache`` names the splits on which
     they were there already.
@@ -67,16 +85,18 @@ class TeacherRecord:
     samples_per_second: float
     metrics: Scores
     answers_from_cache: list[str] = field(default_factory=list)
+    classes: dict[str, ClassScores] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StudentRecord:
-    """The student: what it was made of, its size, speed and metrics."""
+    """The student: what it was made of, its size, speed, metrics and classes by split."""
 
     made_of: str
     parameters: int
     samples_per_second: float
     metrics: Scores
+    classes: dict[str, ClassScores] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from kdlab.data.selection import METRIC, parse_rule
 from kdlab.results.run_record import RunRecord
 from kdlab.system.console import Reporter
 
@@ -56,6 +57,20 @@ def show_seeds(records: Sequence[RunRecord], reporter: Reporter) -> None:
     reporter.say(_stamp(first))
 
 
+def chosen_words(record: RunRecord) -> str:
+    """What chose the checkpoint, in a sentence without its end."""
+    chosen, rule = record.selection, parse_rule(record.selection.rule)
+    if rule.count:
+        return f"Mean of the weights of the last {rule.count} epochs, up to {chosen.epoch}"
+    if not rule.chooses:
+        return f"Checkpoint of the last epoch, {chosen.epoch}"
+    text = f"Checkpoint of epoch {chosen.epoch}, chosen by {rule.words(chosen.metric)} on {chosen.split}"
+    if chosen.ties and rule.rule == METRIC:
+        others = "another epoch" if chosen.ties == 1 else f"{chosen.ties} other epochs"
+        text += f" ({others} had the same {chosen.metric})"
+    return text
+
+
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
     """Mean and sample standard deviation; the latter is 0 for one value."""
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
@@ -66,8 +81,7 @@ def _speed(samples_per_second: float) -> str:
 
 
 def _stamp(record: RunRecord) -> str:
-    chosen = record.selection
-    text = f"Checkpoint of epoch {chosen.epoch}, chosen by {chosen.metric} on {chosen.split}."
+    text = f"{chosen_words(record)}."
     if record.training.metrics:
         figures = ", ".join(f"{name} {value:.4f}" for name, value in record.training.metrics.items())
         text += f" On {record.training.examples:,} rows of train: {figures}."

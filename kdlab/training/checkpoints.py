@@ -14,6 +14,7 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from kdlab.data.selection import SelectBy
 from kdlab.errors import KdlabError
 from kdlab.evaluation.predict import Prediction
 from kdlab.methods.shared.context import without_teacher
@@ -35,7 +36,8 @@ class Checkpoints(Checkpoint):
     Args:
         folder: Where the files lie.
         name: Start of their names, one for each phase of each training.
-        monitor: Metric that chooses the best epoch; larger is better.
+        monitor: The task's first metric; larger is better.
+        select_by: How the scores of an epoch choose it.
         history: Cut back to the checkpoint when training goes on.
         every: Seconds of work that may be lost, besides the step under way.
         check: Raises where the state is not worth keeping.
@@ -44,6 +46,7 @@ class Checkpoints(Checkpoint):
         writer: Writes the files.
 
     Attributes:
+        values: The task's first metric in each epoch.
         stopped: Whether the phase ended before its time.
         answers: The best epoch's on the split that chose it; None where an earlier process made them.
     """
@@ -53,6 +56,7 @@ class Checkpoints(Checkpoint):
         folder: Path,
         name: str,
         monitor: str,
+        select_by: SelectBy,
         history: CSVHistory | None,
         every: float,
         check: Callable[[], None],
@@ -63,6 +67,7 @@ class Checkpoints(Checkpoint):
         self.folder = folder
         self.name = name
         self.monitor = monitor
+        self.select_by = select_by
         self.history = history
         self.every = every
         self.check = check
@@ -71,7 +76,8 @@ class Checkpoints(Checkpoint):
         self.writer = writer
         self.best_epoch = -1
         self.best_value = float("-inf")
-        self.best_moved = False
+        self.best_key: tuple[float, ...] = ()
+        self.values: list[float] = []
         self.stopped = False
         self.answers: Prediction | None = None
         self._best_weights: dict[str, Any] = {}
@@ -79,6 +85,11 @@ class Checkpoints(Checkpoint):
         self._validation = Meter()
         self._before, self._meter = Cost(), Meter()
         self._saved_at = time.monotonic()
+
+    @property
+    def ties(self) -> int:
+        """Other epochs in which the task's first metric was the same as in the chosen one."""
+        return max(self.values.count(self.best_value) - 1, 0)
 
     @property
     def last(self) -> Path:
@@ -110,7 +121,7 @@ class Checkpoints(Checkpoint):
         """Removes what an earlier process left, because some of it is damaged, and begins anew."""
         for old in self.folder.glob(f"{self.name}-*"):
             old.unlink(missing_ok=True)
-        self.best_epoch, self.best_value, self.best_moved, self.answers = -1, float("-inf"), False, None
+        self.best_epoch, self.best_value, self.best_key, self.values, self.answers = -1, float("-inf"), (), [], None
         self._best_weights, self._on_disk = {}, -1
         self._before, self._meter = Cost(), Meter()
 
@@ -120,7 +131,8 @@ class Checkpoints(Checkpoint):
         return {
             "best_epoch": self.best_epoch,
             "best_value": self.best_value,
-            "best_moved": self.best_moved,
+            "best_key": list(self.best_key),
+            "values": list(self.values),
             "history_rows": rows,
             "stopped": self.stopped,
             **asdict(self.cost()),
@@ -133,7 +145,10 @@ class Checkpoints(Checkpoint):
     def restore(self, state_dict: dict[str, Any]) -> None:
         """Knows again what an earlier process knew; the history is left alone."""
         self.best_epoch = self._on_disk = int(state_dict["best_epoch"])
-        self.best_value, self.best_moved = float(state_dict["best_value"]), bool(state_dict.get("best_moved", True))
+        self.best_value = float(state_dict["best_value"])
+        moved = float(state_dict.get("best_moved", True))
+        self.best_key = tuple(state_dict.get("best_key", (moved, self.best_value)))  # as it was before there were rules
+        self.values = list(state_dict.get("values", ()))
         self.stopped = bool(state_dict.get("stopped", False))
         spent = float(state_dict["seconds"]), float(state_dict.get("cpu_seconds", math.nan))
         self._before, self._meter, self.answers = Cost(*spent), Meter(), None
@@ -155,20 +170,25 @@ class Checkpoints(Checkpoint):
         self._validation = Meter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keeps the weights where the metric is the best so far, of equal epochs the first.
+        """Keeps the weights where the scores are the best so far, of equal epochs the first; or averages the last ones.
 
         Another player may have all of the first epochs; any epoch in which the student moved is better than those.
         """
         if trainer.sanity_checking:
             return
-        value, moved = float(trainer.callback_metrics[self.monitor]), bool(pl_module.student_step)
-        if self.best_epoch < 0 or (moved, value) > (self.best_moved, self.best_value):
-            self.best_epoch, self.best_value, self.best_moved = trainer.current_epoch, value, moved
-            validation: Any = pl_module.validation
-            self.answers = Prediction(validation.logits, self._validation.cost())
+        scores = {name.removeprefix("val/"): float(value) for name, value in trainer.callback_metrics.items()}
+        value, epoch = scores[self.monitor.removeprefix("val/")], trainer.current_epoch
+        key = (float(bool(pl_module.student_step)), *self.select_by.key(value, scores, epoch))
+        self.values.append(value)
+        if self.best_epoch < 0 or key > self.best_key:
             self.check()
-            self._best_weights = copied(without_teacher(pl_module.state_dict()))
-        elif self.patience and self.best_moved and trainer.current_epoch - self.best_epoch >= self.patience:
+            weights = copied(without_teacher(pl_module.state_dict()))
+            number = epoch - max(int(trainer.max_epochs or 0) - self.select_by.count, 0) if self.select_by.count else 0
+            self._best_weights = _averaged(self.best_weights(), weights, number) if number > 0 else weights
+            self.best_epoch, self.best_value, self.best_key = epoch, value, key
+            validation: Any = pl_module.validation
+            self.answers = None if self.select_by.count else Prediction(validation.logits, self._validation.cost())
+        elif self.patience and self.best_key[0] and epoch - self.best_epoch >= self.patience:
             self.stopped = trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -193,6 +213,14 @@ class Checkpoints(Checkpoint):
         if trainer.is_global_zero:
             self.writer.remove(old for old in self.folder.glob(f"{self.name}-best-*.ckpt") if old != self.best)
         self._on_disk = self.best_epoch
+
+
+def _averaged(mean: dict[str, Any], weights: dict[str, Any], number: int) -> dict[str, Any]:
+    """The mean of ``number`` epochs' weights with those of one more."""
+    return {
+        name: mean[name] + (value - mean[name]) / (number + 1) if value.is_floating_point() else value
+        for name, value in weights.items()
+    }
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:

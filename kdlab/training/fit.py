@@ -17,6 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from kdlab.data.module import TextDataModule
+from kdlab.data.selection import SelectBy
 from kdlab.errors import KdlabError, MethodError, Terminated
 from kdlab.evaluation.predict import Prediction
 from kdlab.methods.base import DistillModule, PhaseContext, TrainingConfig
@@ -45,6 +46,7 @@ class Fitted:
         epoch: Epoch of the chosen checkpoint, from 1.
         steps: Optimiser steps of all phases.
         cost: Of all phases.
+        ties: Other epochs in which the metric was the same.
         answers: The chosen checkpoint's on the split that chose it, in the precision of the training; None where an
             earlier process made them.
     """
@@ -54,6 +56,7 @@ class Fitted:
     epoch: int
     steps: int
     cost: Cost
+    ties: int = 0
     answers: Prediction | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -124,7 +127,7 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
     for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
         total = count_steps(rows_an_epoch, training, epochs, module.cycle, world_size())
-        keep = _checkpoints(module, number, request)
+        keep = _checkpoints(module, number, request, data.rule)
         done = keep.folder / f"{keep.name}-done.json"
         samples = TextSamples(request.folder, module, request.loggers, request.reporter)
         listener = RunListener(request.reporter, samples, keep)
@@ -158,8 +161,10 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
         cost += keep.cost()
         if phase.choose:
             module.load_weights(keep.best_weights())
+            if keep.select_by.count:
+                keep.best_value = module.score(data.select_on)
         answers = keep.answers if phase.choose else None
-        fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, cost, answers)
+        fitted = Fitted(keep.monitor, keep.best_value, keep.best_epoch + 1, steps, cost, keep.ties, answers)
     if fitted is None:
         raise ValueError(f"{module.name} has no phases")
     if history is not None:
@@ -171,13 +176,14 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
     return fitted
 
 
-def _checkpoints(module: DistillModule, number: int, request: TrainingRequest) -> Checkpoints:
+def _checkpoints(module: DistillModule, number: int, request: TrainingRequest, rule: SelectBy) -> Checkpoints:
     """Those of a phase."""
     phases, training = module.phases(), request.training
     return Checkpoints(
         folder=request.folder / "checkpoints",
         name=f"{request.title}-{number}-{phases[number].name}",
         monitor=f"val/{module.task.monitor}",
+        select_by=rule,
         history=request.history,
         every=training.checkpoint_every,
         check=module.check_finite,

@@ -12,6 +12,22 @@ from kdlab.methods.shared.players import STUDENT, Cycle
 EVERY_BATCH = Cycle()
 
 
+def epochs_for(examples: int, training: TrainingConfig, cycle: Cycle = EVERY_BATCH, processes: int = 1) -> int:
+    """The epochs that make at least ``training.min_steps`` steps of the student, and no fewer than ``training.epochs``.
+
+    Args:
+        examples: Of the training split.
+        training: Epochs, batch size and the like.
+        cycle: Whose turn it is on which batch.
+        processes: That share a batch.
+    """
+    batches = count_batches(examples, max(training.batch_size // training.accumulate, 1), processes)
+    each, epochs = math.ceil(batches / training.accumulate), training.epochs
+    while each and cycle.steps(STUDENT, each * epochs) < training.min_steps:
+        epochs += 1
+    return epochs
+
+
 def count_steps(
     examples: int, training: TrainingConfig, epochs: int, cycle: Cycle = EVERY_BATCH, processes: int = 1
 ) -> int:

@@ -80,6 +80,8 @@ class TrainingConfig:
     Attributes:
         epochs: Passes over the training data.
         max_steps: Stop each phase after so many steps; -1 trains all epochs.
+        min_steps: Where the epochs make fewer steps, more of them are trained, unless they or ``max_steps`` are given:
+            a hundred sentences are three steps an epoch. 0 keeps the epochs; phases of a length of their own stay.
         batch_size: Examples an optimiser step, over all devices.
         eval_batch_size: Examples a batch of evaluation; 0 takes what is fastest on the hardware.
         learning_rate: Peak learning rate.
@@ -95,6 +97,7 @@ class TrainingConfig:
 
     epochs: int = 3
     max_steps: int = -1
+    min_steps: int = 0
     batch_size: int = 32
     eval_batch_size: int = 0
     learning_rate: float = 5e-5
@@ -110,8 +113,9 @@ class TrainingConfig:
 ROBERTA_PAIR = {"teacher.source": "roberta-large", "student.source": "distilroberta-base"}
 """Teacher and student of CILDA's table 1, in which MATE-KD and Annealing-KD stand as well."""
 
-NOT_IN_FINGERPRINT = ("eval_batch_size", "log_every", "checkpoint_every")
-"""Settings of a training that change nothing of what it makes, and so stand in no fingerprint."""
+NOT_IN_FINGERPRINT = ("eval_batch_size", "log_every", "checkpoint_every", "min_steps")
+"""Settings of a training that stand in no fingerprint: they change nothing of what it makes, or, as ``min_steps`` does,
+another setting that stands in it."""
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from kdlab.data.batches import SortedSampler
 from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import TaskSpec
-from kdlab.evaluation.metrics import evaluate
+from kdlab.evaluation.metrics import divergence, evaluate
 from kdlab.losses.soft_targets import supervised
 from kdlab.system.distributed import gather
 from kdlab.types import Batch
 
-Answers = list[tuple[Tensor, Tensor, Tensor]]
-"""For each batch: positions ``(B,)``, logits ``(B, C)`` and labels ``(B,)``."""
+Answers = list[tuple[Tensor, ...]]
+"""For each batch: positions ``(B,)``, logits ``(B, C)``, labels ``(B,)``, and the teacher's logits if there are any."""
 
 
 @contextmanager
@@ -41,7 +41,8 @@ def answers_on(data: TextDataModule, split: str, answer: Callable[[Batch], Tenso
         answer: Logits ``(B, C)`` of a batch.
         device: Where it runs.
     """
-    rows, answers = data.split(split), []
+    rows = data.split(split)
+    answers: Answers = []
     for positions in SortedSampler(rows.lengths, data.eval_batch_size):
         batch = rows.collate(positions).to(device)
         answers.append((batch.index, answer(batch).float(), batch.gold()))
@@ -61,13 +62,22 @@ class Validation:
 
     def add(self, batch: Batch, logits: Tensor) -> None:
         """Takes the logits ``(B, C)`` of one batch."""
-        self._answers.append((batch.index, logits.float(), batch.gold()))
+        teacher = () if batch.teacher_logits is None else (batch.teacher_logits,)
+        self._answers.append((batch.index, logits.float(), batch.gold(), *teacher))
 
     def close(self, task: TaskSpec) -> dict[str, float]:
-        """The task's metrics and ``loss`` on the whole split; every process calls this."""
-        self.logits, labels = _joined(self._answers)
+        """The task's metrics and ``loss`` on the whole split; every process calls this.
+
+        Where the batches have the teacher's logits, ``divergence`` is the KL of its answers from the student's in nats,
+        or for scores their mean squared difference.
+        """
+        self.logits, labels, *teacher = _joined(self._answers)
         self._answers = []
-        return _scores(self.logits, labels, task)
+        scores = _scores(self.logits, labels, task)
+        if teacher:
+            found = divergence(self.logits, teacher[0], task.regression)
+            scores["divergence"] = found.get("kl", found["mse"])
+        return scores
 
 
 def scores_of(answers: Answers, task: TaskSpec) -> dict[str, float]:
@@ -77,17 +87,18 @@ def scores_of(answers: Answers, task: TaskSpec) -> dict[str, float]:
         answers: This process's; every process calls this.
         task: What the labels are.
     """
-    return _scores(*_joined(answers), task)
+    logits, labels = _joined(answers)
+    return _scores(logits, labels, task)
 
 
-def _joined(answers: Answers) -> tuple[Tensor, Tensor]:
-    """Logits and labels of all processes' answers, in the order of the examples' positions."""
+def _joined(answers: Answers) -> list[Tensor]:
+    """What all processes have of each example besides its position, in the order of the positions."""
     own = [torch.cat(column).cpu() for column in zip(*answers, strict=True)]
     parts = gather(own)
-    index, logits, labels = (torch.cat([part[i] for part in parts]) for i in range(3))
+    index, *columns = (torch.cat(each) for each in zip(*parts, strict=True))
     once = torch.empty(int(index.max()) + 1, dtype=torch.long)
     once[index] = torch.arange(len(index))  # where each example stands
-    return logits[once], labels[once]
+    return [column[once] for column in columns]
 
 
 def _scores(logits: Tensor, labels: Tensor, task: TaskSpec) -> dict[str, float]:

@@ -1,0 +1,169 @@
+"""``python -m experiments.scarce.watch``: every epoch of short and long trainings, for all selecting rules at once.
+
+One training serves all rules: after each epoch the student is scored on the hold-out (metric, loss, divergence from the
+teacher) and on dev, and so is the mean of the weights of the last three and five epochs. Each training is a line of
+JSON in ``--out``; lines that are there are not made again, so the command goes on where it was stopped.
+
+Trainings of one seed differ in their length: ``--floors`` are least numbers of steps, reached by more epochs; the
+schedule of the learning rate is each one's own. Words ``key=value`` go to the runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MEANS = (3, 5)
+
+
+def watched(method: type, teacher_logits: dict[str, Any], epochs: list[dict[str, Any]]) -> type:
+    """The method, which besides writes down the scores of each epoch.
+
+    Args:
+        method: Its class.
+        teacher_logits: Split to the teacher's logits ``(N, C)``; empty without a teacher.
+        epochs: Filled with one entry an epoch.
+    """
+    import torch
+
+    from kdlab.evaluation.metrics import divergence, evaluate
+    from kdlab.losses.soft_targets import supervised
+    from kdlab.methods.shared.validation import answers_on, evaluating
+
+    class Watched(method):  # type: ignore[misc]
+        """The method itself, seen from outside."""
+
+        def on_validation_epoch_end(self) -> None:
+            super().on_validation_epoch_end()
+            if not epochs:
+                self._last: deque[dict[str, Any]] = deque(maxlen=max(MEANS))
+            self._last.append({k: v.detach().clone() for k, v in self.student.state_dict().items()})
+            entry = {"": self._scores()}
+            now = self._last[-1]
+            for k in MEANS:
+                if len(self._last) >= k:
+                    some = list(self._last)[-k:]
+                    mean = {
+                        name: torch.stack([state[name] for state in some]).mean(0) if v.is_floating_point() else v
+                        for name, v in now.items()
+                    }
+                    self.student.load_state_dict(mean)
+                    entry[f"mean {k}"] = self._scores()
+            self.student.load_state_dict(now)
+            epochs.append(entry)
+
+        @torch.no_grad()
+        def _scores(self) -> dict[str, dict[str, float]]:
+            data, found = self.context.data, {}
+            for split in (data.select_on, "dev"):
+                with evaluating(self):
+                    answers = answers_on(data, split, self.answer, self.device)
+                index, logits, gold = (torch.cat(column) for column in zip(*answers, strict=True))
+                order = index.argsort()
+                logits, gold = logits[order], gold[order]
+                scores = evaluate(logits, gold, self.task.metrics, self.task.regression)
+                scores["loss"] = float(supervised(logits, gold, self.task.regression))
+                if split in teacher_logits:
+                    scores["kl"] = divergence(logits, teacher_logits[split], False)["kl"]
+                found["holdout" if split == data.select_on else split] = scores
+            return found
+
+    Watched.name = method.name
+    return Watched
+
+
+def train(settings: dict[str, Any], floor: int) -> dict[str, Any]:
+    """One training, watched.
+
+    Args:
+        settings: Of the run.
+        floor: Least number of steps.
+    """
+    import torch
+
+    from kdlab.pipeline.context import RunContext
+    from kdlab.pipeline.execute import _build
+    from kdlab.pipeline.run import open_reporter
+    from kdlab.planning.plan import make_plan
+    from kdlab.system.files import scratch_folder
+    from kdlab.training.fit import TrainingRequest, fit
+
+    reporter = open_reporter()
+    plan = make_plan(settings)
+    each = plan.steps() / plan.config.training.epochs
+    epochs = max(plan.config.training.epochs, math.ceil(floor / each))
+    teachers = max(plan.config.teacher.epochs, math.ceil(floor / each))
+    plan = make_plan({**settings, "training.epochs": epochs, "teacher.epochs": teachers})
+    reporter.quiet = reporter.out.quiet = True
+    context = RunContext(plan, reporter)
+    logits: dict[str, Any] = {}
+    if plan.teacher is not None:
+        data = context.teacher_data
+        for split in (plan.task.select_on, "dev"):
+            logits[split] = torch.from_numpy(context.cached_teacher(data.split(split)).copy())
+    seen: list[dict[str, Any]] = []
+    context.plan = replace(plan, method=watched(plan.method, logits, seen))
+    module, data = _build(context, plan.seeds[0])
+    with scratch_folder() as folder:
+        request = TrainingRequest(plan.config.training, plan.hardware, folder, plan.seeds[0], [], reporter, "student")
+        fitted = fit(module, data, request)
+    return {"epochs": epochs, "steps": plan.steps(), "seconds": round(fitted.cost.seconds, 1), "seen": seen}
+
+
+def wanted(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What tells one training from the others, in the order in which they are made."""
+    for seed in range(arguments.seeds):
+        for task in arguments.tasks.split(","):
+            for size in arguments.sizes.split(","):
+                for floor in map(int, arguments.floors.split(",")):
+                    for method in arguments.methods.split(","):
+                        yield {"task": task, "size": size, "floor": floor, "method": method, "seed": seed}
+
+
+def main() -> int:
+    """Makes what is missing."""
+    from kdlab.errors import KdlabError
+
+    parser = argparse.ArgumentParser(prog="python -m experiments.scarce.watch", description=__doc__)
+    parser.add_argument("--out", required=True, metavar="FILE", help="JSON lines, which are added to")
+    parser.add_argument("--tasks", default="rte,mrpc,qnli")
+    parser.add_argument("--sizes", default="100,500,all")
+    parser.add_argument("--floors", default="0,150,300,600")
+    parser.add_argument("--methods", default="finetune,kd")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="makes every N-th training, from the I-th")
+    parser.add_argument("words", nargs="*", metavar="key=value", help="settings of the runs")
+    arguments = parser.parse_args()
+    words = {key: yaml.safe_load(text) for key, _, text in (word.partition("=") for word in arguments.words)}
+    out = Path(arguments.out)
+    lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
+    made = [json.loads(line)["what"] for line in lines]
+    first, of = map(int, arguments.part.split("/"))
+    for what in list(wanted(arguments))[first - 1 :: of]:
+        if what in made:
+            continue
+        limit = {} if what["size"] == "all" else {"data.limit_train": what["size"]}
+        own = {"task": what["task"], "method": what["method"], "seed": what["seed"], **limit}
+        try:
+            found = train({"profile": "embedded", "accelerator": "cpu", **words, **own}, what["floor"])
+        except KdlabError as e:
+            sys.stderr.write(f"kdlab: error: {e}\n")
+            return 2
+        with out.open("a", encoding="utf-8") as f:
+            f.write(json.dumps({"what": what, **found}) + "\n")
+        last = found["seen"][-1][""]["dev"]
+        print(what, found["steps"], found["seconds"], {k: round(v, 4) for k, v in last.items()}, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
