@@ -1,1 +1,1 @@
-"""Studies over runs: grids."""
+"""Studies over runs: a paper's table as a file, run, shown and judged."""

@@ -183,7 +183,7 @@ def test_students(refused, student: str, said: str):
         (["cache", "ls", "more"], "'more' is nothing that kdlab cache knows: see kdlab cache --help"),
         (["list"], "The following arguments are required: kind"),
         (["list", "method"], "Argument kind: invalid choice: 'method'"),
-        (["experiment"], "The following arguments are required: FILE"),
+        (["experiment"], "The following arguments are required: STUDY"),
         (["experiment", "nowhere.yaml"], "nowhere.yaml can't be read"),
         (["divergence"], "The following arguments are required: RUN"),
         (["divergence", "nowhere", "--figur", "x"], "There is no flag '--figur': did you mean --figure or --measure?"),

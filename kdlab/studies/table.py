@@ -1,0 +1,275 @@
+"""A study's table: our figures beside the paper's, as Markdown, LaTeX or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdlab.data.tasks import TaskSpec
+from kdlab.results.run_record import RunRecord, TeacherRecord
+from kdlab.results.tables import mean_and_sd
+from kdlab.studies.answers import HOURS, KL, PARAMETERS, SPEED, Column, figure, find_column
+from kdlab.studies.schema import STATISTICS, Columns, Figure, Study
+
+TEACHER = "teacher"
+Runs = Sequence[tuple[RunRecord, Path]]
+"""Records of one cell, with their folders."""
+Results = Mapping[tuple[str, str], Runs]
+"""Row and task to the records of its seeds."""
+_LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+_LATEX |= {"±": r"$\pm$", "²": r"$^2$", "α": r"$\alpha$", "δ": r"$\delta$", "–": "--", "×": r"$\times$"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place of the table.
+
+    Attributes:
+        row: Name of the row.
+        task: Name of the task.
+        column: What is shown.
+        values: Ours, one a seed, in points where the column is a share; empty where there is none.
+        paper: The paper's, in its own unit; None where it has none.
+    """
+
+    row: str
+    task: str
+    column: Column
+    values: tuple[float, ...]
+    paper: Figure | None
+
+    def ours(self, statistic: str) -> float | None:
+        """Our figure, made of its runs as the paper makes its own."""
+        if not self.values:
+            return None
+        if statistic == "median":
+            return statistics.median(self.values)
+        if statistic == "best":
+            return min(self.values) if self.column.metric in (KL, HOURS) else max(self.values)
+        return statistics.fmean(self.values)
+
+    def text(self, statistic: str) -> str:
+        """``ours ± sd (the paper's)``."""
+        ours = self.ours(statistic)
+        parts = [] if ours is None else [_number(ours, self.column)]
+        if len(self.values) > 1:
+            parts.append(f"± {_number(mean_and_sd(self.values)[1], self.column)}")
+        if self.paper is not None:
+            sd = "" if self.paper.sd is None else f" ± {self.paper.sd:g}"
+            parts.append(f"({self.paper.value:{',' if self.paper.value >= 1000 else ''}.10g}{sd})")
+            parts = ["–", *parts] if ours is None else parts
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A table with what must be said below it.
+
+    Attributes:
+        study: Whose.
+        places: Task and column of each column, in order.
+        entries: By row, one for each place.
+        notes: Sentences below it.
+    """
+
+    study: Study
+    places: tuple[tuple[str, Column], ...]
+    entries: Mapping[str, Sequence[Entry]]
+    notes: tuple[str, ...]
+
+    def texts(self) -> tuple[list[str], list[list[str]]]:
+        """Header and body."""
+        several = len({task for task, _ in self.places}) > 1
+        header = ["", *(f"{task} {column.name}" if several else column.name for task, column in self.places)]
+        statistic = self.study.statistic
+        return header, [[row, *(e.text(statistic) for e in entries)] for row, entries in self.entries.items()]
+
+    def markdown(self) -> str:
+        """A table and its notes in Markdown."""
+        header, body = self.texts()
+        lines = [f"| {' | '.join(cell.replace('|', '∣') for cell in row)} |" for row in (header, *body)]
+        lines.insert(1, "|---" * len(header) + "|")
+        return "\n".join([*self._caption(), *lines, "", *self.notes]) + "\n"
+
+    def latex(self) -> str:
+        """A table for the package booktabs."""
+        header, body = self.texts()
+        rows = [" & ".join(map(_escaped, row)) + r" \\" for row in (header, *body)]
+        caption = " ".join(_escaped(line) for line in (*self._caption(), *self.notes) if line)
+        return "\n".join(
+            [
+                "% needs \\usepackage{booktabs}",
+                r"\begin{table}",
+                r"\centering",
+                rf"\begin{{tabular}}{{l{'r' * len(self.places)}}}",
+                r"\toprule",
+                rows[0],
+                r"\midrule",
+                *rows[1:],
+                r"\bottomrule",
+                r"\end{tabular}",
+                rf"\caption{{{caption}}}",
+                r"\end{table}",
+                "",
+            ]
+        )
+
+    def comma_separated(self) -> str:
+        """One line for each place, with all that can be said of its runs."""
+        out = io.StringIO()
+        write = csv.writer(out, lineterminator="\n").writerow
+        write(["row", "task", "column", "unit", "n", "mean", "sd", "median", "best", "statistic", "paper", "paper_sd"])
+        for entries in self.entries.values():
+            for e in entries:
+                unit = "points" if e.column.in_points else {KL: "nats", HOURS: "h"}.get(e.column.metric, "")
+                ours = [""] * 4
+                if e.values:
+                    mean, sd = mean_and_sd(e.values)
+                    ours = [f"{x:.6g}" for x in (mean, sd, statistics.median(e.values), e.ours("best") or 0.0)]
+                paper = ["", ""] if e.paper is None else [e.paper.value, "" if e.paper.sd is None else e.paper.sd]
+                write([e.row, e.task, e.column.name, unit, len(e.values), *ours, self.study.statistic, *paper])
+        return out.getvalue()
+
+    def _caption(self) -> list[str]:
+        title = ". ".join(part for part in (self.study.title, self.study.source) if part)
+        return [title + ".", ""] if title else []
+
+
+def make_table(study: Study, specs: Mapping[str, TaskSpec], results: Results) -> StudyTable:
+    """The table of a study as far as its runs are finished.
+
+    Args:
+        study: The study.
+        specs: Of each of its tasks.
+        results: Finished runs.
+
+    Raises:
+        KdlabError: The file has a figure in a column that its task does not have.
+    """
+    places: list[tuple[str, Column]] = []
+    for task in study.tasks:
+        places += [(task, column) for column in _columns(study, specs[task], task, results)]
+    entries: dict[str, list[Entry]] = {}
+    wanted, teachers = study.elsewhere.get(TEACHER, {}), _teachers(results)
+    for name, by_task in teachers.items():
+        row = TEACHER if len(teachers) == 1 else f"{TEACHER} {name}"
+        entries[row] = [
+            Entry(row, *place, _of_teacher(by_task, *place), _paper(wanted, specs, *place)) for place in places
+        ]
+    for row, figures in study.elsewhere.items():
+        if row != TEACHER or not teachers:
+            entries[row] = [Entry(row, *place, (), _paper(figures, specs, *place)) for place in places]
+    for row in study.rows:
+        entries[row] = []
+        for task, column in places:
+            paper = _paper(study.paper.get(row, {}), specs, task, column)
+            values = _values(column, results.get((row, task), ()))
+            entries[row].append(Entry(row, task, column, values, paper))
+    return StudyTable(study, tuple(places), entries, tuple(_notes(study, results)))
+
+
+def _columns(study: Study, spec: TaskSpec, task: str, results: Results) -> list[Column]:
+    """Those that the paper has; without a paper the metrics on dev, and the divergence where there is a teacher."""
+    ood = _ood(study, task)
+    named = [
+        name for figures in (study.paper, study.elsewhere) for row in figures.values() for name in row.get(task, {})
+    ]
+    if named:
+        return list(dict.fromkeys(find_column(name, spec, ood) for name in named))
+    columns = [Column(split, metric) for split in spec.dev_splits for metric in spec.metrics]
+    columns += [find_column(f"{name} accuracy", spec, ood) for name in ood]
+    here = [record for (_, on), runs in results.items() if on == task for record, _ in runs]
+    columns = [c for c in columns if c.ood or not here or any(c.split in r.student.metrics for r in here)]
+    splits = dict.fromkeys(split for record in here for split in record.divergence or {})
+    return columns + [Column(split, KL) for split in splits if not spec.regression and split in spec.dev_splits]
+
+
+def _ood(study: Study, task: str) -> list[str]:
+    """The sets out of domain that the runs of a task are evaluated on."""
+    return list(
+        dict.fromkeys(
+            name for cell in study.cells if cell.task == task for name in cell.settings.get("evaluation.ood", ())
+        )
+    )
+
+
+def _paper(figures: Mapping[str, Columns], specs: Mapping[str, TaskSpec], task: str, column: Column) -> Figure | None:
+    by_column = figures.get(task, {})
+    if column.name in by_column:
+        return by_column[column.name]
+    dev = next(iter(specs[task].dev_splits), "dev")
+    return by_column.get("") if (column.split, column.metric) == (dev, specs[task].metrics[0]) else None
+
+
+def _values(column: Column, runs: Runs) -> tuple[float, ...]:
+    found = [figure(column, record, folder) for record, folder in runs]
+    return tuple(value * (100 if column.in_points else 1) for value in found if value is not None)
+
+
+def _teachers(results: Results) -> dict[str, dict[str, TeacherRecord]]:
+    """The teachers by where they come from, and with part of a fingerprint where one source gave several to a task."""
+    by_source: dict[str, dict[str, dict[str, TeacherRecord]]] = {}
+    for (_, task), runs in results.items():
+        for record, _ in runs:
+            if record.teacher is not None:
+                of_task = by_source.setdefault(record.teacher.source, {}).setdefault(task, {})
+                of_task.setdefault(str(record.fingerprints.teacher), record.teacher)
+    teachers: dict[str, dict[str, TeacherRecord]] = {}
+    for source, by_task in by_source.items():
+        several = any(len(by_key) > 1 for by_key in by_task.values())
+        for task, by_key in by_task.items():
+            for key, teacher in by_key.items():
+                teachers.setdefault(f"{source} ({key[:6]})" if several else source, {})[task] = teacher
+    return teachers
+
+
+def _of_teacher(by_task: Mapping[str, TeacherRecord], task: str, column: Column) -> tuple[float, ...]:
+    """A teacher's figure in a column of a task."""
+    teacher = by_task.get(task)
+    if teacher is None or column.ood:
+        return ()
+    if column.metric == PARAMETERS:
+        return (float(teacher.parameters),)
+    if column.metric == SPEED:
+        return () if math.isnan(teacher.samples_per_second) else (teacher.samples_per_second,)
+    value = teacher.metrics.get(column.split, {}).get(column.metric)
+    return () if value is None else (100 * value,)
+
+
+def _notes(study: Study, results: Results) -> list[str]:
+    """What is to be known of the figures."""
+    records = [record for runs in results.values() for record, _ in runs]
+    notes = []
+    if records:
+        counts = sorted({len(runs) for runs in results.values() if runs})
+        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        kind = {"median": "median", "best": "best"}.get(study.statistic, "mean")
+        beside = "; in brackets the paper's" if study.paper or study.elsewhere else ""
+        notes.append(f"Ours: {kind} ± standard deviation over {seeds} seed{'s' * (counts != [1])}, in points{beside}.")
+    if study.paper:
+        runs = f" of {study.runs}" if study.runs else ""
+        searched = "; ".join(f"{key} of {', '.join(map(str, values))}" for key, values in study.search.items())
+        notes.append(
+            f"The paper: {STATISTICS[study.statistic]}{runs}{f', searched over {searched}' if searched else ''}."
+        )
+    if any(record.source.embedded for record in records):
+        notes.append("EMBEDDED CORPUS: kdlab's own grammar, not GLUE; a paper's figures are GLUE's.")
+    substituted = dict.fromkeys(text for record in records for text in record.substituted)
+    if substituted:
+        notes.append(f"SUBSTITUTED: {'; '.join(substituted)}.")
+    return notes
+
+
+def _number(value: float, column: Column) -> str:
+    if column.metric == PARAMETERS:
+        return f"{value:,.0f}"
+    return f"{value:.{ {KL: 3, HOURS: 2, SPEED: 0}.get(column.metric, 1) }f}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(c, c) for c in text)

@@ -1,0 +1,145 @@
+"""Verdicts: the arithmetic of each test by hand, and how often they err in simulated studies."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from kdlab.evaluation.metrics import evaluate
+from kdlab.studies.verdicts import CONTRADICTED, REPRODUCED, UNDECIDED, Pairs, judge, least_seeds, p_value, score
+
+
+def figures(gains, size: int = 4) -> Pairs:
+    """Seeds whose differences are given, the same for every example."""
+    better = np.repeat(np.asarray(gains, dtype=float)[:, None], size, axis=1)
+    return Pairs(better, np.zeros_like(better), np.zeros(size), "mean")
+
+
+def answers(right: str, wrong: str) -> Pairs:
+    """One seed: which of the examples each of two students has right."""
+    better, than = (np.array([[int(c) for c in text]]) for text in (right, wrong))
+    return Pairs(better, than, np.ones(len(right), dtype=int), "accuracy")
+
+
+def test_all_signs_are_flipped():
+    gains = [0.03, 0.01, 0.02, -0.005]
+    means = [
+        np.mean([s * g for s, g in zip(signs, gains, strict=True)]) for signs in itertools.product([1, -1], repeat=4)
+    ]
+    expected = sum(mean >= np.mean(gains) - 1e-12 for mean in means) / 16
+    assert expected == 2 / 16
+    assert p_value(figures(gains)) == pytest.approx(expected)
+    assert p_value(figures(gains), -1) == pytest.approx(sum(mean <= np.mean(gains) + 1e-12 for mean in means) / 16)
+    assert p_value(figures([0.01, 0.02, 0.03])) == 1 / 8
+    assert p_value(figures([0.0, 0.0, 0.0])) == 1
+    assert 0 < p_value(figures([0.01] * 30)) < 1e-3  # too many flips to count them all
+
+
+def test_less_can_be_better():
+    pairs = figures([0.1, 0.2, 0.3])
+    lower = Pairs(pairs.better, pairs.than, pairs.gold, "mean", lower=True)
+    assert lower.differences.tolist() == pytest.approx([-0.1, -0.2, -0.3])
+    assert p_value(lower, -1) == 1 / 8
+
+
+def test_one_seed_is_decided_by_the_examples():
+    pairs = answers("11111100000", "00000011000")  # six that only the one has right, two that only the other one has
+    assert p_value(pairs) == pytest.approx(sum(math.comb(8, k) for k in (6, 7, 8)) / 2**8)
+    assert p_value(pairs, -1) == pytest.approx(sum(math.comb(8, k) for k in range(2, 9)) / 2**8)
+    assert p_value(answers("1100", "1100")) == 1
+    assert p_value(Pairs(np.array([[0.5, 1.0]]), np.array([[0.4, 2.0]]), np.array([1.0, 0.0]), "pearson")) == 1
+    decided = judge([answers("1" * 20 + "0" * 5, "0" * 20 + "10000")])[0]
+    assert (decided.answer, decided.test, decided.seeds) == (REPRODUCED, "McNemar", 1)
+    assert decided.needed is None  # one seed tells nothing of how seeds differ
+    assert decided.effect == pytest.approx(19 / 25)
+    assert 0.4 < decided.low < decided.effect < decided.high < 1
+
+
+def test_many_claims_are_corrected_by_holm():
+    strong, weak = figures([0.02, 0.03, 0.02, 0.04, 0.03]), figures([0.02, -0.03, 0.01, 0.02, -0.01])
+    alone = judge([strong])[0]
+    assert (alone.answer, alone.p) == (REPRODUCED, 1 / 32)
+    first, second = judge([strong, weak])
+    assert (first.answer, first.p) == (UNDECIDED, 2 / 32)
+    assert first.note == "5 seeds can't decide among 2 claims, whatever they say: 6 are the fewest"
+    assert second.p == pytest.approx(max(2 / 32, p_value(weak)))
+    assert judge([figures([-0.02, -0.03, -0.02, -0.04, -0.03])])[0].answer == CONTRADICTED
+    assert judge([]) == []
+
+
+def test_too_few_seeds_are_told_how_many_would_do():
+    assert [least_seeds(claims) for claims in (1, 2, 3, 10)] == [5, 6, 6, 8]
+    few = judge([figures([0.02, 0.021, 0.019])])[0]
+    assert (few.answer, few.p) == (UNDECIDED, 1 / 8)
+    assert few.note == "3 seeds can't decide, whatever they say: 5 are the fewest"
+    assert few.needed == 5
+    assert judge([figures([0.0, 0.02] * 5)])[0].needed == pytest.approx(9, abs=1)  # d = .95; Cohen's table for .8: 9
+    assert judge([figures([-0.01, 0.01, -0.02, 0.005, 0.0])])[0].needed is None
+
+
+def test_the_interval_draws_seeds_and_examples():
+    random = np.random.default_rng(1)
+    gold = random.integers(2, size=400)
+    shared = random.random((2, 1, 400)) < np.array([0.80, 0.78])[:, None, None]  # the same answers for every seed
+    alike = Pairs(*(np.where(np.repeat(right, 5, axis=0), gold, 1 - gold) for right in shared), gold, "accuracy")
+    low, high = alike.interval()
+    assert alike.differences.std() == 0
+    assert high - low == pytest.approx(2 * 1.96 * math.sqrt((0.8 * 0.2 + 0.78 * 0.22) / 400), rel=0.25)
+    apart = figures([-0.1, 0.0, 0.1, 0.2])
+    low, high = apart.interval()
+    assert -0.1 <= low < 0 < 0.1 < high <= 0.2
+    assert apart.interval() == apart.interval()
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "matthews", "pearson", "spearman"])
+def test_metrics_are_those_of_the_records(metric: str):
+    random = np.random.default_rng(0)
+    if metric in ("pearson", "spearman"):
+        gold, said = random.normal(size=50).round(1), random.normal(size=(3, 50)).round(1)
+        logits = [torch.from_numpy(row)[:, None].float() for row in said]
+        labels = torch.from_numpy(gold)
+    else:
+        gold, said = random.integers(2, size=50), random.integers(2, size=(3, 50))
+        logits = [torch.nn.functional.one_hot(torch.from_numpy(row), 2).float() for row in said]
+        labels = torch.from_numpy(gold)
+    expected = [evaluate(row, labels, [metric], metric in ("pearson", "spearman"))[metric] for row in logits]
+    assert score(metric, said, gold).tolist() == pytest.approx(expected, abs=1e-6)
+    assert score(metric, np.zeros((2, 50)), gold)[0] in (0, (gold == 0).mean())
+    drawn = random.integers(50, size=(4, 1, 50))
+    many = score(metric, said[np.arange(3)[None, :, None], drawn], gold[drawn])
+    assert many.shape == (4, 3)
+    assert many[2, 1] == pytest.approx(float(score(metric, said[1, drawn[2, 0]], gold[drawn[2, 0]])))
+
+
+def test_matthews_of_three_classes():
+    random = np.random.default_rng(3)
+    gold, said = random.integers(3, size=60), random.integers(3, size=60)
+    logits = torch.nn.functional.one_hot(torch.from_numpy(said), 3).float()
+    expected = evaluate(logits, torch.from_numpy(gold), ["matthews"], False)["matthews"]
+    assert float(score("matthews", said, gold)) == pytest.approx(expected, abs=1e-6)
+
+
+def simulated(effect: float, seeds: int, random: np.random.Generator) -> Pairs:
+    """A study whose seeds have a standard deviation of 1 and whose students differ by an effect."""
+    return figures(random.normal(effect, 1.0, size=seeds), size=1)
+
+
+def share_reproduced(effect: float, seeds: int, studies: int) -> float:
+    random = np.random.default_rng(seeds)
+    return sum(p_value(simulated(effect, seeds, random)) <= 0.05 for _ in range(studies)) / studies
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_no_effect_is_hardly_ever_reproduced(seeds: int):
+    share = share_reproduced(0.0, seeds, 400)
+    assert share <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 400)
+    if seeds == 3:
+        assert share == 0  # the smallest p is 1/8
+
+
+def test_an_effect_of_twice_the_deviation_of_seeds_is_reproduced_with_ten():
+    assert share_reproduced(2.0, 10, 100) >= 0.8
