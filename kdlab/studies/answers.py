@@ -65,14 +65,15 @@ def find_column(name: str, spec: TaskSpec, ood: Sequence[str] = ()) -> Column:
     """
     dev = next(iter(spec.dev_splits), "dev")
     split, _, metric = name.rpartition(" ")
-    if not split and metric in _PLAIN:
+    plain = [one for one in _PLAIN if one != KL or not spec.regression]  # scores have no divergence in nats
+    if not split and metric in plain:
         return Column("" if metric != KL else dev, metric)
-    if split in ood:
+    if split in ood and metric in OOD[split].task.metrics:
         return Column(split, metric, ood=True)
     split, metric = split or dev, metric or spec.metrics[0]
-    if split not in (*spec.dev_splits, *spec.test_splits) or metric not in (*spec.metrics, KL):
-        known = [*spec.metrics, *(f"{s} {m}" for s in spec.dev_splits[1:] for m in spec.metrics), *_PLAIN]
-        known += [f"{one} accuracy" for one in ood]
+    if split not in spec.dev_splits or metric not in (*spec.metrics, *(one for one in plain if one == KL)):
+        known = [*spec.metrics, *(f"{s} {m}" for s in spec.dev_splits[1:] for m in spec.metrics), *plain]
+        known += [f"{one} {m}" for one in ood for m in OOD[one].task.metrics]
         raise KdlabError(f"There is no column '{name[:80]}' on {spec.name}. Known: {', '.join(known)}.")
     return Column(split, metric)
 
@@ -127,8 +128,9 @@ def pair(
     if not seeds:
         return None
     if column.metric in (PARAMETERS, SPEED, HOURS):
-        one, other = (np.array([[figure(column, *runs[seed]) or 0.0] for seed in seeds]) for runs in (ours, theirs))
-        return Pairs(one, other, np.zeros(1), "mean", claim.lower)
+        measured = [(figure(column, *ours[seed]), figure(column, *theirs[seed])) for seed in seeds]
+        known = np.array([both for both in measured if None not in both], dtype=float)
+        return Pairs(known[:, :1], known[:, 1:], np.zeros(1), "mean", claim.lower) if len(known) else None
     read = [[read_answers(runs[seed][1], column, spec) for seed in seeds] for runs in (ours, theirs)]
     first = read[0][0]
     for runs, answered in zip((ours, theirs), read, strict=True):

@@ -15,6 +15,7 @@ from kdlab.models.checkpoint import load_encoder
 from kdlab.pipeline import jobs as side_by_side
 from kdlab.pipeline.finished import open_run
 from kdlab.pipeline.run import open_reporter
+from kdlab.studies.answers import KL
 from kdlab.studies.claims import claim_column, judge_study, verdict_markdown
 from kdlab.studies.run import Plans, describe_cells, plan_study, run_study, specs_of
 from kdlab.studies.schema import Study, read_study
@@ -56,21 +57,30 @@ def experiment(
         return ""
     specs = specs_of(plans)
     table = make_table(study, specs, results)
+    path = write_tables(table, table.markdown(), study, plans)
     verdicts = verdict_markdown(judge_study(study, specs, results))
     text = table.markdown() + (f"\n{verdicts}" if verdicts else "")
-    path = write_tables(table, text, study, plans)
+    write_atomic(path.with_name(f"{path.name}.md"), text)
     drawn = draw_neighbours(study, plans, results, path) if study.picture else []
     return f"{text}\nTables: {path}.md, .tex, .csv\n" + "".join(f"Picture: {file}\n" for file in drawn)
 
 
 def check_columns(study: Study, plans: Plans) -> None:
-    """Raises ``KdlabError`` where a figure or a claim of the file is in a column that its task does not have."""
+    """Raises ``KdlabError`` where a figure, a claim or the picture of the file is about what its runs will not have."""
     specs = specs_of(plans)
     try:
         make_table(study, specs, {})
         for claim in study.claims:
             for task in claim.tasks:
-                claim_column(study, claim, task, specs)
+                column = claim_column(study, claim, task, specs)
+                for row in (claim.better, claim.than):
+                    if column.metric == KL and plans[row, task].teacher is None:
+                        raise KdlabError(f"the claim '{claim.text[:80]}' is about kl, and '{row}' has no teacher.")
+        for task in study.tasks if study.picture else ():
+            tokenizers = {plans[row, task].text.tokenizer_fingerprint for row in study.picture}
+            if specs[task].regression or len(tokenizers) > 1:
+                why = "is scored" if specs[task].regression else "is read by several tokenizers"
+                raise KdlabError(f"'picture' needs two classes and one tokenizer, and {task} {why}.")
     except KdlabError as e:
         raise KdlabError(f"{study.file}: {e}") from e
 
@@ -80,7 +90,7 @@ def write_tables(table: StudyTable, text: str, study: Study, plans: Plans) -> Pa
     plan = next(iter(plans.values()))
     above = study.file.resolve().parent.name
     name = f"{above}-{study.file.stem}" if above != "experiments" else study.file.stem
-    name = re.sub(r"[^\w.-]+", "-", name) + ("-embedded" if plan.task.source.embedded else "")
+    name = _plain(name) + ("-embedded" if plan.task.source.embedded else "")
     path = Path(plan.config.out).expanduser() / TABLES / name
     for suffix, content in ((".md", text), (".tex", table.latex()), (".csv", table.comma_separated())):
         write_atomic(path.with_name(path.name + suffix), content)
@@ -114,6 +124,11 @@ def draw_neighbours(study: Study, plans: Plans, results: Results, path: Path) ->
             states[row] = neighbours.cls_states(student, split, first, second)
         names = [plan.task.spec.labels[int(labels[rows[0]])] for rows in (first, second)]
         stamp = " (EMBEDDED CORPUS)" if plan.task.source.embedded else ""
-        files.append(path.with_name(f"{path.name}-{task}.png"))
+        files.append(path.with_name(f"{path.name}-{_plain(Path(task).stem)}.png"))
         save_picture(neighbours.picture(states, len(first), (names[0], names[1]), stamp), files[-1])
     return files
+
+
+def _plain(name: str) -> str:
+    """A name that a file can have."""
+    return re.sub(r"[^\w.-]+", "-", name)

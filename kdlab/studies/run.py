@@ -15,6 +15,7 @@ from kdlab.pipeline.execute import run_seed, run_where_free
 from kdlab.pipeline.run import check_outputs, run
 from kdlab.planning.describe import show_plan
 from kdlab.planning.plan import Plan, make_plan
+from kdlab.results.ood import read_ood
 from kdlab.results.record import RunFolder
 from kdlab.results.run_record import RunRecord
 from kdlab.studies.schema import Study
@@ -93,10 +94,11 @@ def finished_runs(plans: Plans) -> dict[tuple[str, str], list[tuple[RunRecord, P
 def _run_open(study: Study, plans: Plans, shared: bool, reporter: Reporter) -> None:
     """Goes through the cells until all are finished; what another process is at comes last, and is waited for."""
     progress = StudyProgress(study, plans, reporter)
-    fresh = [plan.config.fresh and not shared for plan in plans.values()]
+    different = {plan.identity(None): plan for plan in plans.values()}  # two cells may be the same runs
     for wait in (False, True):
-        for plan, again in zip(plans.values(), fresh, strict=True):
-            seeds = [seed for seed in plan.seeds if again or RunFolder(plan.folder(seed)).finished() is None]
+        for plan in different.values():
+            again = plan.config.fresh and not shared
+            seeds = [seed for seed in plan.seeds if again or _is_open(plan, seed)]
             if not seeds or (wait and again):
                 continue
             if not wait:
@@ -108,6 +110,14 @@ def _run_open(study: Study, plans: Plans, shared: bool, reporter: Reporter) -> N
                 elif not run_where_free(context, seed):
                     continue
                 progress.show()
+
+
+def _is_open(plan: Plan, seed: int) -> bool:
+    """Whether a run is not finished, or not evaluated on all sets out of domain that are asked for."""
+    folder = RunFolder(plan.folder(seed))
+    if folder.finished() is None:
+        return True
+    return bool(plan.ood) and not {one.spec.name for one in plan.ood} <= read_ood(folder).keys()
 
 
 class StudyProgress:

@@ -162,10 +162,19 @@ class StudyFile:
         content, self._root = read_yaml(path)
         if not isinstance(content, dict) or not content.get("cells"):
             raise KdlabError(f"{path} is no study: it must hold 'cells', and the settings of each below its name.")
-        self._content: dict[Any, Any] = content
-        for name in content:
+        self._content: dict[str, Any] = self._named(content, ())
+        for name in self._content:
             if name not in SECTIONS:
                 raise self.error((name,), str(nearest(str(name), SECTIONS, "section")).rstrip("."))
+
+    def _named(self, value: Any, where: tuple[Any, ...]) -> Any:
+        """A value whose mappings have texts as keys; a number is as good a name as any."""
+        if not isinstance(value, dict):
+            return value
+        for key in value:
+            if isinstance(key, bool) or not isinstance(key, (str, int)):
+                raise self.error((*where, key), f"YAML reads a name here as {key!r:.40}: write quotes around it")
+        return {str(key): self._named(inner, (*where, str(key))) for key, inner in value.items()}
 
     def error(self, where: Iterable[Any], what: str) -> KdlabError:
         """A message that names the line of a part, given by its keys from the top."""
@@ -212,7 +221,7 @@ class StudyFile:
             return {}
         if not isinstance(value, dict):
             raise self.error(where, f"'{where[-1]}' must hold settings, one a line, such as 'method: kd'")
-        return {str(key): inner for key, inner in value.items()}
+        return dict(value)
 
     def value(self, *where: Any) -> Any:
         """Whatever stands there."""
@@ -284,7 +293,7 @@ def read_study(path: Path, over: Mapping[str, Any], profile: str | None = None) 
         paper=paper,
         elsewhere=elsewhere,
         claims=_claims(file, rows, stated, tasks),
-        search=file.part("search"),
+        search=_lists(file, "search"),
         picture=_picture(file, rows),
     )
 
@@ -326,19 +335,29 @@ def _profile_name(chosen: str | None) -> str:
 
 def _rows(file: StudyFile, common: Settings, fill: Settings) -> dict[str, tuple[Settings, int]]:
     """Each row's settings and its line; ``vary`` makes several rows of each cell."""
-    vary = file.part("vary")
-    for key, values in vary.items():
-        if not isinstance(values, list) or not values:
-            raise file.error(("vary", key), f"'{shown(key)}' must hold a list of values")
+    vary = _lists(file, "vary")
     rows: dict[str, tuple[Settings, int]] = {}
     for cell in file.part("cells"):
         settings = {**common, **_filled(file, ("cells", cell), file.part("cells", cell), fill)}
         line = file.line(("cells", cell))
+        if cell == "teacher":
+            raise file.error(
+                ("cells", cell), "'teacher' is the row of the teacher's own figures: name the cell otherwise"
+            )
         for values in itertools.product(*vary.values()):
             varied = dict(zip(vary, values, strict=True))
             name = ", ".join([cell, *(f"{key.rpartition('.')[2]} {value}" for key, value in varied.items())])
             rows[name] = ({**settings, **varied}, line)
     return rows
+
+
+def _lists(file: StudyFile, section: str) -> dict[str, list[Any]]:
+    """A section that holds a list of values for each setting."""
+    part = file.part(section)
+    for key, values in part.items():
+        if not isinstance(values, list) or not values:
+            raise file.error((section, key), f"'{clipped(shown(key), 60)}' must hold a list of values")
+    return part
 
 
 def _filled(file: StudyFile, where: tuple[Any, ...], settings: Settings, fill: Settings) -> Settings:
@@ -347,7 +366,7 @@ def _filled(file: StudyFile, where: tuple[Any, ...], settings: Settings, fill: S
     for key, value in settings.items():
         try:
             filled[key] = value.format(**fill) if isinstance(value, str) else value
-        except (LookupError, ValueError, AttributeError) as e:
+        except (LookupError, ValueError, AttributeError, TypeError) as e:
             known = ", ".join(fill) or "nothing"
             what = f"'{clipped(shown(str(value)), 60)}' has a {{…}} that 'fill' does not ({e}); it has {known}"
             raise file.error((*where, key), what) from e

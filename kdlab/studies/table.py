@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kdlab.data.tasks import TaskSpec
-from kdlab.results.run_record import RunRecord, TeacherRecord
+from kdlab.results.ood import read_ood
+from kdlab.results.record import RunFolder
+from kdlab.results.run_record import RunRecord
 from kdlab.results.tables import mean_and_sd
 from kdlab.studies.answers import HOURS, KL, PARAMETERS, SPEED, Column, figure, find_column
 from kdlab.studies.schema import STATISTICS, Columns, Figure, Study
@@ -156,13 +158,15 @@ def make_table(study: Study, specs: Mapping[str, TaskSpec], results: Results) ->
         places += [(task, column) for column in _columns(study, specs[task], task, results)]
     entries: dict[str, list[Entry]] = {}
     wanted, teachers = study.elsewhere.get(TEACHER, {}), _teachers(results)
+    alone = len(teachers) == 1
     for name, by_task in teachers.items():
-        row = TEACHER if len(teachers) == 1 else f"{TEACHER} {name}"
+        row = TEACHER if alone else f"{TEACHER} {name}"
         entries[row] = [
-            Entry(row, *place, _of_teacher(by_task, *place), _paper(wanted, specs, *place)) for place in places
+            Entry(row, *place, _of_teacher(by_task, *place), _paper(wanted, specs, *place) if alone else None)
+            for place in places
         ]
     for row, figures in study.elsewhere.items():
-        if row != TEACHER or not teachers:
+        if row != TEACHER or not alone:
             entries[row] = [Entry(row, *place, (), _paper(figures, specs, *place)) for place in places]
     for row in study.rows:
         entries[row] = []
@@ -211,33 +215,43 @@ def _values(column: Column, runs: Runs) -> tuple[float, ...]:
     return tuple(value * (100 if column.in_points else 1) for value in found if value is not None)
 
 
-def _teachers(results: Results) -> dict[str, dict[str, TeacherRecord]]:
+Taught = dict[str, tuple[RunRecord, Path]]
+"""Task to a run whose record has the figures of a teacher."""
+
+
+def _teachers(results: Results) -> dict[str, Taught]:
     """The teachers by where they come from, and with part of a fingerprint where one source gave several to a task."""
-    by_source: dict[str, dict[str, dict[str, TeacherRecord]]] = {}
+    by_source: dict[str, dict[str, dict[str, tuple[RunRecord, Path]]]] = {}
     for (_, task), runs in results.items():
-        for record, _ in runs:
+        for record, folder in runs:
             if record.teacher is not None:
                 of_task = by_source.setdefault(record.teacher.source, {}).setdefault(task, {})
-                of_task.setdefault(str(record.fingerprints.teacher), record.teacher)
-    teachers: dict[str, dict[str, TeacherRecord]] = {}
+                key = str(record.fingerprints.teacher)
+                if key not in of_task or not math.isnan(record.teacher.samples_per_second):
+                    of_task[key] = record, folder
+    teachers: dict[str, Taught] = {}
     for source, by_task in by_source.items():
         several = any(len(by_key) > 1 for by_key in by_task.values())
         for task, by_key in by_task.items():
-            for key, teacher in by_key.items():
-                teachers.setdefault(f"{source} ({key[:6]})" if several else source, {})[task] = teacher
+            for key, run in by_key.items():
+                teachers.setdefault(f"{source} ({key[:6]})" if several else source, {})[task] = run
     return teachers
 
 
-def _of_teacher(by_task: Mapping[str, TeacherRecord], task: str, column: Column) -> tuple[float, ...]:
+def _of_teacher(by_task: Taught, task: str, column: Column) -> tuple[float, ...]:
     """A teacher's figure in a column of a task."""
-    teacher = by_task.get(task)
-    if teacher is None or column.ood:
+    record, folder = by_task.get(task, (None, None))
+    if record is None or record.teacher is None or folder is None:
         return ()
+    if column.ood:
+        entry = read_ood(RunFolder(folder)).get(column.split, {}).get("teacher") or {}
+        return (100 * float(entry[column.metric]["value"]),) if column.metric in entry else ()
     if column.metric == PARAMETERS:
-        return (float(teacher.parameters),)
+        return (float(record.teacher.parameters),)
     if column.metric == SPEED:
-        return () if math.isnan(teacher.samples_per_second) else (teacher.samples_per_second,)
-    value = teacher.metrics.get(column.split, {}).get(column.metric)
+        speed = record.teacher.samples_per_second
+        return () if math.isnan(speed) else (speed,)
+    value = record.teacher.metrics.get(column.split, {}).get(column.metric)
     return () if value is None else (100 * value,)
 
 

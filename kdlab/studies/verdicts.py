@@ -124,6 +124,8 @@ def judge(claims: Sequence[Pairs], level: float = LEVEL) -> list[Verdict]:
         effect = float(pairs.differences.mean())
         low, high = pairs.interval()
         needed = seeds_needed(pairs.differences, level / len(claims))
+        if needed is not None and answer == UNDECIDED:  # so many as there are haven't decided it
+            needed = max(needed, pairs.seeds + 1)
         test = "McNemar" if pairs.seeds == 1 else "sign-flip"
         note = _note(pairs, len(claims), level) if answer == UNDECIDED else ""
         verdicts.append(Verdict(answer, effect, low, high, pairs.seeds, p, test, needed, note))
@@ -140,8 +142,9 @@ def p_value(pairs: Pairs, sign: int = 1) -> float:
     from scipy import stats
 
     if pairs.seeds == 1:
-        if pairs.metric in ("pearson", "spearman", "mean"):
-            return 1.0  # no example is right or wrong
+        if pairs.metric != "accuracy":
+            return 1.0  # McNemar's test is about right and wrong answers, and what is gained there may be lost in F1
+        sign = -sign if pairs.lower else sign
         right, wrong = (answers[0] == pairs.gold for answers in (pairs.better, pairs.than)[::sign])
         only, other = int((right & ~wrong).sum()), int((wrong & ~right).sum())
         return float(stats.binomtest(only, only + other, alternative="greater").pvalue) if only + other else 1.0
@@ -242,9 +245,7 @@ def _ratio(above: Values, below: Values) -> Values:
 def _note(pairs: Pairs, claims: int, level: float) -> str:
     """What keeps a claim from being decided with so many seeds, whatever they say."""
     if pairs.seeds == 1:
-        if pairs.metric in ("pearson", "spearman", "mean"):
-            return "one seed can't decide: no example is right or wrong"
-        return ""
+        return "" if pairs.metric == "accuracy" else "one seed can't decide: McNemar's test is for accuracy alone"
     least = least_seeds(claims, level)
     if pairs.seeds >= least:
         return ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cli_fixtures import Lab, open_lab
 from helpers import tiny_record
+from ood_fixtures import write_sets
 
 from kdlab.commands.experiment import find_file
 from kdlab.data.tasks import get_task
@@ -236,6 +237,22 @@ def test_our_figure_is_made_as_the_paper_makes_its_own(read, tmp_path: Path, sta
     assert r"26.5 (60.5 $\pm$ 0.5) & 2.00" in latex
 
 
+def test_sets_out_of_domain_are_evaluated_on_what_is_finished(lab: Lab, tmp_path: Path, words: list[str]):
+    file = tmp_path / "small.yaml"
+    file.write_text("tasks: [rte]\ncells: {KD: {method: kd, training.epochs: 2}}\n")
+    mine = [word for word in words if not word.startswith("training.epochs")]
+    assert lab.run("experiment", file, *mine).code == 0
+    assert "ood" not in "".join(path.name for path in (tmp_path / "out").rglob("*.json*"))
+    hans = write_sets(tmp_path / "sets")
+    done = lab.run("experiment", file, *mine, "evaluation.ood=[hans]", f"evaluation.ood_dir={hans}")
+    assert done.code == 0, done.err
+    assert "Training" not in done.out
+    table = next((tmp_path / "out" / "tables").glob("*.md")).read_text().splitlines()
+    assert table[0] == "|  | accuracy | hans accuracy | kl |"
+    for row in ("| teacher |", "| KD |"):
+        assert float(next(line for line in table if line.startswith(row)).split("|")[3]) >= 0
+
+
 def test_columns_are_named():
     mnli, rte = get_task("mnli"), get_task("rte")
     assert find_column("", rte) == Column("dev", "accuracy")
@@ -243,6 +260,10 @@ def test_columns_are_named():
     assert find_column("hans accuracy", mnli, ["hans"]) == Column("hans", "accuracy", ood=True)
     assert find_column("kl", rte) == Column("dev", "kl")
     assert find_column("samples/s", rte).name == "samples/s"
-    for name in ("f1", "hans accuracy", "train accuracy"):
+    with pytest.raises(KdlabError, match="no column 'hans f1' on mnli"):
+        find_column("hans f1", mnli, ["hans"])
+    with pytest.raises(KdlabError, match="no column 'kl' on stsb"):
+        find_column("kl", get_task("stsb"))
+    for name in ("f1", "hans accuracy", "train accuracy", "test accuracy"):
         with pytest.raises(KdlabError, match=r"There is no column .* on rte\. Known: accuracy, parameters, samples/s"):
             find_column(name, rte)

@@ -92,6 +92,14 @@ def test_profiles_words_and_tasks(write):
     assert read_study(write("cells: {a: {method: kd}}\ntasks: [rte]"), {"tasks": ["qnli"]}).tasks == ("qnli",)
 
 
+def test_a_number_is_as_good_a_name_as_any(write):
+    text = "tasks: [rte]\ncells: {3: {method: mixkd}, 6: {method: pkd}}\npaper: {3: {rte: 1}, 6: {rte: 2}}\n"
+    study = read_study(write(text + "claims: {c: {better: 6, than: 3}}"), {})
+    assert [cell.settings["method"] for cell in study.cells] == ["mixkd", "pkd"]
+    assert study.paper["6"]["rte"][""] == Figure(2.0)
+    assert study.claims[0].better == "6"
+
+
 def test_settings_vary(write):
     study = read_study(
         write("tasks: [rte]\ncells: {MixKD: {method: mixkd}}\nvary: {mixkd.ratio: [1, 2], mixkd.alpha_sm: [1, 10]}"), {}
@@ -123,6 +131,18 @@ def test_settings_vary(write):
         ("{better: KD, than: FT, tasks", "{better: KD, tasks", r":22: the claim 'KD is better' has no 'than'"),
         ("{better: KD, than: FT, tasks: [rte]", "{better: KD, than: FT, tasks: [sst2]", r":22: 'sst2' is none"),
         ("lower: true", "lower: 1", r":23: 'lower' must be true or false"),
+        ("[1.0e-5, 5.0e-5]", "1.0e-5", r":24: 'training.learning_rate' must hold a list of values"),
+        (
+            "  FT: {method: finetune}",
+            "  teacher: {method: finetune}",
+            r":13: 'teacher' is the row of the teacher's own",
+        ),
+        (
+            "  FT: {method: finetune}",
+            "  1.5: {method: finetune}",
+            r"YAML reads a name here as 1.5: write quotes around",
+        ),
+        ('"{donor}:', '"{donor[a][b]}:', r":10: .* it has donor"),
         ("column: kl", "colum: kl", r":23: .*'colum'.*column"),
         ("count: 4", "count: 5", r":25: 'count' says 5, and 2 rows on 2 tasks are 4"),
     ],

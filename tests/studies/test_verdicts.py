@@ -59,6 +59,16 @@ def test_one_seed_is_decided_by_the_examples():
     assert 0.4 < decided.low < decided.effect < decided.high < 1
 
 
+def test_one_seed_decides_about_accuracy_in_the_claims_direction():
+    pairs = answers("1" * 20 + "0" * 5, "0" * 20 + "10000")
+    less = Pairs(pairs.better, pairs.than, pairs.gold, "accuracy", lower=True)
+    assert judge([less])[0].answer == CONTRADICTED
+    f1 = Pairs(pairs.better, pairs.than, pairs.gold, "f1")
+    decided = judge([f1])[0]
+    assert (decided.answer, decided.p) == (UNDECIDED, 1.0)  # more right answers may be a lower F1
+    assert decided.note == "one seed can't decide: McNemar's test is for accuracy alone"
+
+
 def test_many_claims_are_corrected_by_holm():
     strong, weak = figures([0.02, 0.03, 0.02, 0.04, 0.03]), figures([0.02, -0.03, 0.01, 0.02, -0.01])
     alone = judge([strong])[0]
@@ -78,6 +88,10 @@ def test_too_few_seeds_are_told_how_many_would_do():
     assert few.note == "3 seeds can't decide, whatever they say: 5 are the fewest"
     assert few.needed == 5
     assert judge([figures([0.0, 0.02] * 5)])[0].needed == pytest.approx(9, abs=1)  # d = .95; Cohen's table for .8: 9
+    almost = judge([figures([0.02, 0.03, 0.02, 0.04, -0.001])])[0]
+    assert almost.answer == UNDECIDED
+    assert almost.needed is not None
+    assert almost.needed > 5  # five have not
     assert judge([figures([-0.01, 0.01, -0.02, 0.005, 0.0])])[0].needed is None
 
 
