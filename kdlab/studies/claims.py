@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kdlab.data.tasks import TaskSpec
 from kdlab.studies.answers import HOURS, KL, Column, find_column, pair
 from kdlab.studies.schema import Claim, Study
-from kdlab.studies.table import Results
+from kdlab.studies.table import Results, paper_figure
 from kdlab.studies.verdicts import UNDECIDED, Verdict, judge
 
 
@@ -20,12 +20,15 @@ class Judged:
         claim: The claim.
         task: The task.
         column: What it is about there.
+        paper: By how much in the paper, in its unit: as the claim says, or the difference of its figures; None where it
+            says neither.
         verdict: None where no runs can be compared yet.
     """
 
     claim: Claim
     task: str
     column: Column
+    paper: float | None
     verdict: Verdict | None
 
 
@@ -46,7 +49,23 @@ def judge_study(study: Study, specs: Mapping[str, TaskSpec], results: Results) -
         for claim, task, column in asked
     ]
     verdicts = iter(judge([each for each in pairs if each is not None]))
-    return [Judged(*each, None if known is None else next(verdicts)) for each, known in zip(asked, pairs, strict=True)]
+    return [
+        Judged(
+            claim, task, column, _of_paper(study, claim, task, column, specs), None if known is None else next(verdicts)
+        )
+        for (claim, task, column), known in zip(asked, pairs, strict=True)
+    ]
+
+
+def _of_paper(study: Study, claim: Claim, task: str, column: Column, specs: Mapping[str, TaskSpec]) -> float | None:
+    """By how much the better row is better in the paper; less is more where the claim says so."""
+    if claim.paper is not None:
+        return claim.paper
+    figures = [paper_figure(study.paper.get(row, {}), specs, task, column) for row in (claim.better, claim.than)]
+    better, than = figures
+    if better is None or than is None:
+        return None
+    return than.value - better.value if claim.lower else better.value - than.value
 
 
 def claim_column(study: Study, claim: Claim, task: str, specs: Mapping[str, TaskSpec]) -> Column:
@@ -64,7 +83,7 @@ def verdict_table(judged: Sequence[Judged]) -> tuple[list[str], list[list[str]]]
     header = ["claim", "task", "verdict", "by (95 %)", "paper", "p", "seeds", "would decide"]
     body = []
     for one in judged:
-        paper = "" if one.claim.paper is None else f"{one.claim.paper:+g}"
+        paper = "" if one.paper is None else f"{one.paper:+.4g}"
         if one.verdict is None:
             body.append([one.claim.text, one.task, "no runs yet", "", paper, "", "0", ""])
             continue

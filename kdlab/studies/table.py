@@ -162,16 +162,16 @@ def make_table(study: Study, specs: Mapping[str, TaskSpec], results: Results) ->
     for name, by_task in teachers.items():
         row = TEACHER if alone else f"{TEACHER} {name}"
         entries[row] = [
-            Entry(row, *place, _of_teacher(by_task, *place), _paper(wanted, specs, *place) if alone else None)
+            Entry(row, *place, _of_teacher(by_task, *place), paper_figure(wanted, specs, *place) if alone else None)
             for place in places
         ]
     for row, figures in study.elsewhere.items():
         if row != TEACHER or not alone:
-            entries[row] = [Entry(row, *place, (), _paper(figures, specs, *place)) for place in places]
+            entries[row] = [Entry(row, *place, (), paper_figure(figures, specs, *place)) for place in places]
     for row in study.rows:
         entries[row] = []
         for task, column in places:
-            paper = _paper(study.paper.get(row, {}), specs, task, column)
+            paper = paper_figure(study.paper.get(row, {}), specs, task, column)
             values = _values(column, results.get((row, task), ()))
             entries[row].append(Entry(row, task, column, values, paper))
     return StudyTable(study, tuple(places), entries, tuple(_notes(study, results)))
@@ -202,7 +202,10 @@ def _ood(study: Study, task: str) -> list[str]:
     )
 
 
-def _paper(figures: Mapping[str, Columns], specs: Mapping[str, TaskSpec], task: str, column: Column) -> Figure | None:
+def paper_figure(
+    figures: Mapping[str, Columns], specs: Mapping[str, TaskSpec], task: str, column: Column
+) -> Figure | None:
+    """A row's figure in a column of a task; None where the paper has none."""
     by_column = figures.get(task, {})
     if column.name in by_column:
         return by_column[column.name]

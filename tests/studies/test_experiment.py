@@ -96,7 +96,7 @@ paper:
   KD: {rte: 59.57 ± 0.2}
 elsewhere: {Other: {rte: 60}}
 claims:
-  KD is better: {better: KD, than: FT, paper: 1.09}
+  KD is better: {better: KD, than: FT}
 """
 
 
@@ -135,6 +135,7 @@ def test_a_study_is_run_once_and_written(lab: Lab, tmp_path: Path, words: list[s
     assert "The paper: the median of its runs." in lines
     verdict = next(line for line in lines if line.startswith("| KD is better"))
     assert "2 seeds can't decide, whatever they say: 5 are the fewest" in verdict
+    assert "| +1.09 |" in verdict
     again = lab.run("experiment", file, *words)
     assert "Training" not in again.out
     assert again.out.endswith(done.out[done.out.index("A small study") :])
@@ -148,7 +149,7 @@ def test_what_is_wrong_is_said_before_the_first_cell(lab: Lab, tmp_path: Path, w
         ("method: kd\n", "method: kdd\n", ":8: cell 'KD on rte': There is no method 'kdd'"),
         ("method: kd\n", "method: kd\n    kd.alfa: 0.1\n", ":8: cell 'KD on rte': There is no setting 'kd.alfa'"),
         ("{rte: 58.48}", "{rte: {f1: 58.48}}", "There is no column 'f1' on rte"),
-        ("than: FT,", "than: FT, column: f1,", "There is no column 'f1' on rte"),
+        ("than: FT}", "than: FT, column: f1}", "There is no column 'f1' on rte"),
         ("method: kd\n", "method: kd\n    data.limit_train: 4\n", "trained on different rows of rte"),
     ):
         file.write_text(SMALL.replace(old, new))
