@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
-GREYS = ("0.15", "0.45", "0.7", "0.95")
-HATCHES = ("", "///", "\\\\\\", "xxx", "...", "---", "+++", "ooo")
+_HATCHES = ("///", "\\\\\\", "xxx", "...", "---", "+++", "ooo")
+LOOKS = (
+    *((grey, "") for grey in ("0.15", "0.5", "0.8", "1.0")),
+    *((grey, hatch) for grey in ("1.0", "0.75") for hatch in _HATCHES),
+)
+"""Fill and hatching of bars, in the order in which they are given out: 18 that can be told apart on paper."""
 _SETTINGS: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "kdlab", "hatch.linewidth": 0.5}
 
 
@@ -71,7 +75,7 @@ def grouped_bars(
         seeds = [list(values[groups[g], name]) for g in places]
         at = [g - 0.4 + width * (i + 0.5) for g in places]
         means = [sum(each) / len(each) for each in seeds]
-        grey, hatch = GREYS[i % len(GREYS)], HATCHES[i // len(GREYS) % len(HATCHES)]
+        grey, hatch = LOOKS[i % len(LOOKS)]
         axes.bar(at, means, 0.9 * width, label=name, color=grey, hatch=hatch, edgecolor="0.0", linewidth=0.6)
         for x, each in zip(at, seeds, strict=True):
             axes.plot([x] * len(each), each, "o", markersize=3, markerfacecolor="1.0", markeredgecolor="0.0")
