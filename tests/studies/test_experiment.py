@@ -62,7 +62,7 @@ def test_a_file_expands_to_its_cells(name: str):
         assert study.source
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("name", CELLS)
 def test_a_file_is_planned_to_the_last_cell(lab: Lab, name: str):
     done = lab.run("experiment", name, "--profile", "embedded", "--dry-run", "accelerator=cpu")
