@@ -40,6 +40,17 @@ def test_records_of_the_first_format_are_read(tmp_path):
     assert record.fingerprints.run == "run"
 
 
+def test_records_of_the_third_format_are_read(tmp_path):
+    old = {**tiny_record().to_json(), "format": 3}
+    for part in ("student", "teacher"):
+        if old[part]:
+            del old[part]["classes"]
+    del old["selection"]["rule"], old["selection"]["ties"]
+    record = RunRecord.from_json(old, tmp_path / METRICS)
+    assert record.student.classes == {}
+    assert (record.selection.rule, record.selection.ties) == ("metric", 0)
+
+
 def test_records_of_the_second_format_are_read(tmp_path):
     old = {**tiny_record().to_json(), "format": 2}
     for name in ("cost", "memory"):

@@ -17,7 +17,7 @@ from kdlab.data.tasks import get_task
 from kdlab.errors import KdlabError
 from kdlab.results.run_record import Fingerprints, RunRecord, SourceRecord, StudentRecord, TeacherRecord, TrainingRecord
 from kdlab.studies.answers import Column, find_column
-from kdlab.studies.schema import read_study
+from kdlab.studies.read import read_study
 from kdlab.studies.table import make_table
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kdlab.errors import KdlabError
-from kdlab.studies.schema import Figure, read_study
+from kdlab.studies.read import read_study
+from kdlab.studies.schema import Figure
 
 TABLE = """\
 title: A table
