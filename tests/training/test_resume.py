@@ -114,6 +114,24 @@ DAMAGE = {
 }
 
 
+@pytest.fixture(scope="module", params=["metric+loss", "divergence", "last", "mean:2"])
+def by_rule(lab: Lab, request: pytest.FixtureRequest):
+    """A rule for choosing the epoch, as a name, a setting and what a run ends with."""
+    setting = f"data.select_by={request.param}"
+    name = request.param.replace(":", "-")
+    assert launch(lab, name, "never", 0, *AT_ONCE, setting).returncode == 0
+    return name, setting, outcome(lab, name)
+
+
+@pytest.mark.parametrize("point", [("step", 18), ("validation", 5), ("validated", 4)])
+def test_whatever_chooses_the_epoch_a_killed_run_ends_alike(lab: Lab, by_rule, point: tuple[str, int]):
+    rule, setting, whole = by_rule
+    name = f"{rule}-{point[0]}"
+    assert launch(lab, name, *point, *AT_ONCE, setting).returncode == -9
+    assert launch(lab, name, "never", 0, *AT_ONCE, setting).returncode == 0
+    check_equal(outcome(lab, name), whole)
+
+
 @pytest.mark.parametrize("how", DAMAGE)
 @pytest.mark.parametrize("point", [("predictions", 1), ("step", 18)])
 def test_damaged_checkpoints_are_made_again(lab: Lab, whole, how: str, point: tuple[str, int]):
