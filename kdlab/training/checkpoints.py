@@ -88,8 +88,8 @@ class Checkpoints(Checkpoint):
 
     @property
     def ties(self) -> int:
-        """Other epochs in which the task's first metric was the same as in the chosen one."""
-        return max(self.values.count(self.best_value) - 1, 0)
+        """Other epochs in which the task's first metric was the same as in the chosen one; 0 where nothing chooses."""
+        return max(self.values.count(self.best_value) - 1, 0) if self.select_by.chooses else 0
 
     @property
     def last(self) -> Path:

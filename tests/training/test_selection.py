@@ -77,6 +77,7 @@ def test_the_last_epochs_are_averaged(cache, tmp_path):
             assert torch.allclose(value, torch.stack([w[name] for w in last]).mean(0), atol=1e-7)
     assert not seen.ends_with(seen.weights[-1])
     assert seen.fitted.answers is None  # no epoch gave them
+    assert seen.fitted.ties == 0  # nothing was chosen
     assert seen.fitted.value == seen.module.score("dev")
 
 
