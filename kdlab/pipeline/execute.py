@@ -121,7 +121,7 @@ def _build(context: RunContext, seed: int) -> tuple[DistillModule, GLUEDataModul
     needs = plan.method.needs_of(plan.settings.method)
     if Need.LOGITS in needs:
         data.hand_out_logits(context.cached_teacher)
-    if needs and data.select_by.rule == DIVERGENCE:
+    if plan.select_by.rule == DIVERGENCE:
         data.validate_against(context.cached_teacher)
     teacher = context.teacher if Need.TEACHER in needs else None
     module = plan.method(plan.settings.method, _build_student(context, seed), teacher, plan.task.spec)

@@ -7,7 +7,6 @@ from dataclasses import asdict
 import torch
 
 from kdlab import __version__
-from kdlab.data.selection import parse_rule
 from kdlab.evaluation.classes import class_scores
 from kdlab.evaluation.metrics import divergence, evaluate, trivial
 from kdlab.evaluation.predict import Prediction
@@ -52,18 +51,6 @@ def run_record(
     main, spec = plan.task.dev_splits[0], plan.task.spec
     ours = _scores(plan, student)
     theirs = _scores(plan, teacher) if teacher else {}
-    rule = parse_rule(plan.config.data.select_by).for_model(bool(plan.method.needs_of(plan.settings.method))).text
-    made_by = None
-    if plan.teacher is not None and teacher:
-        made_by = TeacherRecord(
-            source=plan.teacher.checkpoint.source,
-            status=plan.teacher.status,
-            parameters=plan.teacher_parameters,
-            samples_per_second=teacher[main].samples_per_second,
-            metrics=theirs,
-            answers_from_cache=answers_from_cache,
-            classes=_classes(plan, teacher),
-        )
     return RunRecord(
         kdlab=__version__,
         method=plan.method.name,
@@ -75,10 +62,12 @@ def run_record(
         split_seed=plan.config.data.split_seed,
         source=SourceRecord(**asdict(plan.task.source), embedded=plan.task.source.embedded),
         substituted=list(plan.substituted),
-        selection=Selection(plan.task.select_on, fitted.metric, fitted.value, fitted.epoch, rule, fitted.ties),
+        selection=Selection(
+            plan.task.select_on, fitted.metric, fitted.value, fitted.epoch, plan.select_by.text, fitted.ties
+        ),
         max_length=plan.max_length,
         training=TrainingRecord(fitted.steps, plan.config.training.epochs, round(fitted.cost.seconds, 2), *on_train),
-        teacher=made_by,
+        teacher=_teacher_record(plan, teacher, theirs, answers_from_cache),
         student=StudentRecord(
             made_of=plan.student.made_of,
             parameters=plan.student.parameters,
@@ -100,6 +89,27 @@ def run_record(
             teacher=plan.teacher.key if plan.teacher else None,
             tokenizer=plan.text.tokenizer_fingerprint,
         ),
+    )
+
+
+def _selection(plan: Plan, fitted: Fitted) -> Selection:
+    rule = plan.select_by.text
+    return Selection(plan.task.select_on, fitted.metric, fitted.value, fitted.epoch, rule, fitted.ties)
+
+
+def _teacher_record(
+    plan: Plan, answers: dict[str, Prediction], metrics: Scores, answers_from_cache: list[str]
+) -> TeacherRecord | None:
+    if plan.teacher is None or not answers:
+        return None
+    return TeacherRecord(
+        source=plan.teacher.checkpoint.source,
+        status=plan.teacher.status,
+        parameters=plan.teacher_parameters,
+        samples_per_second=answers[plan.task.dev_splits[0]].samples_per_second,
+        metrics=metrics,
+        answers_from_cache=answers_from_cache,
+        classes=_classes(plan, answers),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kdlab.data.selection import parse_rule
 from kdlab.data.tasks import TaskSpec
 from kdlab.planning.plan import Plan, student_head
 from kdlab.planning.teacher import head_reason
@@ -19,7 +18,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
     for sentence in plan.substituted:
         reporter.announce(f"SUBSTITUTED: {sentence}")
     sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in task.splits.items())
-    rule = parse_rule(run.data.select_by).for_model(bool(plan.method.needs_of(plan.settings.method)))
+    rule = plan.select_by
     carved = " (carved out of train; dev is only reported)" if task.select_on == "holdout" else ""
     chosen = f"chosen by {rule.words(task.spec.monitor)} on {task.select_on}{carved}"
     chosen = chosen if rule.chooses else f"chosen by {rule.words(task.spec.monitor)}"

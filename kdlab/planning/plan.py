@@ -11,6 +11,7 @@ from typing import Any
 from kdlab.config.schema import Resolved, RunConfig
 from kdlab.data.encoding import tokens_key
 from kdlab.data.ood.sets import OODSet
+from kdlab.data.selection import SelectBy, parse_rule
 from kdlab.data.sources import Hub, TaskData
 from kdlab.errors import KdlabError
 from kdlab.methods.base import DistillModule
@@ -78,6 +79,12 @@ class Plan:
     def seeds(self) -> list[int]:
         """The student seeds."""
         return list(range(self.config.seed, self.config.seed + self.config.seeds))
+
+    @property
+    def select_by(self) -> SelectBy:
+        """What chooses the student's epoch, as far as its method has a teacher for it."""
+        taught = bool(self.method.needs_of(self.settings.method))
+        return parse_rule(self.config.data.select_by).for_model(taught)
 
     def identity(self, seed: int | None) -> str:
         """Fingerprint of everything that the record of a seed depends on; of None, what all its seeds share."""

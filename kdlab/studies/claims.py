@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kdlab.data.tasks import TaskSpec
 from kdlab.studies.answers import HOURS, KL, Column, find_column, pair
 from kdlab.studies.schema import Claim, Study
-from kdlab.studies.table import Results, paper_figure
+from kdlab.studies.table import Results, markdown_lines, paper_figure
 from kdlab.studies.verdicts import UNDECIDED, Verdict, judge
 
 
@@ -74,8 +74,7 @@ def claim_column(study: Study, claim: Claim, task: str, specs: Mapping[str, Task
     Raises:
         KdlabError: The task has no such column.
     """
-    ood = [name for cell in study.cells if cell.task == task for name in cell.settings.get("evaluation.ood", ())]
-    return find_column(claim.column, specs[task], ood)
+    return find_column(claim.column, specs[task], study.ood_of(task))
 
 
 def verdict_table(judged: Sequence[Judged]) -> tuple[list[str], list[list[str]]]:
@@ -99,9 +98,7 @@ def verdict_markdown(judged: Sequence[Judged]) -> str:
     """The same in Markdown, with a sentence on the tests."""
     if not judged:
         return ""
-    header, body = verdict_table(judged)
-    lines = [f"| {' | '.join(cell.replace('|', '∣') for cell in row)} |" for row in (header, *body)]
-    lines.insert(1, "|---" * len(header) + "|")
+    lines = markdown_lines(*verdict_table(judged))
     tests = "One-sided sign-flip test over paired seeds"
     if any(one.verdict and one.verdict.test == "McNemar" for one in judged):
         tests += ", or McNemar's over examples where there is one seed"

@@ -130,3 +130,8 @@ class Study:
     claims: tuple[Claim, ...] = ()
     search: dict[str, list[Any]] = field(default_factory=dict)
     picture: tuple[str, ...] = ()
+
+    def ood_of(self, task: str) -> list[str]:
+        """The sets out of domain on which the students of a task are evaluated."""
+        cells = [cell for cell in self.cells if cell.task == task]
+        return list(dict.fromkeys(name for cell in cells for name in cell.settings.get("evaluation.ood", ())))

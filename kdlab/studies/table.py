@@ -94,9 +94,7 @@ class StudyTable:
     def markdown(self) -> str:
         """A table and its notes in Markdown."""
         header, body = self.texts()
-        lines = [f"| {' | '.join(cell.replace('|', '∣') for cell in row)} |" for row in (header, *body)]
-        lines.insert(1, "|---" * len(header) + "|")
-        return "\n".join([*self._caption(), *lines, "", *self.notes]) + "\n"
+        return "\n".join([*self._caption(), *markdown_lines(header, body), "", *self.notes]) + "\n"
 
     def latex(self) -> str:
         """A table for the package booktabs."""
@@ -142,6 +140,12 @@ class StudyTable:
         return [title + ".", ""] if title else []
 
 
+def markdown_lines(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    lines = [f"| {' | '.join(cell.replace('|', '∣') for cell in row)} |" for row in (header, *body)]
+    return [lines[0], "|---" * len(header) + "|", *lines[1:]]
+
+
 def make_table(study: Study, specs: Mapping[str, TaskSpec], results: Results) -> StudyTable:
     """The table of a study as far as its runs are finished.
 
@@ -179,7 +183,7 @@ def make_table(study: Study, specs: Mapping[str, TaskSpec], results: Results) ->
 
 def _columns(study: Study, spec: TaskSpec, task: str, results: Results) -> list[Column]:
     """Those that the paper has; without a paper the metrics on dev, and the divergence where there is a teacher."""
-    ood = _ood(study, task)
+    ood = study.ood_of(task)
     named = [
         name for figures in (study.paper, study.elsewhere) for row in figures.values() for name in row.get(task, {})
     ]
@@ -191,15 +195,6 @@ def _columns(study: Study, spec: TaskSpec, task: str, results: Results) -> list[
     columns = [c for c in columns if c.ood or not here or any(c.split in r.student.metrics for r in here)]
     splits = dict.fromkeys(split for record in here for split in record.divergence or {})
     return columns + [Column(split, KL) for split in splits if not spec.regression and split in spec.dev_splits]
-
-
-def _ood(study: Study, task: str) -> list[str]:
-    """The sets out of domain that the runs of a task are evaluated on."""
-    return list(
-        dict.fromkeys(
-            name for cell in study.cells if cell.task == task for name in cell.settings.get("evaluation.ood", ())
-        )
-    )
 
 
 def paper_figure(
