@@ -1,8 +1,9 @@
 """``python -m experiments.scarce.watch``: every epoch of short and long trainings, for all selecting rules at once.
 
 One training serves all rules: after each epoch the student is scored on the hold-out (metric, loss, divergence from the
-teacher) and on dev, and so is the mean of the weights of the last three and five epochs. Each training is a line of
-JSON in ``--out``; lines that are there are not made again, so the command goes on where it was stopped.
+teacher) and on dev, and after the last one so is the mean of the weights of the last three and five epochs. Each
+training is a line of JSON in ``--out``; lines that are there are not made again, so the command goes on where it was
+stopped.
 
 Trainings of one seed differ in their length: ``--floors`` are least numbers of steps, reached by more epochs; the
 schedule of the learning rate is each one's own. Words ``key=value`` go to the runs.
@@ -46,11 +47,11 @@ def watched(method: type, teacher_logits: dict[str, Any], epochs: list[dict[str,
             super().on_validation_epoch_end()
             if not epochs:
                 self._last: deque[dict[str, Any]] = deque(maxlen=max(MEANS))
-            self._last.append({k: v.detach().clone() for k, v in self.student.state_dict().items()})
+            now = {k: v.detach().clone() for k, v in self.student.state_dict().items()}
+            self._last.append(now)
             entry = {"": self._scores()}
-            now = self._last[-1]
             for k in MEANS:
-                if len(self._last) >= k:
+                if len(epochs) + 1 == self.trainer.max_epochs >= k:
                     some = list(self._last)[-k:]
                     mean = {
                         name: torch.stack([state[name] for state in some]).mean(0) if v.is_floating_point() else v

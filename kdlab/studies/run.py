@@ -94,7 +94,7 @@ def finished_runs(plans: Plans) -> dict[tuple[str, str], list[tuple[RunRecord, P
 def _run_open(study: Study, plans: Plans, shared: bool, reporter: Reporter) -> None:
     """Goes through the cells until all are finished; what another process is at comes last, and is waited for."""
     progress = StudyProgress(study, plans, reporter)
-    different = {plan.identity(None): plan for plan in plans.values()}  # two cells may be the same runs
+    different = {(plan.identity(None), *plan.seeds): plan for plan in plans.values()}  # two cells may be the same runs
     for wait in (False, True):
         for plan in different.values():
             again = plan.config.fresh and not shared

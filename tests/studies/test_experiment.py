@@ -37,6 +37,8 @@ CELLS = {
     "mixkd/figure1": 12,
     "mixkd/figure2": 2,
     "mixkd/figure3": 27,
+    "scarce/methods": 28,
+    "scarce/papers": 6,
 }
 
 
@@ -58,7 +60,7 @@ def test_a_file_expands_to_its_cells(name: str):
     specs = {task: get_task(task) for task in study.tasks}
     make_table(study, specs, {})  # each of the paper's figures is in a column that the task has
     assert study.title
-    if name != "methods":
+    if name not in ("methods", "scarce/methods"):
         assert study.source
 
 
@@ -141,6 +143,15 @@ def test_a_study_is_run_once_and_written(lab: Lab, tmp_path: Path, words: list[s
     assert again.out.endswith(done.out[done.out.index("A small study") :])
     three = lab.run("experiment", file, "--seeds", "3", *words)
     assert three.out.count("Training the student") == 2
+
+
+def test_cells_of_the_same_runs_have_each_its_own_seeds(lab: Lab, tmp_path: Path, words: list[str]):
+    file = tmp_path / "twice.yaml"
+    file.write_text("tasks: [rte]\ncells: {FT: {method: finetune, seeds: 2}, once: {method: finetune}}")
+    done = lab.run("experiment", file, *words)
+    assert done.code == 0, done.err
+    assert "3 of 3 runs are finished." in done.out
+    assert done.out.count("Training the student") == 2
 
 
 def test_what_is_wrong_is_said_before_the_first_cell(lab: Lab, tmp_path: Path, words: list[str]):
