@@ -92,11 +92,6 @@ def run_record(
     )
 
 
-def _selection(plan: Plan, fitted: Fitted) -> Selection:
-    rule = plan.select_by.text
-    return Selection(plan.task.select_on, fitted.metric, fitted.value, fitted.epoch, rule, fitted.ties)
-
-
 def _teacher_record(
     plan: Plan, answers: dict[str, Prediction], metrics: Scores, answers_from_cache: list[str]
 ) -> TeacherRecord | None:
