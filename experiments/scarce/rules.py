@@ -12,38 +12,36 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kdlab.data.selection import DIVERGENCE, LAST, LOSS, METRIC, METRIC_LOSS, SelectBy
+from experiments.scarce.watch import CHOOSING, MEANS, chosen
+from kdlab.data.selection import METRIC
 from kdlab.data.tasks import get_task
 from kdlab.studies.verdicts import Pairs, judge
+
+RULES = (*CHOOSING, *(f"mean:{k}" for k in MEANS))
 
 Place = tuple[str, str, int]
 """Task, size and floor."""
 
 
-def rules() -> dict[str, Callable[[Sequence[Any], str], dict[str, float] | None]]:
-    """Name of a rule to what takes an epoch's scores on dev out of all epochs; None where it has none."""
+def dev_of(line: dict[str, Any], rule: str, metric: str) -> float | None:
+    """What a rule would have reached on dev with one training; None where it can't choose there.
 
-    def by(rule: str) -> Callable[[Sequence[Any], str], dict[str, float] | None]:
-        def chosen(epochs: Sequence[Any], metric: str) -> dict[str, float] | None:
-            held = [{**epoch[""]["holdout"], "divergence": epoch[""]["holdout"].get("kl")} for epoch in epochs]
-            if rule == DIVERGENCE and held[0]["divergence"] is None:
-                return None
-            keys = [SelectBy(rule).key(scores[metric], scores, i) for i, scores in enumerate(held)]
-            return dict(epochs[keys.index(max(keys))][""]["dev"])
-
-        return chosen
-
-    def mean(k: int) -> Callable[[Sequence[Any], str], dict[str, float] | None]:
-        return lambda epochs, _: dict(epochs[-1][f"mean {k}"]["dev"]) if f"mean {k}" in epochs[-1] else None
-
-    named = {rule: by(rule) for rule in (METRIC, METRIC_LOSS, LOSS, DIVERGENCE, LAST)}
-    return {**named, "mean:3": mean(3), "mean:5": mean(5)}
+    Args:
+        line: Of the training.
+        rule: One of ``RULES``.
+        metric: The task's first.
+    """
+    if rule in CHOOSING:
+        epoch = chosen(rule, line["holdout"], metric)
+        return None if epoch is None else float(line["dev"][str(epoch)][metric])
+    scores = line["mean"].get(rule.partition(":")[2])
+    return None if scores is None else float(scores[metric])
 
 
 def reached(lines: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[Place, dict[int, float]]]]:
@@ -52,12 +50,12 @@ def reached(lines: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[Place, 
     for line in lines:
         what = line["what"]
         metric = get_task(what["task"]).metrics[0]
-        for rule, choose in rules().items():
-            dev = choose(line["seen"], metric)
+        for rule in RULES:
+            dev = dev_of(line, rule, metric)
             if dev is not None:
                 place = (what["task"], str(what["size"]), int(what["floor"]))
                 by_place = found.setdefault(what["method"], {}).setdefault(rule, {})
-                by_place.setdefault(place, {})[what["seed"]] = 100 * dev[metric]
+                by_place.setdefault(place, {})[what["seed"]] = 100 * dev
     return found
 
 

@@ -1,9 +1,9 @@
-"""``python -m experiments.scarce.watch``: every epoch of short and long trainings, for all selecting rules at once.
+"""``python -m experiments.scarce.watch``: what each rule would have chosen in short and long trainings.
 
 One training serves all rules: after each epoch the student is scored on the hold-out (metric, loss, divergence from the
-teacher) and on dev, and after the last one so is the mean of the weights of the last three and five epochs. Each
-training is a line of JSON in ``--out``; lines that are there are not made again, so the command goes on where it was
-stopped.
+teacher) and its weights are kept, and at the end those that a rule chooses are scored on dev, and so is the mean of the
+weights of the last three and five epochs. Each training is a line of JSON in ``--out``; lines that are there are not
+made again, so the command goes on where it was stopped.
 
 Trainings of one seed differ in their length: ``--floors`` are least numbers of steps, reached by more epochs; the
 schedule of the learning rate is each one's own. Words ``key=value`` go to the runs.
@@ -15,27 +15,46 @@ import argparse
 import json
 import math
 import sys
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
+from kdlab.data.selection import DIVERGENCE, LAST, LOSS, METRIC, METRIC_LOSS, SelectBy
+
 MEANS = (3, 5)
+CHOOSING = (METRIC, METRIC_LOSS, LOSS, DIVERGENCE, LAST)
+"""Rules that choose an epoch."""
+
+Scores = dict[str, float]
 
 
-def watched(method: type, teacher_logits: dict[str, Any], epochs: list[dict[str, Any]]) -> type:
-    """The method, which besides writes down the scores of each epoch.
+def chosen(rule: str, holdout: Sequence[Scores], metric: str) -> int | None:
+    """The epoch that a rule chooses, from 0; None where there is no teacher for it.
+
+    Args:
+        rule: One of ``CHOOSING``.
+        holdout: Each epoch's scores.
+        metric: The task's first.
+    """
+    if rule == DIVERGENCE and DIVERGENCE not in holdout[0]:
+        return None
+    keys = [SelectBy(rule).key(scores[metric], scores, i) for i, scores in enumerate(holdout)]
+    return keys.index(max(keys))
+
+
+def watched(method: type, teacher_logits: dict[str, Any], kept: list[Any], holdout: list[Scores]) -> type:
+    """The method, which besides keeps each epoch's weights and scores on the hold-out.
 
     Args:
         method: Its class.
         teacher_logits: Split to the teacher's logits ``(N, C)``; empty without a teacher.
-        epochs: Filled with one entry an epoch.
+        kept: Gets the weights of each epoch.
+        holdout: Gets its scores.
     """
-    import torch
-
     from kdlab.evaluation.metrics import divergence, evaluate
     from kdlab.losses.soft_targets import supervised
     from kdlab.methods.shared.validation import answers_on, evaluating
@@ -45,41 +64,36 @@ def watched(method: type, teacher_logits: dict[str, Any], epochs: list[dict[str,
 
         def on_validation_epoch_end(self) -> None:
             super().on_validation_epoch_end()
-            if not epochs:
-                self._last: deque[dict[str, Any]] = deque(maxlen=max(MEANS))
-            now = {k: v.detach().clone() for k, v in self.student.state_dict().items()}
-            self._last.append(now)
-            entry = {"": self._scores()}
-            for k in MEANS:
-                if len(epochs) + 1 == self.trainer.max_epochs >= k:
-                    some = list(self._last)[-k:]
-                    mean = {
-                        name: torch.stack([state[name] for state in some]).mean(0) if v.is_floating_point() else v
-                        for name, v in now.items()
-                    }
-                    self.student.load_state_dict(mean)
-                    entry[f"mean {k}"] = self._scores()
-            self.student.load_state_dict(now)
-            epochs.append(entry)
+            kept.append({k: v.detach().clone() for k, v in self.student.state_dict().items()})
+            holdout.append(self.scores(self.context.data.select_on))
 
         @torch.no_grad()
-        def _scores(self) -> dict[str, dict[str, float]]:
-            data, found = self.context.data, {}
-            for split in (data.select_on, "dev"):
-                with evaluating(self):
-                    answers = answers_on(data, split, self.answer, self.device)
-                index, logits, gold = (torch.cat(column) for column in zip(*answers, strict=True))
-                order = index.argsort()
-                logits, gold = logits[order], gold[order]
-                scores = evaluate(logits, gold, self.task.metrics, self.task.regression)
-                scores["loss"] = float(supervised(logits, gold, self.task.regression))
-                if split in teacher_logits:
-                    scores["kl"] = divergence(logits, teacher_logits[split], False)["kl"]
-                found["holdout" if split == data.select_on else split] = scores
+        def scores(self, split: str) -> Scores:
+            """Metrics, loss and divergence of the student as it is."""
+            with evaluating(self):
+                answers = answers_on(self.context.data, split, self.answer, self.device)
+            index, logits, gold = (torch.cat(column) for column in zip(*answers, strict=True))
+            order = index.argsort()
+            logits, gold = logits[order], gold[order]
+            found = evaluate(logits, gold, self.task.metrics, self.task.regression)
+            found["loss"] = float(supervised(logits, gold, self.task.regression))
+            if split in teacher_logits:
+                found[DIVERGENCE] = divergence(logits, teacher_logits[split], False)["kl"]
             return found
+
+        def scores_with(self, weights: dict[str, Any]) -> Scores:
+            """The same on dev, with other weights."""
+            self.student.load_state_dict(weights)
+            return self.scores("dev")
 
     Watched.name = method.name
     return Watched
+
+
+def mean_of(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of weights; what is no number with a fraction is the last one's."""
+    last = states[-1]
+    return {k: torch.stack([s[k] for s in states]).mean(0) if v.is_floating_point() else v for k, v in last.items()}
 
 
 def train(settings: dict[str, Any], floor: int) -> dict[str, Any]:
@@ -89,8 +103,6 @@ def train(settings: dict[str, Any], floor: int) -> dict[str, Any]:
         settings: Of the run.
         floor: Least number of steps.
     """
-    import torch
-
     from kdlab.pipeline.context import RunContext
     from kdlab.pipeline.execute import _build
     from kdlab.pipeline.run import open_reporter
@@ -111,13 +123,22 @@ def train(settings: dict[str, Any], floor: int) -> dict[str, Any]:
         data = context.teacher_data
         for split in (plan.task.select_on, "dev"):
             logits[split] = torch.from_numpy(context.cached_teacher(data.split(split)).copy())
-    seen: list[dict[str, Any]] = []
-    context.plan = replace(plan, method=watched(plan.method, logits, seen))
+    kept: list[Any] = []
+    holdout: list[Scores] = []
+    context.plan = replace(plan, method=watched(plan.method, logits, kept, holdout))
     module, data = _build(context, plan.seeds[0])
     with scratch_folder() as folder:
         request = TrainingRequest(plan.config.training, plan.hardware, folder, plan.seeds[0], [], reporter, "student")
         fitted = fit(module, data, request)
-    return {"epochs": epochs, "steps": plan.steps(), "seconds": round(fitted.cost.seconds, 1), "seen": seen}
+    metric = plan.task.spec.metrics[0]
+    found = [chosen(rule, holdout, metric) for rule in CHOOSING]
+    return {
+        "steps": plan.steps(),
+        "seconds": round(fitted.cost.seconds, 1),
+        "holdout": holdout,
+        "dev": {i: module.scores_with(kept[i]) for i in sorted({i for i in found if i is not None})},
+        "mean": {k: module.scores_with(mean_of(kept[-k:])) for k in MEANS if len(kept) >= k},
+    }
 
 
 def wanted(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -161,7 +182,7 @@ def main() -> int:
             return 2
         with out.open("a", encoding="utf-8") as f:
             f.write(json.dumps({"what": what, **found}) + "\n")
-        last = found["seen"][-1][""]["dev"]
+        last = found["dev"][len(found["holdout"]) - 1]
         print(what, found["steps"], found["seconds"], {k: round(v, 4) for k, v in last.items()}, flush=True)
     return 0
 
