@@ -53,7 +53,7 @@ def test_differences_are_paired_by_seed_over_common_places():
 
 def test_verdicts_on_rules_and_floors():
     lines = [
-        line(method, seed, floor, gain=(0.05 if floor else 0.0) + seed / 1000)
+        line(method, seed, floor, gain=(0.05 if floor else 0.0) + seed / 500)
         for method in ("finetune", "kd")
         for seed in range(10)
         for floor in (0, 300)
