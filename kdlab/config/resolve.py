@@ -31,7 +31,13 @@ _MOST_WORKERS = 256
 
 PRESETS: dict[str, dict[str, Any]] = {
     # the papers fine-tune with the settings of Devlin et al. 2019 and select on dev, as their tables do
-    "paper": {"data.selection": "dev", "data.max_length": 128},
+    "paper": {
+        "data.selection": "dev",
+        "data.select_by": "metric",
+        "data.max_length": 128,
+        "teacher.min_steps": 0,
+        "training.min_steps": 0,
+    },
     # an encoder of a million weights, at the settings that experiments/embedded/hardness.py measures
     "embedded": {
         "teacher.learning_rate": 2e-4,

@@ -123,8 +123,12 @@ def _with_floor(
     if teacher_method is not None:
         trained.append(("teacher", teacher_method, settings.teacher_method, settings.run.teacher))
     sizes = {name: len(examples) for name, examples in task.splits.items()}
-    epochs = {}
+    found: dict[str, int] = {}
     for section, kind, own, training in trained:
+        said = f"{section}.epochs" in overrides or f"{section}.max_steps" in overrides
+        if said and f"{section}.min_steps" not in overrides:
+            found[f"{section}.min_steps"] = 0  # so that a configuration that is given back says the same
+            continue
         if training.max_steps < 0 and any(phase.epochs is None for phase in kind.phases_of(own)):
             rows, cycle = kind.rows_of(own, sizes), kind.cycle_of(own, task.spec)
             enough = epochs_for(rows, training, cycle, hardware.devices)
@@ -134,8 +138,8 @@ def _with_floor(
                     f"{section}.epochs={training.epochs} makes fewer steps than {section}.min_steps="
                     f"{training.min_steps}, which takes {enough} epochs: leave one of them out."
                 )
-            epochs[f"{section}.epochs"] = enough
-    return draft.with_defaults(epochs)
+            found[f"{section}.epochs"] = enough
+    return draft.with_defaults(found)
 
 
 def _wishes(own: Mapping[str, SplitWish], teachers: Mapping[str, SplitWish]) -> dict[str, SplitWish]:

@@ -221,7 +221,7 @@ def test_each_layer_goes_over_the_one_before(lab: Lab, tmp_path: Path):
     method = method_file(tmp_path)
     file = tmp_path / "settings.yaml"
     common = ["run", "--method", method, "--task", "rte", "--data-dir", lab.data, "--teacher", lab.teacher]
-    common += ["--out", tmp_path, "--print-config", "--student", "layers:0"]
+    common += ["--out", tmp_path, "--print-config", "--student", "layers:0", "training.min_steps=0"]
 
     found = settings(lab.run(*common))
     assert found["training"]["weight_decay"] == 0.01  # a default
@@ -266,7 +266,7 @@ def test_plan_says_what_will_happen(lab: Lab, two_seeds):
     assert f"layers 0 of the teacher, {first['student']['parameters']:,} parameters" in plan.field("student")
     assert plan.field("training").startswith(f"{first['training']['steps']} steps: 1 epochs, batch 16, ")
     assert "1 × CPU" in plan.field("hardware")
-    assert plan.field("checkpoint") == "chosen by accuracy on holdout (carved out of train; dev is only reported)"
+    assert plan.field("checkpoint") == "chosen by loss on holdout (carved out of train; dev is only reported)"
     assert [Path(p).name for p in plan.field("records").split(", ")] == sorted(
         path.parent.name for path in (folder / "out").glob("*/metrics.json")
     )
@@ -284,7 +284,7 @@ def test_plan_of_teachers(lab: Lab, two_seeds, tmp_path: Path):
     none = lab.run(*lab.words(tmp_path, "--student", lab.teacher, "--dry-run", method="finetune"), env=env)
     assert none.field("teacher") == "not needed"
     dev = lab.run(*lab.words(tmp_path, "data.selection=dev", "--dry-run"), env=env)
-    assert dev.field("checkpoint") == "chosen by accuracy on dev"
+    assert dev.field("checkpoint") == "chosen by loss on dev"
     assert "train 64, dev 24, test 10" in dev.out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kdlab.config.resolve import PRESETS
 from kdlab.errors import KdlabError
 from kdlab.methods.shared.players import Cycle
 from kdlab.methods.shared.settings import TrainingConfig
@@ -46,6 +47,15 @@ def test_what_the_user_says_wins(cache):
     assert make_plan({**FEW, **FLOOR, "method": "kd", "training.epochs": 30}, cache).epochs() == "30 epochs"
     with pytest.raises(KdlabError, match=r"training.min_steps"):
         make_plan({**FEW, "method": "kd", "training.min_steps": -1}, cache)
+
+
+def test_the_floor_is_300_steps_unless_a_paper_is_repeated(cache):
+    plan = make_plan({**FEW, "method": "kd"}, cache)
+    assert (plan.steps(), plan.config.training.epochs, plan.config.teacher.epochs) == (300, 100, 100)
+    own = make_plan({**FEW, "method": "kd", "training.epochs": 2, "teacher.max_steps": 9}, cache)
+    assert (own.steps(), own.config.training.min_steps, own.config.teacher.min_steps) == (6, 0, 0)
+    assert PRESETS["paper"]["training.min_steps"] == PRESETS["paper"]["teacher.min_steps"] == 0
+    assert PRESETS["paper"]["data.select_by"] == "metric"
 
 
 def test_phases_of_their_own_length_stay(cache):

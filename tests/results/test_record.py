@@ -206,10 +206,12 @@ def test_history_holds_every_step(records: dict[str, Path]):
         rows = list(csv.DictReader(file))
     steps = [int(row["step"]) for row in rows if row["train/loss"]]
     assert steps == list(range(1, metrics(folder)["training"]["steps"] + 1))
-    chosen = [float(row["val/accuracy"]) for row in rows if row["val/accuracy"]]
-    assert len(chosen) == 2
-    assert metrics(folder)["selection"]["value"] == pytest.approx(max(chosen))
-    assert metrics(folder)["selection"]["epoch"] == 1 + chosen.index(max(chosen))
+    losses = [float(row["val/loss"]) for row in rows if row["val/loss"]]
+    scores = [float(row["val/accuracy"]) for row in rows if row["val/accuracy"]]
+    assert len(losses) == len(scores) == 2
+    best = losses.index(min(losses))
+    assert metrics(folder)["selection"]["value"] == pytest.approx(scores[best])
+    assert metrics(folder)["selection"]["epoch"] == 1 + best
 
 
 def test_a_second_equal_command_waits_and_finds_the_record(lab: Lab, tmp_path: Path, monkeypatch):

@@ -134,7 +134,7 @@ def test_nothing_need_be_held_out(lab: Lab, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("data.holdout=0",), "data.holdout=0 leaves nothing to choose a checkpoint on by metric: add data.select_by"),
+        (("data.holdout=0",), "data.holdout=0 leaves nothing to choose a checkpoint on by loss: add data.select_by"),
         (("data.select_by=last", "training.patience=2"), "training.patience=2 ends a training behind its best epoch"),
         (("data.select_by=mean:3", "training.max_steps=4"), "training.max_steps=4 may end a training before its last"),
         (("data.select_by=best",), "data.select_by=best: choose from metric"),

@@ -97,7 +97,7 @@ class TrainingConfig:
 
     epochs: int = 3
     max_steps: int = -1
-    min_steps: int = 0
+    min_steps: int = 300
     batch_size: int = 32
     eval_batch_size: int = 0
     learning_rate: float = 5e-5
