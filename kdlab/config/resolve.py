@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kdlab.config.files import flatten
 from kdlab.config.schema import LOGGERS, PROFILES, Resolved, RunConfig
-from kdlab.data.selection import parse_rule
+from kdlab.data.selection import AUTO, parse_rule
 from kdlab.errors import KdlabError, nearest
 from kdlab.methods import METHODS
 from kdlab.methods.base import DistillModule, MethodConfig
@@ -252,6 +252,8 @@ def _check_selection(run: RunConfig) -> None:
     """What chooses the checkpoint, and whether there is something to choose it on."""
     if not 0 <= run.data.holdout < 0.9:
         raise KdlabError(f"data.holdout={run.data.holdout}: it is the fraction of train held out, from 0 to 0.9.")
+    if run.data.select_by == AUTO:
+        return  # it is settled when the data is read, and checked again
     rule = parse_rule(run.data.select_by)
     if run.data.selection == "holdout" and run.data.holdout == 0 and rule.chooses:
         raise KdlabError(

@@ -24,9 +24,10 @@ class DataConfig:
         split_seed: Draws the limited subset and the hold-out; the student's seed does not touch it.
         selection: ``holdout``: a part of train chooses the checkpoint and dev is only reported; ``dev``: dev chooses.
         holdout: Fraction of train that is held out; 0 holds nothing out, and then the last epochs are taken.
-        select_by: What chooses the epoch, of teacher and student: ``loss``, ``metric`` (the task's first, of equal ones
-            the first epoch), ``metric+loss`` (of equal ones by loss), ``divergence`` (from the teacher; the loss for
-            what has none), ``last``, or ``mean:3`` (the mean of the last three epochs' weights).
+        select_by: What chooses the epoch, of teacher and student: ``metric`` (the task's first, of equal ones the first
+            epoch), ``metric+loss`` (of equal ones by loss), ``loss``, ``divergence`` (from the teacher; the loss for
+            what has none), ``last``, ``mean:3`` (the mean of the last three epochs' weights), or ``auto``: ``loss``
+            where fewer than 50 examples choose, else ``metric+loss``, and ``last`` where nothing is held out.
         workers: Processes that make training batches. A batch of 32 takes 0.03 ms, less than it takes to hand one
             from process to process, so none is the fastest on every machine, and the default.
     """
@@ -37,7 +38,7 @@ class DataConfig:
     split_seed: int = 0
     selection: str = "holdout"
     holdout: float = 0.1
-    select_by: str = "loss"
+    select_by: str = "auto"
     workers: int = 0
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from kdlab.errors import KdlabError
 
+AUTO = "auto"
 METRIC, METRIC_LOSS, LOSS, DIVERGENCE, LAST, MEAN = "metric", "metric+loss", "loss", "divergence", "last", "mean"
 RULES = (METRIC, METRIC_LOSS, LOSS, DIVERGENCE, LAST, f"{MEAN}:3")
+FEW = 50
+"""Examples below which ``auto`` lets the loss choose: a metric on so few takes too few values (docs/scarce.md)."""
 _MOST = 100
 
 
@@ -73,8 +76,22 @@ class SelectBy:
 BY_METRIC = SelectBy()
 
 
+def settle_rule(text: str, examples: int) -> str:
+    """The rule that ``auto`` means; any other stays.
+
+    Args:
+        text: ``data.select_by``.
+        examples: How many choose; 0 where nothing is held out.
+    """
+    if text != AUTO:
+        return text
+    if not examples:
+        return LAST
+    return LOSS if examples < FEW else METRIC_LOSS
+
+
 def parse_rule(text: str) -> SelectBy:
-    """Reads ``data.select_by``.
+    """Reads ``data.select_by``, which is no longer ``auto``.
 
     Raises:
         KdlabError: It is no rule.
@@ -84,4 +101,6 @@ def parse_rule(text: str) -> SelectBy:
     match = re.fullmatch(rf"{MEAN}:([0-9]{{1,3}})", text)
     if match and 2 <= int(match[1]) <= _MOST:
         return SelectBy(MEAN, int(match[1]))
-    raise KdlabError(f"data.select_by={text}: choose from {', '.join(RULES)} (or another number from 2 to {_MOST}).")
+    raise KdlabError(
+        f"data.select_by={text}: choose from {', '.join((AUTO, *RULES))} (or another number from 2 to {_MOST})."
+    )

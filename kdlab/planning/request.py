@@ -10,7 +10,8 @@ from kdlab.config.resolve import Draft
 from kdlab.config.schema import Resolved, RunConfig, TeacherConfig
 from kdlab.data.ood.sets import OODSet, read_sets
 from kdlab.data.ood.specs import choose_sets
-from kdlab.data.sources import Hub, TaskData, choose_source, find_task, load_data
+from kdlab.data.selection import AUTO, settle_rule
+from kdlab.data.sources import HOLDOUT, Hub, TaskData, choose_source, find_task, load_data
 from kdlab.errors import KdlabError
 from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
@@ -71,6 +72,7 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
     name = str(overrides.get("method", RunConfig.method))
     teacher_name = str(overrides.get("teacher.method", TeacherConfig.method))
     method, teacher_method = load_method(name), load_method(teacher_name)
+    overrides = {k: v for k, v in overrides.items() if (k, v) != ("data.select_by", AUTO)}  # as if it weren't said
     draft = Draft(method, teacher_method, overrides)
     settings = draft.resolved
     run = settings.run
@@ -87,6 +89,9 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
     wishes = _wishes(method.splits_of(settings.method), teachers)
     cut = (run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
     task = load_data(spec, source, hub, *cut, wishes)
+    held_out = run.data.selection != HOLDOUT or run.data.holdout > 0
+    rule = settle_rule(run.data.select_by, len(task.splits[task.select_on]) if held_out else 0)
+    draft.with_defaults({"data.select_by": rule})
     settings = _with_floor(draft, overrides, method, teacher_method if taught else None, task, hardware)
     run = settings.run
     asked, notes = choose_sets(run.evaluation.ood, spec.name, spec.labels, spec.aliases)

@@ -58,7 +58,7 @@ LATER: dict[str, Any] = {
     "teacher.method": "finetune",
     "teacher.patience": 0,
     "training.patience": 0,
-    "data.select_by": "loss",  # ``WAS`` keeps records of the first default, the metric, apart
+    "data.select_by": "auto",  # ``WAS`` keeps records of the first default, the metric, apart
 }
 
 

@@ -10,8 +10,9 @@ import torch
 from cli_fixtures import Lab, metrics, open_lab
 from helpers import random_logits, tiny_data, tiny_method, train
 
-from kdlab.data.selection import RULES, SelectBy, parse_rule
+from kdlab.data.selection import RULES, SelectBy, parse_rule, settle_rule
 from kdlab.errors import KdlabError
+from kdlab.planning.plan import make_plan
 
 EPOCHS = 6
 
@@ -101,7 +102,7 @@ def test_rules_are_read():
     assert parse_rule("mean:5") == SelectBy("mean", 5)
     assert SelectBy("divergence").for_model(taught=False) == SelectBy("loss")
     for text in ("", "mean", "mean:1", "mean:101", "Metric", "metric-loss"):
-        with pytest.raises(KdlabError, match=r"data.select_by=.*choose from metric, metric\+loss"):
+        with pytest.raises(KdlabError, match=r"data.select_by=.*choose from auto, metric, metric\+loss"):
             parse_rule(text)
 
 
@@ -134,11 +135,42 @@ def test_nothing_need_be_held_out(lab: Lab, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("data.holdout=0",), "data.holdout=0 leaves nothing to choose a checkpoint on by loss: add data.select_by"),
+        (
+            ("data.holdout=0", "data.select_by=loss"),
+            "data.holdout=0 leaves nothing to choose a checkpoint on by loss: add data.select_by",
+        ),
+        (("data.holdout=0", "training.patience=2"), "training.patience=2 ends a training behind its best epoch"),
         (("data.select_by=last", "training.patience=2"), "training.patience=2 ends a training behind its best epoch"),
         (("data.select_by=mean:3", "training.max_steps=4"), "training.max_steps=4 may end a training before its last"),
-        (("data.select_by=best",), "data.select_by=best: choose from metric"),
+        (("data.select_by=best",), "data.select_by=best: choose from auto, metric"),
     ],
 )
 def test_rules_that_cant_be_followed_are_refused(lab: Lab, tmp_path, words, said: str):
     assert said in lab.run(*lab.words(tmp_path, *words)).sentence
+
+
+@pytest.mark.parametrize(
+    ("examples", "rule"), [(0, "last"), (1, "loss"), (49, "loss"), (50, "metric+loss"), (2000, "metric+loss")]
+)
+def test_what_auto_means(examples: int, rule: str):
+    assert settle_rule("auto", examples) == rule
+    assert settle_rule("mean:3", examples) == "mean:3"
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        ({}, "loss"),  # 10 of 100 choose
+        ({"data.limit_train": "500"}, "metric+loss"),  # 50
+        ({"data.selection": "dev"}, "metric+loss"),
+        ({"data.holdout": 0}, "last"),
+        ({"data.select_by": "metric"}, "metric"),
+        ({"data.select_by": "auto", "data.holdout": 0}, "last"),
+    ],
+)
+def test_the_plan_says_which_rule_auto_means(cache, words: dict, rule: str):
+    common = {"task": "rte", "profile": "embedded", "accelerator": "cpu", "method": "kd", "data.limit_train": "100"}
+    plan = make_plan({**common, **words}, cache)
+    assert plan.select_by.text == plan.settings.plain["data"]["select_by"] == rule
+    said = make_plan({**common, **words, "data.select_by": rule}, cache)
+    assert (said.identity(0), said.teacher.key) == (plan.identity(0), plan.teacher.key)
