@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from experiments.scarce.watch import CHOOSING, MEANS, chosen
-from kdlab.data.selection import DIVERGENCE, LOSS, METRIC
+from kdlab.data.selection import AUTO, DIVERGENCE, FEW, LOSS, METRIC, settle_rule
 from kdlab.data.tasks import get_task
 from kdlab.methods import load_method
 from kdlab.studies.verdicts import Pairs, judge
 
-RULES = (*CHOOSING, *(f"mean:{k}" for k in MEANS))
+RULES = (AUTO, *CHOOSING, *(f"mean:{k}" for k in MEANS))
 
 Place = tuple[str, str, str, int]
 """Method, task, size and floor."""
@@ -40,6 +40,9 @@ def dev_of(line: dict[str, Any], rule: str, metric: str) -> float | None:
         rule: One of ``RULES``.
         metric: The task's first.
     """
+    if rule == AUTO:
+        size = line["what"]["size"]
+        rule = settle_rule(AUTO, int(size) // 10 if size.isdigit() else 10 * FEW)  # a tenth is held out
     if rule == DIVERGENCE and not _is_taught(line["what"]["method"]):
         rule = LOSS  # as kdlab has it
     if rule in CHOOSING:

@@ -39,6 +39,14 @@ def test_divergence_is_the_loss_where_there_is_no_teacher():
     assert chosen(DIVERGENCE, bare, "accuracy") is None
 
 
+def test_auto_is_the_loss_of_few_and_the_metric_of_more():
+    few = line()
+    assert dev_of(few, "auto", "accuracy") == dev_of(few, LOSS, "accuracy")
+    for size in ("500", "all"):
+        more = {**few, "what": {**few["what"], "size": size}}
+        assert dev_of(more, "auto", "accuracy") == dev_of(more, METRIC_LOSS, "accuracy")
+
+
 def test_means_that_were_not_reached_are_none():
     assert dev_of(line(), "mean:3", "accuracy") == 0.75
     assert dev_of(line(), "mean:5", "accuracy") is None
