@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kdlab.data.embedded.clauses import Thing, clause, thing_phrase, two_facts, two_things
-from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.lexicon import MEN, WOMEN, Lexicon, plural
+from kdlab.system.draw import Draw
 
 Builder = Callable[[Draw, Lexicon, bool], str]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kdlab.data.embedded.clauses import sentence, thing_phrase, two_facts, two_things
-from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.inference import two_way
 from kdlab.data.embedded.lexicon import COUNTRY, DAYS, TOWN, Forms, Lexicon
 from kdlab.data.embedded.reviews import review
 from kdlab.data.examples import Examples
+from kdlab.system.draw import Draw
 
 Row = tuple[str, str, str]
 """First text, second text or nothing, and what the example is about."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.lexicon import ADJECTIVES, DAYS, NUMBERS, SYNONYMS, Forms, Lexicon, Verb, a, plural
+from kdlab.system.draw import Draw
 
 ALONE = 0.75
 """How often a text holds one fact only; the others hold a second one that can be mistaken for it."""

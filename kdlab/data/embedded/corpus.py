@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from kdlab.data.embedded.acceptability import judged
 from kdlab.data.embedded.clauses import sentence
-from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.inference import three_way, two_way
 from kdlab.data.embedded.lexicon import COUNTRY, TOWN, Lexicon
 from kdlab.data.embedded.paraphrase import graded, news
@@ -15,6 +14,7 @@ from kdlab.data.embedded.questions import answered_question, same_question
 from kdlab.data.embedded.reviews import review
 from kdlab.data.examples import Examples
 from kdlab.data.tasks import get_task
+from kdlab.system.draw import Draw
 
 Row = tuple[str, str, int | float]
 MakeRow = Callable[[Draw, Lexicon, int], Row]

@@ -25,8 +25,8 @@ from kdlab.data.embedded.clauses import (
     two_facts,
     two_things,
 )
-from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.lexicon import DAYS, Lexicon, Verb, a, plural
+from kdlab.system.draw import Draw
 
 YES, OPEN, NO = "entailment", "neutral", "contradiction"
 Pair = tuple[str, str]

@@ -18,9 +18,9 @@ from kdlab.data.embedded.clauses import (
     sentence,
     two_facts,
 )
-from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.inference import Pair, mixed
 from kdlab.data.embedded.lexicon import ADJECTIVES, DAYS, Lexicon, a
+from kdlab.system.draw import Draw
 
 
 def _plain(draw: Draw, lexicon: Lexicon, same: bool) -> Pair:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kdlab.data.embedded.corpus import ROWS, Row, make_task
-from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.lexicon import COUNTRY, TOWN
+from kdlab.system.draw import Draw
 
 LINES = 120_000
 PAIR = "\t"

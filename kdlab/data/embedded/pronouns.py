@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kdlab.data.embedded.clauses import sentence, thing_phrase, two_things
-from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.inference import Pair
 from kdlab.data.embedded.lexicon import MEN, WOMEN, Lexicon
+from kdlab.system.draw import Draw
 
 # Each schema: the start, an ending that is about {one}, and an ending that is about {two}; ``{who}`` is the pronoun.
 _PEOPLE: tuple[tuple[str, str, str], ...] = (

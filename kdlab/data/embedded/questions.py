@@ -21,9 +21,9 @@ from kdlab.data.embedded.clauses import (
     two_facts,
     two_things,
 )
-from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.inference import Pair
 from kdlab.data.embedded.lexicon import DAYS, Lexicon, a, plural
+from kdlab.system.draw import Draw
 
 Builder = Callable[[Draw, Lexicon, bool], Pair]
 _BASES = {"arrived": "arrive", "left": "leave", "called": "call", "woke": "wake"}

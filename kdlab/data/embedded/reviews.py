@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kdlab.data.embedded.draw import Draw
 from kdlab.data.embedded.lexicon import MEN, WOMEN, a, words
+from kdlab.system.draw import Draw
 
 _GOOD = words(
     "wonderful brilliant charming funny moving clever fresh gripping delightful warm graceful superb "

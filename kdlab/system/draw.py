@@ -23,6 +23,10 @@ class Draw:
         """True with this probability."""
         return self._random() < probability
 
+    def uniform(self) -> float:
+        """A number in [0, 1)."""
+        return self._random()
+
     def below(self, limit: int) -> int:
         """A whole number from 0 to ``limit - 1``."""
         return int(self._random() * limit)
