@@ -8,6 +8,7 @@ checksum once for each state of them; ``entries(verify=True)`` reads them again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -77,6 +78,14 @@ class Entry:
     damage: str | None
 
 
+def _changed(folder: Path) -> float:
+    """When an entry was last used; one that has just gone comes first."""
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 class Cache:
     """A folder of fingerprinted entries.
 
@@ -140,6 +149,37 @@ class Cache:
             raise KdlabError(f"{listed(left)} can't be removed: check whose they are; all else is cleared.")
         return finished
 
+    def prune(self, most: int) -> tuple[int, int]:
+        """Removes entries until the others fit into so many bytes, those first that were not used for the longest time.
+
+        An entry that another process makes or reads for the first time is left alone.
+
+        Args:
+            most: Bytes that may stay.
+
+        Returns:
+            Entries that were removed, and bytes that are left.
+        """
+        used = sorted(self.entries(), key=lambda entry: _changed(entry.folder))
+        left, removed = sum(entry.size for entry in used), 0
+        for entry in used:
+            if left <= most:
+                break
+            lock = FileLock(entry.folder.with_name(f".{entry.folder.name}.lock"))
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            except OSError as e:
+                raise KdlabError(f"{entry.folder} can't be removed ({reason(e)}): check whose the cache is.") from e
+            try:
+                shutil.rmtree(entry.folder, ignore_errors=True)
+            finally:
+                lock.release()
+            if not entry.folder.exists():
+                left, removed = left - entry.size, removed + 1
+        return removed, left
+
     def _folders(self) -> set[Path]:
         """Folders of entries, finished or being made; other files in the cache folder are left alone."""
         paths = [p for kind in KINDS if (self.root / kind).is_dir() for p in (self.root / kind).iterdir()]
@@ -197,6 +237,8 @@ class Cache:
                     build(work)
                 barrier()
                 loaded.clear()
+            with contextlib.suppress(OSError):  # a cache of somebody else's
+                os.utime(folder)  # when it was last used, for ``prune``
             return loaded[0] if loaded else load(folder)
         finally:
             if lock is not None:

@@ -39,6 +39,30 @@ def test_ls_names_every_entry_and_clear_removes_them(lab: Lab, tmp_path: Path, e
     assert "teacher" in fill(lab, tmp_path, env, "again").out
 
 
+def test_prune_removes_what_was_not_used_for_the_longest_time(lab: Lab, tmp_path: Path, env):
+    fill(lab, tmp_path, env, "first")
+    fill(lab, tmp_path, env, "first", "--task", "sst2")
+    folders = sorted(path for path in (tmp_path / "cache").glob("*/*") if path.is_dir() and len(path.name) == 32)
+    for age, folder in enumerate(folders):
+        os.utime(folder, (1e9 - age, 1e9 - age))
+    fill(lab, tmp_path, env, "second", "training.epochs=2")  # uses the teacher's answers and the tokens again
+    used = {folder for folder in folders if folder.stat().st_mtime > 1e9}
+    assert 0 < len(used) < len(folders)
+    sizes = {folder: sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) for folder in folders}
+    left = sum(sizes[folder] for folder in used)
+    done = lab.run("cache", "prune", "--to", f"{left / 1000 + 0.001:.3f}kb", env=env)
+    assert f"{len(folders) - len(used)} entries removed" in done.out
+    assert {folder for folder in folders if folder.exists()} == used
+    assert "0 entries removed" in lab.run("cache", "prune", "--to", "1 TB", env=env).out
+    assert f"{len(used)} entries removed" in lab.run("cache", "prune", "--to", "0", env=env).out
+    for words, said in (
+        (("prune",), "needs --to SIZE"),
+        (("prune", "--to", "many"), "--to many: it is a size"),
+        (("ls", "--to", "1GB"), "leave it out"),
+    ):
+        assert said in lab.run("cache", *words, env=env).sentence
+
+
 @pytest.mark.parametrize(
     ("kind", "file"), [("teacher", "model.safetensors"), ("tokens", "ids.npy"), ("logits", "logits.npy")]
 )
