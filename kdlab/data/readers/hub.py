@@ -54,7 +54,7 @@ def load_hub(spec: TaskSpec, offline: bool) -> Loaded:
     for split, hub_split in spec.splits.items():
         hub = _hub(spec, split)
         if hub not in opened:
-            opened[hub] = _open(hub, offline)
+            opened[hub] = open_dataset(hub, offline)
         source = f"{hub[0]} ({hub[1]}), split {hub_split}"
         if hub_split not in opened[hub]:
             raise KdlabError(
@@ -70,7 +70,7 @@ def load_hub(spec: TaskSpec, offline: bool) -> Loaded:
             notes.append(f"{hub[0]} ({hub[1]}) is not in the hub's cache, so no {spec.submission[split]} is written")
             continue
         source = f"{hub[0]} ({hub[1]}), split {owner.splits[TEST]}"
-        splits[split], split_notes = convert(_open(hub, offline)[owner.splits[TEST]], owner, TEST, source)
+        splits[split], split_notes = convert(open_dataset(hub, offline)[owner.splits[TEST]], owner, TEST, source)
         notes.extend(split_notes)
     return Loaded(splits, tuple(notes))
 
@@ -161,18 +161,28 @@ def _hub(spec: TaskSpec, split: str) -> tuple[str, str]:
     return owner.hub
 
 
-def _open(hub: tuple[str, str], offline: bool) -> Any:
-    """A ``datasets.DatasetDict``, untyped because ``datasets`` is only imported here."""
+def open_dataset(hub: tuple[str, str], offline: bool) -> Any:
+    """A ``datasets.DatasetDict``, untyped because ``datasets`` is only imported here.
+
+    Args:
+        hub: Dataset and configuration; an empty one is the default.
+        offline: Whether the hub must not be contacted.
+
+    Raises:
+        KdlabError: It can't be had.
+    """
+    if offline:
+        go_offline()
     try:
         import datasets
 
-        return datasets.load_dataset(hub[0], hub[1])
+        return datasets.load_dataset(hub[0], hub[1] or None)
     except Exception as error:
         where = f"in the cache {_cache()}, and offline mode is on" if offline else "on the hub or in its cache"
         what = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise KdlabError(
-            f"The dataset {hub[0]} ({hub[1]}) cannot be read {where} ({type(error).__name__}: {what[:300]}): load it "
-            f"once with a network, or give a folder with the files in the GLUE layout."
+            f"The dataset {hub[0]}{f' ({hub[1]})' if hub[1] else ''} cannot be read {where} ({type(error).__name__}: "
+            f"{what[:300]}): load it once with a network, or give a folder with the files in the GLUE layout."
         ) from error
 
 
