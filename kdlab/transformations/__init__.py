@@ -1,0 +1,1 @@
+"""What augmenters and attacks do to a text."""
