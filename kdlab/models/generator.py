@@ -48,6 +48,7 @@ class MaskedLM(nn.Module):
         self.family = get_family(model.config.model_type, "The generator")
         self.mask_id = mask_id
         self.tokenizer = tokenizer
+        self.labels: nn.Embedding | None = None
         self.register_buffer("special", torch.tensor(sorted(special), dtype=torch.long), persistent=False)
 
     @property
@@ -55,7 +56,24 @@ class MaskedLM(nn.Module):
         """V, the number of words."""
         return int(self.model.config.vocab_size)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, masked: Tensor) -> Tensor:
+    def tell_labels(self, count: int) -> None:
+        """Gives it a vector for each of a task's labels, which is added to every word; at first they change nothing.
+
+        Args:
+            count: Number of labels.
+        """
+        words = self.model.get_input_embeddings().weight
+        self.labels = nn.Embedding(count, words.shape[1], device=words.device)
+        nn.init.zeros_(self.labels.weight)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor,
+        masked: Tensor,
+        labels: Tensor | None = None,
+    ) -> Tensor:
         """Logits of the words at masked positions.
 
         Args:
@@ -63,6 +81,7 @@ class MaskedLM(nn.Module):
             attention_mask: ``(B, T)``.
             token_type_ids: ``(B, T)``.
             masked: ``(B, T)`` bool, M of them.
+            labels: ``(B,)`` int64 for one that was told labels.
 
         Returns:
             ``(M, V)`` float32, rows in the order of examples, then of positions.
@@ -71,7 +90,11 @@ class MaskedLM(nn.Module):
         if self.family.segments and self.model.config.type_vocab_size >= 2:
             inputs["token_type_ids"] = token_type_ids
         ids = input_ids.masked_fill(masked, self.mask_id)
-        states = getattr(self.model, self.family.backbone)(input_ids=ids, **inputs, return_dict=True)[0]  # (B, T, D)
+        if labels is None or self.labels is None:
+            inputs["input_ids"] = ids
+        else:
+            inputs["inputs_embeds"] = self.model.get_input_embeddings()(ids) + self.labels(labels)[:, None]  # (B, T, D)
+        states = getattr(self.model, self.family.backbone)(**inputs, return_dict=True)[0]  # (B, T, D)
         logits: Tensor = self._head(states[masked]).float()  # (M, V)
         return logits.index_fill_(1, self.special, torch.finfo(torch.float32).min / 2)
 

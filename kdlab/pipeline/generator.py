@@ -25,6 +25,9 @@ from kdlab.system.files import writing
 from kdlab.system.hardware import Hardware
 from kdlab.types import Batch
 
+LABELS = "labels.pt"
+"""File of a masked LM's vectors for labels, ``(K, D)``."""
+
 
 def obtain_generator(
     plan: GeneratorPlan, data: TextDataModule, hardware: Hardware, cache: Cache, reporter: Reporter
@@ -58,6 +61,43 @@ def obtain_generator(
     return cache.get_or_make("generator", plan.key, build, about, load=load)
 
 
+def obtain_labelled(
+    plan: GeneratorPlan,
+    key: str,
+    steps: int,
+    data: TextDataModule,
+    hardware: Hardware,
+    cache: Cache,
+    reporter: Reporter,
+) -> Path:
+    """The folder of a masked LM that learned what words each label of the task goes with, trained once.
+
+    Args:
+        plan: The masked LM that it starts from.
+        key: Fingerprint of what results.
+        steps: How long it learns.
+        data: The task's data, as this masked LM's tokenizer reads it.
+        hardware: Where it is trained.
+        cache: Where it is kept.
+        reporter: Shows progress.
+    """
+    start = obtain_generator(plan, data, hardware, cache, reporter)
+    text = data.split(TRAIN)
+
+    def build(folder: Path) -> None:
+        start.tell_labels(len(data.task.labels))
+        reporter.say(f"Telling {plan.checkpoint.source} the labels of {data.task.name}, {steps} steps of {BATCH}.")
+        train_head(start, text, steps, plan.seed, hardware.device, reporter)
+        with writing(folder):
+            start.to("cpu").model.save_pretrained(folder)
+            plan.checkpoint.tokenizer.save_pretrained(folder)
+            if start.labels is not None:
+                torch.save(start.labels.weight.detach().clone(), folder / LABELS)
+
+    about = {"task": data.task.name, "from": plan.checkpoint.source, "labels": len(data.task.labels), "steps": steps}
+    return cache.get_or_make("generator", key, build, about)
+
+
 def train_head(
     generator: MaskedLM, text: EncodedSplit, steps: int, seed: int, device: torch.device, reporter: Reporter
 ) -> None:
@@ -65,7 +105,7 @@ def train_head(
 
     Args:
         generator: Trained where it stands, on the device.
-        text: N tokenised examples, whose labels play no part.
+        text: N tokenised examples, whose labels play no part unless the generator was told labels.
         steps: How many.
         seed: Draws order, masks and dropout.
         device: Where.
@@ -83,7 +123,8 @@ def train_head(
         for step, batch in enumerate(itertools.islice(_batches(text, seed), steps), 1):
             here = batch.to(device)
             masked = draw_mask(here.input_ids, here.attention_mask, generator.special, MASKED, draw)
-            logits = generator(here.input_ids, here.attention_mask, here.token_type_ids, masked)  # (M, V)
+            labels = None if generator.labels is None else here.labels
+            logits = generator(here.input_ids, here.attention_mask, here.token_type_ids, masked, labels)  # (M, V)
             # where no token can be masked the sum is 0, and so is its gradient
             loss = F.cross_entropy(logits, here.input_ids[masked], reduction="sum") / max(len(logits), 1)
             loss.backward()  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdlab.data.sources import TaskData
+from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import usable_positions
@@ -96,6 +97,19 @@ def plan_generator(
             f"{wish.setting} {chosen.source} has positions for {usable_positions(chosen.config)} tokens, but inputs "
             f"have up to {max_length}: set data.max_length, or take another generator."
         )
+    return plan_head(chosen, wish.head_steps, task, max_length, seed)
+
+
+def plan_head(chosen: Checkpoint, steps: int, task: TaskData, max_length: int, seed: int) -> GeneratorPlan:
+    """A masked LM with its own head, or with one that is trained on the task's training text.
+
+    Args:
+        chosen: The checkpoint.
+        steps: In how many steps a head is trained.
+        task: Whose text it is trained on.
+        max_length: Longest input in tokens.
+        seed: Draws head, masks and order.
+    """
     if has_mlm_head(chosen):
         return GeneratorPlan(chosen, fingerprint("as is", chosen.weights_fingerprint), 0, seed)
     key = fingerprint(
@@ -104,6 +118,26 @@ def plan_generator(
         chosen.weights_fingerprint,
         chosen.tokenizer_fingerprint,
         task.training_fingerprint,
-        [wish.head_steps, BATCH, RATE, MASKED, seed, max_length],
+        [steps, BATCH, RATE, MASKED, seed, max_length],
     )
-    return GeneratorPlan(chosen, key, wish.head_steps, seed)
+    return GeneratorPlan(chosen, key, steps, seed)
+
+
+def labelled_key(plan: GeneratorPlan, task: TaskData, steps: int, max_length: int) -> str:
+    """Fingerprint of a masked LM that was told the labels of a task.
+
+    Args:
+        plan: The masked LM that it starts from.
+        task: Whose training text and labels it learns.
+        steps: How long.
+        max_length: Longest input in tokens.
+    """
+    return fingerprint(
+        "labelled",
+        _FORMAT,
+        plan.key,
+        plan.checkpoint.tokenizer_fingerprint,
+        task.fingerprints[TRAIN],
+        list(task.spec.labels),
+        [steps, BATCH, RATE, MASKED, plan.seed, max_length],
+    )
