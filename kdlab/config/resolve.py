@@ -78,7 +78,7 @@ class Draft:
         for name in ("*", *paper):
             self._apply(name)
         for key, value in overrides.items():
-            _set(self._tree, key, value, self._known)
+            set_value(self._tree, key, value, self._known)
         for key in sorted(OmegaConf.missing_keys(self._tree)):
             raise KdlabError(f"'{key}' has no default: give {key}=VALUE.")
         self.resolved = self._resolve()
@@ -93,7 +93,7 @@ class Draft:
         """The settings with other defaults, which give way to what the user says."""
         for key, value in values.items():
             if key not in self._overrides:
-                _set(self._tree, key, value, self._known)
+                set_value(self._tree, key, value, self._known)
         self.resolved = self._resolve()
         return self.resolved
 
@@ -105,12 +105,12 @@ class Draft:
         layers.append(own.presets.get(preset, {}))
         for key, value in ((k, v) for layer in layers for k, v in layer.items()):
             if key not in self._overrides:
-                _set(self._tree, key, value, self._known)
+                set_value(self._tree, key, value, self._known)
 
     def _resolve(self) -> Resolved:
         own, teachers = self._names
         plain = _container(self._tree)
-        _check_values(plain, set(self._methods))
+        check_values(plain, set(self._methods))
         run = _to_run(self._tree)
         configs = {}
         for name in self._methods:
@@ -162,7 +162,7 @@ def _check_method(method: type[DistillModule]) -> None:
         raise KdlabError(f"{method.__name__}.Config must be a dataclass (@dataclass) derived from MethodConfig.")
 
 
-def _check_values(plain: dict[str, Any], sections: set[str]) -> None:
+def check_values(plain: dict[str, Any], sections: set[str]) -> None:
     """What no setting may be, a method's own included."""
     for key, value in flatten(plain).items():
         if isinstance(value, float) and not math.isfinite(value):
@@ -184,7 +184,18 @@ def _to_run(tree: DictConfig) -> RunConfig:
     return OmegaConf.to_object(base)  # type: ignore[return-value]
 
 
-def _set(tree: DictConfig, key: str, value: Any, known: list[str]) -> None:
+def set_value(tree: DictConfig, key: str, value: Any, known: list[str]) -> None:
+    """Sets a setting.
+
+    Args:
+        tree: The settings.
+        key: Dotted.
+        value: As the user gives it.
+        known: Every dotted key.
+
+    Raises:
+        KdlabError: There is no such setting, it is a section, or the value has the wrong type.
+    """
     if key not in known and not any(k.startswith(f"{key}.") for k in known):
         section = key.partition(".")[0]
         if section in METHODS and section not in tree:

@@ -86,7 +86,10 @@ class EvaluationConfig:
 
 @dataclass
 class RunConfig:
-    """Everything that a run depends on; the method's own section stands beside these under the method's name."""
+    """Everything that a run depends on; the method's own section stands beside these under the method's name.
+
+    ``augment`` names a file of ``kdlab augment``, whose examples the student is trained on besides the training rows.
+    """
 
     method: str = "mixkd"
     task: str = "rte"
@@ -105,6 +108,7 @@ class RunConfig:
     student: StudentConfig = field(default_factory=StudentConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    augment: str | None = None
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ class GLUEDataModule(TextDataModule):
             KdlabError: The task, its data or the checkpoint can't be had.
         """
         hub = Hub()
-        spec, base = find_task(task)
+        spec, base = find_task(task, hub)
         source = choose_source(spec, base, profile, data_dir, hub)
         data = load_data(spec, source, hub, limit_train, selection, 0.1, split_seed)
         checkpoint = resolve_checkpoint(text, cached_on_disk(text) or not hub.online)

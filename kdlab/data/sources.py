@@ -9,13 +9,16 @@ from functools import cached_property
 from pathlib import Path
 
 from kdlab.data import embedded
+from kdlab.data.augmented import AugmentedFile, joined, read_augmented
 from kdlab.data.examples import Examples, Loaded
 from kdlab.data.label_map import merge_labels
 from kdlab.data.readers.glue_folder import load_glue
 from kdlab.data.readers.hub import go_offline, hub_cached, hub_reachable, load_hub
+from kdlab.data.readers.hub_task import PREFIX, load_rows
+from kdlab.data.readers.hub_task import load_task as load_hub_task
 from kdlab.data.readers.task_file import load_custom, load_task
 from kdlab.data.subset import carve, limit_and_rest
-from kdlab.data.tasks import DEV, TEST, TRAIN, TaskSpec, get_task
+from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, TaskSpec, get_task
 from kdlab.errors import KdlabError
 from kdlab.system.files import fingerprint
 from kdlab.system.shown import listed
@@ -70,6 +73,8 @@ class TaskData:
         splits: ``train``, ``holdout`` if one is carved out, dev and test splits.
         select_on: The split that chooses checkpoints.
         notes: What was skipped, limited or carved, a line each.
+        augmented: The file whose examples stand in ``train`` behind its own.
+        before: The same data without them.
     """
 
     spec: TaskSpec
@@ -77,6 +82,18 @@ class TaskData:
     splits: dict[str, Examples]
     select_on: str
     notes: tuple[str, ...]
+    augmented: AugmentedFile | None = None
+    before: TaskData | None = None
+
+    @property
+    def unaugmented(self) -> TaskData:
+        """The data with its own rows alone, of which the teacher is made."""
+        return self.before or self
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows of each split."""
+        return {name: len(examples) for name, examples in self.splits.items()}
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
@@ -111,8 +128,18 @@ class TaskData:
         return [s for s in self.splits if s.startswith("test")]
 
 
-def find_task(name: str) -> tuple[TaskSpec, Path | None]:
-    """A GLUE task by name, or a user's own by its YAML file, with the folder of that file."""
+def find_task(name: str, hub: Hub | None = None) -> tuple[TaskSpec, Path | None]:
+    """A GLUE task by name, any set of the hub, or a user's own task by its YAML file, with the folder of that file.
+
+    Args:
+        name: ``rte``, ``hub:imdb`` or ``path/to/task.yaml``.
+        hub: Asked whether it answers where the task is on it.
+
+    Raises:
+        KdlabError: There is no such task.
+    """
+    if name.startswith(PREFIX):
+        return load_hub_task(name, offline=not (hub or Hub()).online), None
     if name.lower().endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
         return load_task(path), path.parent
@@ -135,6 +162,10 @@ def choose_source(spec: TaskSpec, base: Path | None, profile: str, data_dir: str
     """
     if base is not None:
         return Source("files", str(data_dir or base))
+    if spec.hub is not None and not spec.folder and spec.name not in TASKS:
+        if data_dir is not None:
+            raise KdlabError(f"--data-dir {data_dir}: {spec.name} comes from the hub, so leave it out.")
+        return Source("hub", "/".join(filter(None, spec.hub)))
     if profile == "embedded":
         if data_dir is not None:
             raise KdlabError(
@@ -204,6 +235,19 @@ def load_data(
     return TaskData(spec, source, splits, select_on, tuple(notes))
 
 
+def with_augmented(task: TaskData, file: str) -> TaskData:
+    """The data with the examples of a file of ``kdlab augment`` behind its own training rows.
+
+    Raises:
+        KdlabError: The file can't be read, or was made of other rows.
+    """
+    more = read_augmented(Path(file).expanduser(), task.spec, task.fingerprints[TRAIN])
+    train = joined(task.splits[TRAIN], more.examples)
+    makers = ", ".join(more.manifest.get("augmenters", ()))
+    note = f"train with {len(more.examples):,} examples of {file} besides (made by {makers}); the teacher's has none"
+    return replace(task, splits={**task.splits, TRAIN: train}, notes=(*task.notes, note), augmented=more, before=task)
+
+
 def _file_of(spec: TaskSpec, source: Source) -> str:
     """What the training examples are read from, for messages."""
     return str(Path(source.where) / spec.files[TRAIN]) if source.kind == "files" else f"{spec.name}, {source.where}"
@@ -249,7 +293,7 @@ def _granted(
 
 def _other_rows(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub) -> tuple[Examples, str]:
     """The training rows of another task, with the indices of this task's labels, and where they come from."""
-    other, base = find_task(wish.task)
+    other, base = find_task(wish.task, hub)
     folder = wish.data_dir or (source.where if source.kind == "local" else None)
     own = choose_source(other, base, "embedded" if source.embedded else "auto", folder, hub)
     if own.embedded and not source.embedded:
@@ -291,5 +335,7 @@ def _load(spec: TaskSpec, source: Source, hub: Hub, seed: int) -> Loaded:
     if source.kind == "local":
         return load_glue(spec, Path(source.where).expanduser())
     if source.kind == "hub":
+        if spec.name not in TASKS:
+            return load_rows(spec, not hub.online, seed)
         return load_hub(spec, offline=not hub.online)
     return Loaded(embedded.generate(spec.name), ())

@@ -9,6 +9,7 @@ import torch
 
 from kdlab.data.module import GLUEDataModule, TextDataModule
 from kdlab.data.selection import parse_rule
+from kdlab.data.sources import TaskData
 from kdlab.data.tasks import TRAIN
 from kdlab.evaluation.metrics import evaluate, trivial
 from kdlab.evaluation.predict import Prediction, predict
@@ -39,12 +40,12 @@ class RunContext:
         self.plan = plan
         self.reporter = reporter
 
-    def data(self, training: TrainingConfig, seed: int) -> GLUEDataModule:
-        """The task's data, batched for one training."""
+    def data(self, training: TrainingConfig, seed: int, task: TaskData | None = None) -> GLUEDataModule:
+        """The task's data, batched for one training; without augmented examples where ``task`` has none."""
         plan = self.plan
         return GLUEDataModule(
             task=plan.task.spec,
-            splits=plan.task.splits,
+            splits=(task or plan.task).splits,
             tokenizer=plan.text.tokenizer,
             tokenizer_fingerprint=plan.text.tokenizer_fingerprint,
             max_length=plan.max_length,
@@ -70,7 +71,7 @@ class RunContext:
     def teacher_data(self) -> GLUEDataModule:
         """The task's data as the teacher is trained and asked on it."""
         own = self.plan.config.teacher
-        return self.data(own, own.seed)
+        return self.data(own, own.seed, self.plan.task.unaugmented)
 
     @cached_property
     def answering_teacher(self) -> TextEncoder:
@@ -123,7 +124,7 @@ class RunContext:
         plan = self.plan
         _ = self.teacher_predictions
         if Need.LOGITS in plan.method.needs_of(plan.settings.method) and not plan.method.draws_rows():
-            self.cached_teacher(self.teacher_data.split(TRAIN))
+            self.cached_teacher(self.data(plan.config.training, plan.seeds[0]).split(TRAIN))
 
     def answers_from_cache(self) -> list[str]:
         """The splits on which the teacher's answers were asked for, and none had to be computed."""
@@ -142,10 +143,11 @@ class RunContext:
         return {name: known.get(name) or predict(encoder, data.split(name), size, device) for name in names}
 
     def score_on_train(self, encoder: TextEncoder, data: TextDataModule) -> tuple[dict[str, float], int]:
-        """A student's metrics on a seeded sample of train, and its size: beside dev's they tell of overfitting."""
+        """A student's metrics on a seeded sample of train's own rows, and its size: they tell of overfitting."""
         task, rows = self.plan.task.spec, data.split(TRAIN)
         draw = np.random.default_rng(self.plan.config.data.split_seed)
-        sample = rows.take(np.sort(draw.permutation(len(rows))[:ON_TRAIN]).tolist())
+        own = len(self.plan.task.unaugmented.splits[TRAIN])  # augmented rows stand behind them
+        sample = rows.take(np.sort(draw.permutation(own)[:ON_TRAIN]).tolist())
         made = predict(encoder, sample, data.eval_batch_size, self.plan.hardware.device)
         gold = torch.from_numpy(np.asarray(sample.labels))
         return evaluate(made.logits, gold, task.metrics, task.regression), len(sample)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import torch
 
@@ -81,6 +82,7 @@ def run_record(
         divergence=_divergence(plan, student, teacher) if teacher else None,
         cost={part: spent.rounded() for part, spent in cost.items()},
         memory=peak_memory(),
+        augmented=_augmented(plan),
         fingerprints=Fingerprints(
             run=plan.identity(seed),
             experiment=plan.identity(None),
@@ -90,6 +92,15 @@ def run_record(
             tokenizer=plan.text.tokenizer_fingerprint,
         ),
     )
+
+
+def _augmented(plan: Plan) -> dict[str, Any]:
+    """The file of augmented examples that the student was trained on."""
+    file = plan.task.augmented
+    if file is None:
+        return {}
+    makers = list(file.manifest.get("augmenters", ()))
+    return {"file": str(file.path), "sha256": file.sha256, "rows": len(file.examples), "augmenters": makers}
 
 
 def _teacher_record(

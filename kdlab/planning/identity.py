@@ -18,6 +18,7 @@ NOT_IN_IDENTITY = (
     *("out", "fresh", "logger", "seeds", "seed", "profile", "accelerator", "devices", "precision", "compile"),
     "teacher",  # its fingerprint says it all
     "evaluation",  # it changes nothing of the student
+    "augment",  # its examples stand in the data's fingerprint
     *("method", "task", "data", "student", "training"),  # put in below
 )
 NOT_IN_DATA = ("dir", "workers")

@@ -83,7 +83,7 @@ def choose_models(request: Request, hub: Hub, cache: Cache) -> Models:
 
 def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub, cache: Cache) -> TeacherPlan:
     run, method, settings = request.run, request.teacher_method, request.settings.teacher_method
-    around = Surroundings(None, base, request.task, max_length, run.teacher.seed, hub)
+    around = Surroundings(None, base, request.task.unaugmented, max_length, run.teacher.seed, hub)
     asked = TeacherQuestion(
         spec=request.task.spec,
         config=run.teacher,
@@ -104,7 +104,10 @@ def _rows_of_teacher(request: Request) -> str:
     They are train, the selecting split, and what its method wants besides.
     """
     task, wishes = request.task, request.teacher_method.splits_of(request.settings.teacher_method)
-    rows, rule = task.training_fingerprint, parse_rule(request.run.data.select_by).for_model(taught=False).text
+    rows, rule = (
+        task.unaugmented.training_fingerprint,
+        parse_rule(request.run.data.select_by).for_model(taught=False).text,
+    )
     if wishes:
         rows = fingerprint("teacher's rows", rows, {name: task.fingerprints[name] for name in wishes})
     return rows if rule == WAS["select_by"] else fingerprint("chosen by", rows, rule)

@@ -189,20 +189,21 @@ def check_fit(request: Request, models: Models) -> None:
             )
         trainings.append(("teacher", *makers, run.teacher))
     for section, method, settings, training in trainings:
+        data = task if section == "training" else task.unaugmented
         if training.batch_size // training.accumulate < hardware.devices:
             raise KdlabError(
                 f"{section}.batch_size={training.batch_size} with accumulate={training.accumulate} leaves fewer "
                 f"examples than the {hardware.devices} devices that share them: raise the one or lower the other."
             )
         method.check_training(settings, training, task.spec)
-        _steps_by_phase(method, settings, training, task, hardware)
+        _steps_by_phase(method, settings, training, data, hardware)
 
 
 def _steps_by_phase(
     method: type[MethodContract], settings: Any, training: TrainingConfig, task: TaskData, hardware: Hardware
 ) -> list[int]:
     """The student's steps in each phase of a training; refuses one in which it has no turn."""
-    rows = method.rows_of(settings, {name: len(examples) for name, examples in task.splits.items()})
+    rows = method.rows_of(settings, task.sizes)
     cycle = method.cycle_of(settings, task.spec)
     epochs = [phase.epochs or training.epochs for phase in method.phases_of(settings)]
     return [count_steps(rows, training, n, cycle, hardware.devices) for n in epochs]

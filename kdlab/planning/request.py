@@ -11,7 +11,7 @@ from kdlab.config.schema import Resolved, RunConfig, TeacherConfig
 from kdlab.data.ood.sets import OODSet, read_sets
 from kdlab.data.ood.specs import choose_sets
 from kdlab.data.selection import AUTO, settle_rule
-from kdlab.data.sources import HOLDOUT, Hub, TaskData, choose_source, find_task, load_data
+from kdlab.data.sources import HOLDOUT, Hub, TaskData, choose_source, find_task, load_data, with_augmented
 from kdlab.errors import KdlabError
 from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
@@ -77,7 +77,7 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
     settings = draft.resolved
     run = settings.run
     hardware = resolve_hardware(run.accelerator, run.devices, run.precision, run.compile)
-    spec, base = find_task(run.task)
+    spec, base = find_task(run.task, hub)
     source = choose_source(spec, base, run.profile, run.data.dir, hub)
     needs_teacher = bool(method.needs_of(settings.method))
     backbone, substituted = choose_backbone(run, needs_teacher, source.embedded, hub)
@@ -89,6 +89,9 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
     wishes = _wishes(method.splits_of(settings.method), teachers)
     cut = (run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
     task = load_data(spec, source, hub, *cut, wishes)
+    if run.augment is not None:
+        task = with_augmented(task, run.augment)
+        substituted = (*substituted, *(task.augmented.substituted if task.augmented else ()))
     held_out = run.data.selection != HOLDOUT or run.data.holdout > 0
     rule = settle_rule(run.data.select_by, len(task.splits[task.select_on]) if held_out else 0)
     draft.with_defaults({"data.select_by": rule})
@@ -124,18 +127,18 @@ def _with_floor(
         KdlabError: The user says both, and the epochs make fewer steps.
     """
     settings = draft.resolved
-    trained = [("training", method, settings.method, settings.run.training)]
+    trained = [("training", method, settings.method, settings.run.training, task)]
     if teacher_method is not None:
-        trained.append(("teacher", teacher_method, settings.teacher_method, settings.run.teacher))
-    sizes = {name: len(examples) for name, examples in task.splits.items()}
+        teachers = (teacher_method, settings.teacher_method, settings.run.teacher)
+        trained.append(("teacher", *teachers, task.unaugmented))
     found: dict[str, int] = {}
-    for section, kind, own, training in trained:
+    for section, kind, own, training, data in trained:
         said = f"{section}.epochs" in overrides or f"{section}.max_steps" in overrides
         if said and f"{section}.min_steps" not in overrides:
             found[f"{section}.min_steps"] = 0  # so that a configuration that is given back says the same
             continue
         if training.max_steps < 0 and any(phase.epochs is None for phase in kind.phases_of(own)):
-            rows, cycle = kind.rows_of(own, sizes), kind.cycle_of(own, task.spec)
+            rows, cycle = kind.rows_of(own, data.sizes), kind.cycle_of(own, task.spec)
             enough = epochs_for(rows, training, cycle, hardware.devices)
             both = f"{section}.epochs" in overrides and f"{section}.min_steps" in overrides
             if both and enough > training.epochs:

@@ -140,6 +140,8 @@ class RunRecord:
         cost: ``seconds`` of wall time and ``cpu_seconds`` of ``teacher`` (its training) and ``answers`` (the teacher's
             that were used), whenever that was, and of ``training`` and ``evaluation``; NaN where it isn't known.
         memory: Largest memory in MiB: ``process``, and ``gpu`` where there is one.
+        augmented: The file of augmented examples that were trained on (``file``, ``sha256``, ``rows``, ``augmenters``);
+            empty without one.
         format: Version of the layout, ``FORMAT``.
     """
 
@@ -165,6 +167,7 @@ class RunRecord:
     divergence: Scores | None = None
     cost: Scores = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
+    augmented: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:

@@ -189,7 +189,7 @@ def _check_same_data(study: Study, plans: Plans) -> None:
     lines = {cell.row: cell.line for cell in study.cells}
     for claim in study.claims:
         for task in claim.tasks:
-            trained = [plans[row, task].task.fingerprints.get(TRAIN) for row in (claim.better, claim.than)]
+            trained = [plans[row, task].task.unaugmented.fingerprints[TRAIN] for row in (claim.better, claim.than)]
             if trained[0] != trained[1]:
                 raise KdlabError(
                     f"{study.file}:{lines[claim.better]}: the claim '{claim.text[:80]}' compares '{claim.better}' and "
