@@ -99,6 +99,9 @@ def test_every_command_is_one_that_kdlab_knows(lab: Lab, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     planned = 0
     for page, text in PAGES.items():
+        for line in re.findall(r"^kdlab augment (.*[^\\])$", text, flags=re.MULTILINE):
+            done = lab.run("augment", *line.split(), "--profile", "embedded", "--no-teacher", "--workers", "1")
+            assert done.code == 0, f"{page}: {line}\n{done.err}"
         for line in re.findall(r"^kdlab run (.*?)(?:\s{2,}#.*)?$", text, flags=re.MULTILINE):
             if "--devices" in line or "--method confident_kd " in line:
                 continue  # hardware that may not be here, and a method that the reader has moved into the package

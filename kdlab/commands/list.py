@@ -8,26 +8,30 @@ from collections.abc import Sequence
 
 from kdlab.commands.arguments import Parser
 
-KINDS = ("methods", "tasks", "ood")
+KINDS = ("methods", "tasks", "ood", "augmenters")
 
 
 def add_arguments(parser: Parser) -> None:
     """The words of ``kdlab list``."""
-    parser.add_argument("kind", choices=KINDS, help="methods, tasks, or sets out of domain")
+    parser.add_argument("kind", choices=KINDS, help="methods, tasks, sets out of domain, or augmenters")
 
 
 def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    """``kdlab list methods|tasks|ood``."""
+    """``kdlab list methods|tasks|ood|augmenters``."""
     show(arguments.kind)
     return 0
 
 
 def show(kind: str) -> None:
-    """Methods, tasks or sets out of domain, one line each."""
+    """Methods, tasks, sets out of domain or augmenters, one line each."""
     if kind == "methods":
         from kdlab.methods import METHODS
 
         lines = {name: text for name, (_, text) in METHODS.items()}
+    elif kind == "augmenters":
+        from kdlab.augmentation import AUGMENTERS
+
+        lines = {name: text for name, (_, text) in AUGMENTERS.items()}
     elif kind == "ood":
         from kdlab.data.ood.specs import OOD
 
