@@ -37,6 +37,7 @@ BOUNDS = {
     "student step": ("<=", 1.0),
     "padded to 128": (">=", 5.0),
     "no buckets": (">=", 1.5),
+    "one word at a time": (">=", 8.0),
 }
 WHOLE_RUN = 90.0  # CPU seconds
 START = 1.5  # CPU seconds to the first step beyond the imports of torch, lightning and transformers' BERT
@@ -130,6 +131,7 @@ def high_water() -> float:
 
 def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) -> list[Row]:
     """Every comparison, or those of some cases with their hand-written loops."""
+    from experiments.benchmarks.augmentation import in_batches, one_at_a_time
     from experiments.benchmarks.reference_text import N_G, N_S
     from experiments.benchmarks.whole import time_by_hand, time_kdlab
     from experiments.benchmarks.world import BATCH, run_forwards, run_kdlab, run_reference
@@ -213,6 +215,8 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
                 rounds,
             )
         )
+    what = "masked-LM augmentation: kdlab's batches / one word at a time, words/s"
+    rows.append(compare(what, "one word at a time", in_batches, one_at_a_time, rounds))
     return rows
 
 

@@ -52,9 +52,9 @@ class Lengths(EncodedSplit):
 
     def __init__(self, examples: int, length: int | None = None) -> None:
         draw = np.random.default_rng(SEED)
-        lengths = np.full(examples, length) if length else _drawn(draw, examples, SST2_DECILES)
+        lengths = np.full(examples, length) if length else drawn(draw, examples, SST2_DECILES)
         self.offsets = np.concatenate([[0], np.cumsum(lengths)])
-        self.ids = (1000 + _drawn(draw, int(self.offsets[-1]), SST2_RANKS)).astype(np.int32)
+        self.ids = (1000 + drawn(draw, int(self.offsets[-1]), SST2_RANKS)).astype(np.int32)
         self.types = np.zeros(int(self.offsets[-1]), np.uint8)
         self.pad_id = 0
         self.labels = draw.integers(0, 2, examples)
@@ -63,7 +63,7 @@ class Lengths(EncodedSplit):
         self.names, self.labelled, self.domain = range(examples), None, None
 
 
-def _drawn(draw: np.random.Generator, number: int, deciles: Sequence[int]) -> NDArray[np.int64]:
+def drawn(draw: np.random.Generator, number: int, deciles: Sequence[int]) -> NDArray[np.int64]:
     """Numbers of a distribution that is known by its deciles."""
     found = np.interp(draw.random(number) * (len(deciles) - 1), range(len(deciles)), deciles)
     return found.round().astype(np.int64)
