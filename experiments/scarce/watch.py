@@ -28,6 +28,14 @@ from kdlab.data.selection import DIVERGENCE, LAST, LOSS, METRIC, METRIC_LOSS, Se
 MEANS = (3, 5)
 CHOOSING = (METRIC, METRIC_LOSS, LOSS, DIVERGENCE, LAST)
 """Rules that choose an epoch."""
+SETTING = {
+    "profile": "embedded",
+    "accelerator": "cpu",
+    "data.select_by": "metric",
+    "training.min_steps": 0,
+    "teacher.min_steps": 0,  # the floors are this program's own
+}
+"""What runs have unless the command line says otherwise; teachers' epochs are chosen by the metric."""
 
 Scores = dict[str, float]
 
@@ -176,7 +184,7 @@ def main() -> int:
         limit = {} if what["size"] == "all" else {"data.limit_train": what["size"]}
         own = {"task": what["task"], "method": what["method"], "seed": what["seed"], **limit}
         try:
-            found = train({"profile": "embedded", "accelerator": "cpu", **words, **own}, what["floor"])
+            found = train({**SETTING, **words, **own}, what["floor"])
         except KdlabError as e:
             sys.stderr.write(f"kdlab: error: {e}\n")
             return 2

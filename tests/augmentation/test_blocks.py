@@ -127,6 +127,7 @@ def test_processes_end_with_the_first_one(tmp_path, number):
     first.send_signal(number)
     first.wait(20)
     until(lambda: not members(first.pid), 20)
+    assert first.returncode != 0
 
 
 def members(group: int) -> list[int]:
