@@ -133,7 +133,7 @@ class EditPrior(Augmenter):
     def _places(self, texts: dict[int, Words], draw: Draw) -> tuple[list[Place], float]:
         """The places of a draw, and ``log P(d) - log C(m, d)``."""
         every = [(side, i) for side, words in texts.items() for i in range(len(words))]
-        vocabulary = 0 if self.tools.filler is None else self.tools.filler.model.vocabulary
+        vocabulary = 0 if self.tools.filler is None else self.tools.filler.vocabulary
         logs = log_edit_prior(len(every), self.config.alpha, self.config.edit_prior, vocabulary)
         sums = np.exp(logs).cumsum()
         d = int(min(np.searchsorted(sums, draw.uniform() * sums[-1], side="right"), len(every)))

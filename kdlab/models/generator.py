@@ -86,6 +86,12 @@ class MaskedLM(nn.Module):
         Returns:
             ``(M, V)`` float32, rows in the order of examples, then of positions.
         """
+        return self.words(self.read(input_ids, attention_mask, token_type_ids, masked, labels)[masked])
+
+    def read(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, masked: Tensor, labels: Tensor | None
+    ) -> Tensor:
+        """The states behind the last layer, ``(B, T, D)``, of what ``forward`` takes."""
         inputs: dict[str, Any] = {"attention_mask": attention_mask}
         if self.family.segments and self.model.config.type_vocab_size >= 2:
             inputs["token_type_ids"] = token_type_ids
@@ -94,8 +100,11 @@ class MaskedLM(nn.Module):
             inputs["input_ids"] = ids
         else:
             inputs["inputs_embeds"] = self.model.get_input_embeddings()(ids) + self.labels(labels)[:, None]  # (B, T, D)
-        states = getattr(self.model, self.family.backbone)(**inputs, return_dict=True)[0]  # (B, T, D)
-        logits: Tensor = self._head(states[masked]).float()  # (M, V)
+        return getattr(self.model, self.family.backbone)(**inputs, return_dict=True)[0]  # type: ignore[no-any-return]
+
+    def words(self, states: Tensor) -> Tensor:
+        """Logits of words, ``(M, D)`` to ``(M, V)`` float32."""
+        logits: Tensor = self._head(states).float()
         return logits.index_fill_(1, self.special, torch.finfo(torch.float32).min / 2)
 
     def _head(self, states: Tensor) -> Tensor:

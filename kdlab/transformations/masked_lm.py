@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from kdlab.errors import KdlabError
+from kdlab.models.cloze import Cloze
 from kdlab.models.generator import MaskedLM
 from kdlab.transformations.packing import batches
 from kdlab.transformations.words import Words
 
-BUDGET = 8192
-"""Tokens of a batch, padding included."""
-_ROWS = 512  # of a batch at most: each row has the logits of a whole vocabulary
+_BATCH = {"cpu": (1024, 128), "cuda": (8192, 512)}
+"""Tokens of a batch, padding included, and rows, which have the logits of a whole vocabulary; a processor is fastest
+while a batch stays in its cache."""
+_OF_A_BATCH = 24  # tokens that take as long as a batch more
 _AT_ONCE = 4096  # places whose inputs are held at a time
 _AROUND = 100  # words on each side of a place that are tokenised with it
 
@@ -77,9 +79,11 @@ class Filler:
     """
 
     def __init__(self, model: MaskedLM, max_length: int, device: torch.device | str = "cpu") -> None:
-        self.model = model.to(device).eval()
+        self._cloze = Cloze(model.to(device))
+        self.vocabulary = model.vocabulary
         self.max_length = max_length
         self.device = device
+        self._batch = _BATCH["cpu" if torch.device(device).type == "cpu" else "cuda"]
         self._reader = Reader(model.tokenizer, max_length)
         self.arrange(spellings(model.tokenizer, model.vocabulary))
 
@@ -129,7 +133,6 @@ class Filler:
                 found[place] = [Guess(self.words[int(i)], float(logs[i])) for i in numbers]
         return found
 
-    @torch.no_grad()
     def _asked(self, blanks: Sequence[Blank], temperature: float, others: bool) -> Iterator[tuple[list[int], Tensor]]:
         """Places of a batch and the log-probabilities ``(M, W)`` of their words, of others than the old, as asked."""
         for start in range(0, len(blanks), _AT_ONCE):
@@ -137,7 +140,7 @@ class Filler:
             read = self._reader.inputs(some)
             kept = [i for i, one in enumerate(read) if one is not None]
             inputs = [one for one in read if one is not None]
-            for places in batches([len(one.ids) for one in inputs], BUDGET, _ROWS):
+            for places in batches([len(one.ids) for one in inputs], *self._batch, _OF_A_BATCH):
                 group = [kept[place] for place in places]
                 logits = self._logits([inputs[place] for place in places], [some[i].label for i in group]) / temperature
                 spelled = logits[:, self._ids].masked_fill(self._repeated, -torch.inf)  # (M, W, S)
@@ -154,9 +157,9 @@ class Filler:
         ids = torch.tensor([one.ids + [self._reader.pad] * (width - len(one.ids)) for one in inputs])  # (M, T)
         types = torch.tensor([one.types + [0] * (width - len(one.types)) for one in inputs])
         mask = torch.tensor([[1] * len(one.ids) + [0] * (width - len(one.ids)) for one in inputs])
-        hidden = torch.arange(width) == torch.tensor([one.at for one in inputs])[:, None]
+        at = torch.tensor([one.at for one in inputs])
         told = None if min(labels) < 0 else torch.tensor(labels, device=self.device)
-        logits: Tensor = self.model(*(part.to(self.device) for part in (ids, mask, types, hidden)), told)
+        logits: Tensor = self._cloze(*(part.to(self.device) for part in (ids, mask, types, at)), told)
         return logits
 
 

@@ -20,6 +20,7 @@ from kdlab.transformations.packing import batches
 _BUDGET = 4096  # tokens of a batch of sources
 _LONGEST = 256  # tokens of a text and of its translation
 _ROWS = 128  # of a batch
+_OF_A_BATCH = 512  # tokens that take as long as a batch more, with all its steps
 _running: list[subprocess.Popen[bytes]] = []  # commands at work
 
 
@@ -144,7 +145,7 @@ class MarianTranslator(Translator):
         encoded = self.tokenizer([text.encode("utf-8", "replace").decode("utf-8") for text in texts])["input_ids"]
         found: list[list[str]] = [[] for _ in texts]
         fit = [i for i, row in enumerate(encoded) if texts[i].strip() and len(row) <= _LONGEST]
-        for places in batches([len(encoded[i]) for i in fit], max(_BUDGET // ways, 1), _ROWS):
+        for places in batches([len(encoded[i]) for i in fit], max(_BUDGET // ways, 1), _ROWS, _OF_A_BATCH):
             group = [fit[place] for place in places]
             padded = self.tokenizer.pad({"input_ids": [encoded[i] for i in group]}, return_tensors="pt").to(self.device)
             how = (

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from augment_fixtures import augmenter, sources
+from helpers import tiny_generator
 
 from kdlab.augmentation.p_s import expected_share, log_edit_prior
 from kdlab.transformations.words import Words
@@ -36,7 +37,7 @@ def test_the_prior_is_a_distribution_and_binomial_is_binomial():
 
 def test_the_log_probability_of_a_draw_is_that_of_its_parts():
     one = augmenter("p_s", alpha=1.0, temperature=2.0)
-    filler = one.tools.filler
+    model = tiny_generator().eval()
     text = "ba be bi bo bu"
     (copies,) = one.augment(sources(text), 6, seed=0)
     assert len(copies) == 6
@@ -44,13 +45,13 @@ def test_the_log_probability_of_a_draw_is_that_of_its_parts():
         d = len(made.edits)
         expected = log_edit_prior(5, 1.0, "binomial", 60)[d] - math.log(math.comb(5, d))
         for edit in made.edits:
-            ids = filler.model.tokenizer(text, return_tensors="pt")["input_ids"]
+            ids = model.tokenizer(text, return_tensors="pt")["input_ids"]
             masked = torch.zeros_like(ids, dtype=torch.bool)
             masked[0, 1 + edit.position] = True  # behind [CLS]
-            logits = filler.model(ids, torch.ones_like(ids), torch.zeros_like(ids), masked)[0].detach()
+            logits = model(ids, torch.ones_like(ids), torch.zeros_like(ids), masked)[0].detach()
             allowed = [i for i in range(5, 60) if i != ids[0, 1 + edit.position]]
             logs = torch.log_softmax(logits[allowed] / 2.0, dim=0)
-            expected += float(logs[allowed.index(filler.model.tokenizer.convert_tokens_to_ids(edit.new))])
+            expected += float(logs[allowed.index(model.tokenizer.convert_tokens_to_ids(edit.new))])
         assert made.log_prob == pytest.approx(expected, abs=1e-4)
 
 

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from kdlab.errors import KdlabError
+from kdlab.transformations import masked_lm
 from kdlab.transformations.masked_lm import Blank, Filler, Reader, spellings
 from kdlab.transformations.words import Words
 
@@ -19,11 +20,12 @@ def blank(text: str, position: int, **more: object) -> Blank:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_best_words_are_the_models_own(family: str):
-    filler = Filler(tiny_generator(family), 32)
+    model = tiny_generator(family).eval()
+    filler = Filler(model, 32)
     (guesses,) = filler.best([blank("ba be, bi!", 1)], 5)
-    ids = filler.model.tokenizer("ba [MASK] , bi !", return_tensors="pt")["input_ids"]
+    ids = model.tokenizer("ba [MASK] , bi !", return_tensors="pt")["input_ids"]
     masked = ids == 4
-    logits = filler.model(ids, torch.ones_like(ids), torch.zeros_like(ids), masked)[0].detach()
+    logits = model(ids, torch.ones_like(ids), torch.zeros_like(ids), masked)[0].detach()
     logs = torch.log_softmax(logits[5:], dim=0)
     assert [guess.word for guess in guesses] == [WORDS[i] for i in logs.argsort(descending=True)[:5]]
     assert [guess.log_prob for guess in guesses] == pytest.approx(sorted(logs.tolist(), reverse=True)[:5], abs=1e-5)
@@ -34,7 +36,8 @@ def test_answers_come_back_in_the_order_of_questions(monkeypatch: pytest.MonkeyP
     texts = [" ".join(WORDS[i : i + 1 + i % 7]) for i in range(30)]
     asked = [blank(text, i % len(text.split())) for i, text in enumerate(texts)]
     whole = [[guess.word for guess in guesses] for guesses in filler.best(asked, 3)]
-    monkeypatch.setattr("kdlab.transformations.masked_lm.BUDGET", 40)
+    monkeypatch.setitem(masked_lm._BATCH, "cpu", (40, 128))
+    filler = Filler(tiny_generator(), 32)
     assert [[guess.word for guess in guesses] for guesses in filler.best(asked, 3)] == whole
     assert [[guess.word for guess in filler.best([one], 3)[0]] for one in asked] == whole
 
@@ -112,6 +115,7 @@ def test_labels_change_nothing_until_they_are_learned():
     words = [[guess.word for guess in told.best([blank("ba be", 0, label=label)], 3)[0]] for label in (0, 1)]
     assert words[0] == words[1] == [guess.word for guess in plain[0]]
     torch.nn.init.normal_(model.labels.weight, std=2.0)
+    told = Filler(model, 32)
     assert told.best([blank("ba be", 0, label=0)], 3) != told.best([blank("ba be", 0, label=1)], 3)
 
 
