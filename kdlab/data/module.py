@@ -14,7 +14,8 @@ from kdlab.data.batches import BucketSampler, EncodedSplit, ResumableLoader, Sor
 from kdlab.data.encoding import encode
 from kdlab.data.examples import Examples
 from kdlab.data.selection import BY_METRIC, SelectBy
-from kdlab.data.sources import HOLDOUT, Hub, choose_source, find_task, load_data
+from kdlab.data.sources import Hub, choose_source, find_task
+from kdlab.data.task_data import HOLDOUT, load_data
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.models.checkpoint import EMBEDDED, cached_on_disk, resolve_checkpoint
 from kdlab.system.cache import Cache

@@ -9,7 +9,7 @@ import torch
 
 from kdlab.data.module import GLUEDataModule, TextDataModule
 from kdlab.data.selection import parse_rule
-from kdlab.data.sources import TaskData
+from kdlab.data.task_data import TaskData
 from kdlab.data.tasks import TRAIN
 from kdlab.evaluation.metrics import evaluate, trivial
 from kdlab.evaluation.predict import Prediction, predict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kdlab.data.sources import TaskData
+from kdlab.data.task_data import TaskData
 from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import Checkpoint

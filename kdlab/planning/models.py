@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdlab.data.selection import parse_rule
-from kdlab.data.sources import Hub, TaskData
+from kdlab.data.sources import Hub
+from kdlab.data.task_data import TaskData
 from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import Checkpoint, labelled_config
 from kdlab.models.encoder import usable_positions

@@ -12,7 +12,8 @@ from kdlab.config.schema import Resolved, RunConfig
 from kdlab.data.encoding import tokens_key
 from kdlab.data.ood.sets import OODSet
 from kdlab.data.selection import SelectBy, parse_rule
-from kdlab.data.sources import Hub, TaskData
+from kdlab.data.sources import Hub
+from kdlab.data.task_data import TaskData
 from kdlab.errors import KdlabError
 from kdlab.methods.base import DistillModule
 from kdlab.methods.contract import MethodContract

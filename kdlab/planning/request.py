@@ -11,7 +11,8 @@ from kdlab.config.schema import Resolved, RunConfig, TeacherConfig
 from kdlab.data.ood.sets import OODSet, read_sets
 from kdlab.data.ood.specs import choose_sets
 from kdlab.data.selection import AUTO, settle_rule
-from kdlab.data.sources import HOLDOUT, Hub, TaskData, choose_source, find_task, load_data, with_augmented
+from kdlab.data.sources import Hub, choose_source, find_task
+from kdlab.data.task_data import HOLDOUT, TaskData, load_data, with_augmented
 from kdlab.errors import KdlabError
 from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kdlab.data.sources import Hub, TaskData
+from kdlab.data.sources import Hub
+from kdlab.data.task_data import TaskData
 from kdlab.methods.contract import MethodContract
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.planning.backbone import open_checkpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kdlab.data.sources import TaskData
+from kdlab.data.task_data import TaskData
 from kdlab.models.checkpoint import Checkpoint, labelled_config
 from kdlab.models.encoder import count_parameters
 from kdlab.models.student import StudentSpec, select_layers, shallow_config

@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from kdlab.data.module import TextDataModule
 from kdlab.data.selection import SelectBy
-from kdlab.errors import KdlabError, MethodError, Terminated
+from kdlab.errors import MethodError, Terminated
 from kdlab.evaluation.predict import Prediction
 from kdlab.methods.base import DistillModule, PhaseContext, TrainingConfig
 from kdlab.methods.shared.context import Listener
@@ -26,11 +26,11 @@ from kdlab.system.console import Reporter
 from kdlab.system.cost import Cost
 from kdlab.system.distributed import barrier, broadcast, local_world_size, rank, world_size
 from kdlab.system.files import write_atomic
-from kdlab.system.foreign import door, read_fields
 from kdlab.system.hardware import Hardware
-from kdlab.training.checkpoints import Checkpoints, is_whole, load_checkpoint
+from kdlab.training.checkpoints import Checkpoints
 from kdlab.training.history import CSVHistory
 from kdlab.training.progress import TrainingProgress
+from kdlab.training.resume import finished_phase, forget_later, goes_on, take_up
 from kdlab.training.steps import count_steps
 from kdlab.training.text_samples import TextSamples
 from kdlab.training.writer import CheckpointWriter
@@ -135,11 +135,11 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
         module.begin_phase(context)
         if module.context is not context:
             raise MethodError(f"{module.name} overrides begin_phase: it must call super().begin_phase(context) first")
-        state = broadcast(_finished_phase(done, keep, phase.choose, request.reporter) if rank() == 0 else None)
+        state = broadcast(finished_phase(done, keep, phase.choose, request.reporter) if rank() == 0 else None)
         if state is not None:
-            _take_up(module, keep, state)
+            take_up(module, keep, state)
         else:
-            _forget_later(keep.folder, request.title, number)
+            forget_later(keep.folder, request.title, number)
             with keep.writer:
                 _fit_phase(module, data, request, epochs, keep, samples, lines)
             if module.student_step == 0:
@@ -191,40 +191,6 @@ def _checkpoints(module: DistillModule, number: int, request: TrainingRequest, r
         patience=training.patience if phases[number].choose else 0,
         writer=CheckpointWriter(),
     )
-
-
-def _take_up(module: DistillModule, keep: Checkpoints, state: dict[str, Any]) -> None:
-    """A phase is done that an earlier process trained: its end becomes the module's."""
-    keep.restore(state)
-    kept = load_checkpoint(keep.last)
-    module.restore_method_state(kept["kdlab"].get("method", {}))
-    module.load_weights(kept["state_dict"])
-
-
-def _forget_later(folder: Path, title: str, number: int) -> None:
-    """Removes what an earlier process left of later phases: they begin anew behind one that is trained."""
-    for old in folder.glob(f"{title}-*") if rank() == 0 else ():
-        if int(old.name.removeprefix(f"{title}-").partition("-")[0]) > number:
-            old.unlink(missing_ok=True)
-
-
-def _finished_phase(done: Path, keep: Checkpoints, choose: bool, reporter: Reporter) -> dict[str, Any] | None:
-    """What an earlier process wrote at the end of a phase; None where it didn't get there, or its files are damaged."""
-    if not done.exists():
-        return None
-    try:
-        with door(done, "the phase is trained again"):
-            state = read_fields(done, "the phase is trained again")
-            keep.restore(state)
-            _ = int(state["history_rows"])
-        lost = next((f for f in ([keep.best] if choose else []) + [keep.last] if not is_whole(f)), None)
-    except KdlabError:
-        lost = done
-    if lost is None:
-        return state
-    reporter.warn(f"{lost} is damaged or gone: this phase of the training starts again.")
-    keep.forget()
-    return None
 
 
 class RunListener(Listener):
@@ -284,7 +250,7 @@ def _fit_phase(
         enable_model_summary=False,
         default_root_dir=keep.folder,
     )
-    resumes = broadcast(_goes_on(keep, reporter, title) if rank() == 0 else False)
+    resumes = broadcast(goes_on(keep, reporter, title) if rank() == 0 else False)
     if not resumes and keep.history is not None:
         keep.history.truncate(lines)
     try:
@@ -293,22 +259,6 @@ def _fit_phase(
         if isinstance(e.__context__, Terminated):
             raise e.__context__ from None
         raise (Terminated if isinstance(e, SIGTERMException) else KeyboardInterrupt) from e
-
-
-def _goes_on(keep: Checkpoints, reporter: Reporter, title: str) -> bool:
-    """Whether the last state is there and whole, and so are the best weights that it knows."""
-    if not keep.last.exists():
-        return False
-    if is_whole(keep.last):
-        epoch = keep.best_known_to(load_checkpoint(keep.last))
-        if epoch < 0 or is_whole(keep.best_of(epoch)):
-            reporter.say(f"  {title}: goes on from {keep.last}")
-            return True
-        reporter.warn(f"The checkpoint {keep.best_of(epoch)} is damaged or gone: the training starts again.")
-    else:
-        reporter.warn(f"The checkpoint {keep.last} is damaged: the training starts again.")
-    keep.forget()
-    return False
 
 
 def _strategy(unused: bool) -> str | DDPStrategy:

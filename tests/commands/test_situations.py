@@ -20,7 +20,8 @@ from helpers import PAIRS, save_checkpoint, tiny_encoder, tiny_tokenizer
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
-from kdlab.data.sources import Hub, Source, find_task, load_data
+from kdlab.data.sources import Hub, Source, find_task
+from kdlab.data.task_data import load_data
 from kdlab.system.cache import default_root
 
 TASK = "name: reviews\nfiles: {train: train.csv, dev: dev.csv}\nlabels: [neg, pos]\n"

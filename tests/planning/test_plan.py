@@ -11,7 +11,8 @@ from helpers import TOYS
 from kdlab.data import sources
 from kdlab.data.embedded import generate
 from kdlab.data.examples import Loaded
-from kdlab.data.sources import Hub, Source, load_data
+from kdlab.data.sources import Hub, Source
+from kdlab.data.task_data import load_data
 from kdlab.data.tasks import TASKS
 from kdlab.errors import KdlabError
 from kdlab.planning.plan import make_plan

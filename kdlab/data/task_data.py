@@ -1,0 +1,145 @@
+"""A task's examples, limited and split into train, hold-out, dev and test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from kdlab.data.augmented import AugmentedFile, joined, read_augmented
+from kdlab.data.examples import Examples
+from kdlab.data.sources import Hub, Source, file_of, naming, read_source
+from kdlab.data.subset import carve, limit_and_rest
+from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.data.wishes import grant
+from kdlab.system.files import fingerprint
+from kdlab.types import SplitWish
+
+HOLDOUT = "holdout"
+_HOLDOUT_AT_MOST = 2000
+SAMPLE = 1000
+NO_WISHES: Mapping[str, SplitWish] = {}
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task's examples, split and fingerprinted.
+
+    Attributes:
+        spec: The task.
+        source: Where they came from.
+        splits: ``train``, ``holdout`` if one is carved out, dev and test splits.
+        select_on: The split that chooses checkpoints.
+        notes: What was skipped, limited or carved, a line each.
+        augmented: The file whose examples stand in ``train`` behind its own.
+        before: The same data without them.
+    """
+
+    spec: TaskSpec
+    source: Source
+    splits: dict[str, Examples]
+    select_on: str
+    notes: tuple[str, ...]
+    augmented: AugmentedFile | None = None
+    before: TaskData | None = None
+
+    @property
+    def unaugmented(self) -> TaskData:
+        """The data with its own rows alone, of which the teacher is made."""
+        return self.before or self
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows of each split."""
+        return {name: len(examples) for name, examples in self.splits.items()}
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 of each split."""
+        return {name: examples.fingerprint() for name, examples in self.splits.items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all splits and of the choice of ``select_on``."""
+        return fingerprint("data", self.fingerprints, self.select_on, self.spec.labels, self.spec.metrics)
+
+    @property
+    def training_fingerprint(self) -> str:
+        """SHA-256 of what determines a trained model: train and the split that chooses checkpoints."""
+        digests = [self.fingerprints[TRAIN], self.fingerprints[self.select_on]]
+        return fingerprint("training data", digests, self.spec.labels, self.spec.monitor)
+
+    @cached_property
+    def sample(self) -> tuple[str, ...]:
+        """Texts of every split, its first ``SAMPLE`` of each, second sentences too."""
+        columns = [column for e in self.splits.values() for column in (e.text, e.text_pair) if column is not None]
+        return tuple(dict.fromkeys(text for column in columns for text in column[:SAMPLE]))
+
+    @property
+    def dev_splits(self) -> list[str]:
+        """The labelled splits that are reported."""
+        return [s for s in self.splits if s.startswith("dev")]
+
+    @property
+    def test_splits(self) -> list[str]:
+        """The unlabelled splits that are predicted."""
+        return [s for s in self.splits if s.startswith("test")]
+
+
+def load_data(
+    spec: TaskSpec,
+    source: Source,
+    hub: Hub,
+    limit_train: str | None,
+    selection: str,
+    holdout: float,
+    seed: int,
+    wishes: Mapping[str, SplitWish] = NO_WISHES,
+) -> TaskData:
+    """Reads, limits and splits a task's examples; one seed gives teacher and student the same splits.
+
+    Args:
+        spec: The task.
+        source: From ``choose_source``.
+        hub: Whether it answers.
+        limit_train: ``10%``, ``1%`` or ``500``; None takes all.
+        selection: ``holdout`` carves the split that chooses checkpoints out of train; ``dev`` selects on dev.
+        holdout: Fraction that is carved out; 0 carves nothing out, and dev is only watched.
+        seed: The split seed.
+        wishes: Further splits that a method asks for, by name.
+
+    Raises:
+        KdlabError: A file, row, amount or wish is invalid.
+    """
+    loaded = read_source(spec, source, hub, seed)
+    splits, notes = dict(loaded.splits), list(loaded.notes)
+    leftover = splits[TRAIN].take([])
+    if limit_train is not None:
+        total = len(splits[TRAIN])
+        splits[TRAIN], leftover = limit_and_rest(splits[TRAIN], limit_train, seed)
+        notes.append(f"train limited to {len(splits[TRAIN])} of {total} examples (seed {seed})")
+    select_on = next(s for s in splits if s.startswith("dev"))
+    if selection == HOLDOUT and holdout:
+        remedy = "set data.selection=dev, which holds nothing out, or add an example of it to the training data"
+        with naming(file_of(spec, source)):
+            train, held_out = carve(splits[TRAIN], holdout, seed, _HOLDOUT_AT_MOST, spec.labels, remedy)
+        splits = {TRAIN: train, HOLDOUT: held_out, **{k: v for k, v in splits.items() if k != TRAIN}}
+        select_on = HOLDOUT
+    for name, wish in wishes.items():
+        splits[name], origin = grant(name, wish, splits, leftover, spec, source, hub, seed)
+        notes.append(f"{name}: {len(splits[name]):,} rows for the method, {origin}")
+    return TaskData(spec, source, splits, select_on, tuple(notes))
+
+
+def with_augmented(task: TaskData, file: str) -> TaskData:
+    """The data with the examples of a file of ``kdlab augment`` behind its own training rows.
+
+    Raises:
+        KdlabError: The file can't be read, or was made of other rows.
+    """
+    more = read_augmented(Path(file).expanduser(), task.spec, task.fingerprints[TRAIN])
+    train = joined(task.splits[TRAIN], more.examples)
+    makers = ", ".join(more.manifest.get("augmenters", ()))
+    note = f"train with {len(more.examples):,} examples of {file} besides (made by {makers}); the teacher's has none"
+    return replace(task, splits={**task.splits, TRAIN: train}, notes=(*task.notes, note), augmented=more, before=task)

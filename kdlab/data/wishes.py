@@ -1,0 +1,97 @@
+"""Splits that a method asks for besides the task's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kdlab.data.examples import Examples
+from kdlab.data.label_map import merge_labels
+from kdlab.data.sources import Hub, Source, choose_source, file_of, find_task, naming, read_source
+from kdlab.data.subset import carve
+from kdlab.data.tasks import DEV, TEST, TRAIN, TaskSpec
+from kdlab.errors import KdlabError
+from kdlab.system.shown import listed
+from kdlab.system.spelling import plain
+from kdlab.types import CarvedRows, LeftoverRows, OtherTaskRows, SplitWish
+
+
+def grant(
+    name: str,
+    wish: SplitWish,
+    splits: dict[str, Examples],
+    leftover: Examples,
+    spec: TaskSpec,
+    source: Source,
+    hub: Hub,
+    seed: int,
+) -> tuple[Examples, str]:
+    """A split that a method wants, and where it comes from; a carved one is taken out of train where it stands.
+
+    Args:
+        name: Of the split.
+        wish: What the method wants.
+        splits: The task's splits.
+        leftover: Training rows that ``--limit-train`` leaves out.
+        spec: The task.
+        source: Where its examples come from.
+        hub: Whether it answers.
+        seed: The split seed.
+
+    Raises:
+        KdlabError: There are no such rows.
+        ValueError: The method can't ask for this.
+    """
+    if name in splits or name.startswith((DEV, TEST)):
+        raise ValueError(f"a method's split can't be called {name}: there is one already, or it would be reported")
+    if isinstance(wish, LeftoverRows):
+        if not len(leftover):
+            raise KdlabError(
+                f"The method wants unlabelled rows, and --limit-train leaves none over of {spec.name}: give a part of "
+                "the training data, such as --limit-train 10%."
+            )
+        return replace(leftover, labels=None), "left over by --limit-train, without their labels"
+    if isinstance(wish, CarvedRows):
+        with naming(file_of(spec, source)):
+            splits[TRAIN], carved = carve(splits[TRAIN], wish.fraction, seed, labels=spec.labels)
+        return carved, "carved out of train"
+    if isinstance(wish, OtherTaskRows):
+        return _other_rows(wish, spec, source, hub)
+    raise ValueError(f"kdlab knows no rows of kind {type(wish).__name__}")
+
+
+def _other_rows(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub) -> tuple[Examples, str]:
+    """The training rows of another task, with the indices of this task's labels, and where they come from."""
+    other, base = find_task(wish.task, hub)
+    folder = wish.data_dir or (source.where if source.kind == "local" else None)
+    own = choose_source(other, base, "embedded" if source.embedded else "auto", folder, hub)
+    if own.embedded and not source.embedded:
+        raise KdlabError(
+            f"{wish.setting}={wish.task}: its data is not on this machine and the hub can't be reached, and rows of "
+            "the embedded corpus don't go into a run on real data: give its folder, or a task file."
+        )
+    rows = read_source(other, own, hub, 0).splits[TRAIN]
+    origin = f"of {other.name} ({own.kind}: {own.where})"
+    if (other.text_pair is None) != (spec.text_pair is None):
+        raise KdlabError(
+            f"{wish.setting}={wish.task}: one of {other.name} and {spec.name} has pairs and the other single texts: "
+            "name another task."
+        )
+    if spec.regression and other.regression:
+        return rows, origin
+    meaning = {plain(a): name for a, name in _worded(spec).items()} | {plain(name): name for name in spec.labels}
+    label_map = merge_labels(spec.labels, meaning, other.labels, _worded(other))
+    if label_map is None or rows.labels is None:
+        raise KdlabError(
+            f"{wish.setting}={wish.task}: its labels ({_names(other)}) are not those of "
+            f"{spec.name} ({_names(spec)}); other spellings can stand in a task file, as aliases."
+        )
+    return replace(rows, labels=tuple(label_map.to[int(label)] for label in rows.labels)), origin
+
+
+def _names(spec: TaskSpec) -> str:
+    return listed(spec.labels) if spec.labels else "scores"
+
+
+def _worded(spec: TaskSpec) -> dict[str, str]:
+    """A task's other spellings of labels without numbers, which mean something else in another task."""
+    return {alias: name for alias, name in spec.aliases.items() if not alias.strip().lstrip("+-").isdigit()}
