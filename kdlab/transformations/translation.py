@@ -128,7 +128,9 @@ class MarianTranslator(Translator):
     def __init__(self, folder: Path, name: str, device: str = "cpu") -> None:
         self.name = name
         self.device = device
-        with door(name, "give a folder of a MarianMT model, and install sentencepiece, which reads its text"):
+        with door(
+            name, "give a folder of a MarianMT model, and pip install 'kdlab[translation]', which reads its text"
+        ):
             from transformers import MarianMTModel, MarianTokenizer
 
             self.tokenizer: Any = MarianTokenizer.from_pretrained(folder, local_files_only=True)
@@ -169,7 +171,7 @@ def find_model(name: str, online: bool) -> Path:
         online: Whether the hub answers.
 
     Raises:
-        KdlabError: It is neither here nor to be had, is another model, or sentencepiece is missing.
+        KdlabError: It is neither here nor to be had, is another model, or a package is missing.
     """
     with door(f"The translation model '{name}'", "give a folder, or connect once", "can't be had"):
         folder = Path(name).expanduser()
@@ -180,6 +182,8 @@ def find_model(name: str, online: bool) -> Path:
     advice = "give a folder of a MarianMT model, such as Helsinki-NLP's opus-mt models"
     if read_fields(folder / "config.json", advice).get("model_type") != "marian":
         raise KdlabError(f"{name} is no MarianMT model: {advice}.")
-    if importlib.util.find_spec("sentencepiece") is None:
-        raise KdlabError("MarianMT's tokenizers need the package sentencepiece: pip install sentencepiece.")
+    if not all(map(importlib.util.find_spec, ("sentencepiece", "sacremoses"))):
+        raise KdlabError(
+            "MarianMT's tokenizers need the packages sentencepiece and sacremoses: pip install 'kdlab[translation]'."
+        )
     return folder
