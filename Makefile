@@ -18,7 +18,7 @@ BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-full test-slow format lint types check architecture bench bench-peers clean
+.PHONY: help install run test test-full test-slow format lint types check architecture bench bench-peers bench-lexical clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -87,6 +87,15 @@ $(PEERS)/.installed: experiments/peers/requirements.txt
 bench-peers: $(STAMP) $(PEERS)/.installed ## whole processes beside the Trainer and TextBrewer, in an environment of theirs
 	"$(BIN)" -m experiments.peers --python $(PEERS)/bin/python $(ARGS)
 
+TEXTATTACK := .venv-textattack
+$(TEXTATTACK)/.installed: experiments/peers/textattack.txt
+	"$(PYTHON)" -m venv --clear $(TEXTATTACK)
+	$(TEXTATTACK)/bin/python -m pip install -q --disable-pip-version-check -r experiments/peers/textattack.txt
+	@touch "$@"
+
+bench-lexical: $(STAMP) $(TEXTATTACK)/.installed ## lexical augmenters beside TextAttack's, in an environment of its own
+	"$(BIN)" -m experiments.peers.lexical --python $(TEXTATTACK)/bin/python $(ARGS)
+
 clean: ## remove .venv, caches and build outputs of this repository
-	rm -rf .venv $(PEERS) .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
+	rm -rf .venv $(PEERS) $(TEXTATTACK) .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
