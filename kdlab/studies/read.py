@@ -49,7 +49,7 @@ def read_study(path: Path, over: Mapping[str, Any], profile: str | None = None) 
     rows = _rows(file, common, fill)
     of_task = {task: _filled(file, ("of_task", task), file.part("of_task", task), fill) for task in tasks}
     cells = tuple(
-        Cell(row, task, {**settings, **of_task[task], "task": task, **over}, line)
+        Cell(row, task, _of_task({**settings, **of_task[task], **over}, task), line)
         for row, (settings, line) in rows.items()
         for task in tasks
     )
@@ -147,16 +147,22 @@ def _lists(file: StudyFile, section: str) -> dict[str, list[Any]]:
 
 
 def _filled(file: StudyFile, where: tuple[Any, ...], settings: Settings, fill: Settings) -> Settings:
-    """Settings in whose texts ``{name}`` is filled in."""
+    """Settings in whose texts ``{name}`` is filled in; ``{task}`` stays until there is one."""
     filled = {}
     for key, value in settings.items():
         try:
-            filled[key] = value.format(**fill) if isinstance(value, str) else value
+            filled[key] = value.format(**{**fill, "task": "{task}"}) if isinstance(value, str) else value
         except (LookupError, ValueError, AttributeError, TypeError) as e:
-            known = ", ".join(fill) or "nothing"
-            what = f"'{clipped(shown(str(value)), 60)}' has a {{…}} that 'fill' does not ({e}); it has {known}"
+            known = ", ".join(["task", *fill])
+            what = f"'{clipped(shown(str(value)), 60)}' has a {{…}} that can't be filled in ({e}); there is {known}"
             raise file.error((*where, key), what) from e
     return filled
+
+
+def _of_task(settings: Settings, task: str) -> Settings:
+    """A cell's settings on a task, whose name stands for ``{task}``."""
+    named = {key: value.replace("{task}", task) if isinstance(value, str) else value for key, value in settings.items()}
+    return {**named, "task": task}
 
 
 def _paper(

@@ -9,7 +9,7 @@
     profiles:                                    # what is filled in and set with --profile
       paper: {fill: {donor: bert-base-uncased}}
       embedded: {fill: {donor: embedded}, set: {training.epochs: 4}}
-    common: {student.source: "{donor}:layers:bottom:3"}
+    common: {student.source: "{donor}:layers:bottom:3"}  # {task} is filled in too
     of_task: {mrpc: {training.epochs: 5}}        # what one task changes
     cells:
       FT: {method: finetune}

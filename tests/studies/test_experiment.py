@@ -39,6 +39,9 @@ CELLS = {
     "mixkd/figure3": 27,
     "scarce/methods": 28,
     "scarce/papers": 6,
+    "mixkd/table1_bt": 48,
+    "ad2/figure2_da": 14,
+    "scarce/augmenters": 20,
 }
 
 
@@ -60,14 +63,35 @@ def test_a_file_expands_to_its_cells(name: str):
     specs = {task: get_task(task) for task in study.tasks}
     make_table(study, specs, {})  # each of the paper's figures is in a column that the task has
     assert study.title
-    if name not in ("methods", "scarce/methods"):
+    if name not in ("methods", "scarce/methods", "scarce/augmenters"):
         assert study.source
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", CELLS)
-def test_a_file_is_planned_to_the_last_cell(lab: Lab, name: str):
-    done = lab.run("experiment", name, "--profile", "embedded", "--dry-run", "accelerator=cpu")
+def test_a_file_is_planned_to_the_last_cell(lab: Lab, name: str, tmp_path: Path):
+    study = read_study(find_file(name), {}, "embedded")
+    words = ["--profile", "embedded", "accelerator=cpu"]
+    limit = [f"data.limit_train={rows}"] if (rows := study.cells[0].settings.get("data.limit_train")) else []
+    for file in {str(cell.settings["augment"]) for cell in study.cells if "augment" in cell.settings}:
+        task = Path(file).name.partition("-")[0]
+        made = lab.run(
+            "augment",
+            "--task",
+            task,
+            "--with",
+            "eda",
+            "--out",
+            str(tmp_path / Path(file).name),
+            "--no-teacher",
+            "-n",
+            "1",
+            *words,
+            *limit,
+        )
+        assert made.code == 0, made.err
+    more = [f"augmented={tmp_path}"] if any("augment" in cell.settings for cell in study.cells) else []
+    done = lab.run("experiment", name, *words, "--dry-run", *more)
     assert done.code == 0, done.err
     assert len(done.out.splitlines()) == CELLS[name] + 1
 

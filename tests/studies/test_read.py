@@ -101,6 +101,18 @@ def test_a_number_is_as_good_a_name_as_any(write):
     assert study.claims[0].better == "6"
 
 
+def test_a_setting_may_have_the_task_in_it(write):
+    changed = TABLE.replace("kd.alpha: 0.7", 'augment: "{donor}/{task}-eda.parquet"')
+    study = read_study(write(changed), {"ood.sets": "{task}.yaml"})
+    assert [cell.settings.get("augment") for cell in study.cells] == [
+        None,
+        None,
+        "base/rte-eda.parquet",
+        "base/mrpc-eda.parquet",
+    ]
+    assert [cell.settings["ood.sets"] for cell in study.cells] == 2 * ["rte.yaml", "mrpc.yaml"]
+
+
 def test_settings_vary(write):
     study = read_study(
         write("tasks: [rte]\ncells: {MixKD: {method: mixkd}}\nvary: {mixkd.ratio: [1, 2], mixkd.alpha_sm: [1, 10]}"), {}
@@ -119,7 +131,7 @@ def test_settings_vary(write):
         ("tasks: [rte, mrpc]", "tasks: rte", r":5: 'tasks' must be a list of names"),
         ("  embedded: {fill", "  embeded: {fill", r":9: 'embeded' is no profile"),
         ("set: {training", "sets: {training", r":9: a profile holds 'fill' and 'set'"),
-        ('"{donor}:', '"{doner}:', r":10: .*\{doner\}.* it has donor"),
+        ('"{donor}:', '"{doner}:', r":10: .*\{doner\}.* there is task, donor"),
         ("of_task: {mrpc:", "of_task: {sst2:", r":11: 'of_task' names sst2, and 'tasks' does not"),
         ("  FT: {method: finetune}", "  FT: finetune", r":13: 'FT' must hold settings"),
         ("  FT: {rte: 58.48,", "  FD: {rte: 58.48,", r":18: .*'FD'.*FT"),
@@ -143,7 +155,7 @@ def test_settings_vary(write):
             "  1.5: {method: finetune}",
             r"YAML reads a name here as 1.5: write quotes around",
         ),
-        ('"{donor}:', '"{donor[a][b]}:', r":10: .* it has donor"),
+        ('"{donor}:', '"{donor[a][b]}:', r":10: .* there is task, donor"),
         ("column: kl", "colum: kl", r":23: .*'colum'.*column"),
         ("count: 4", "count: 5", r":25: 'count' says 5, and 2 rows on 2 tasks are 4"),
     ],
