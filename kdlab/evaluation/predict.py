@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from kdlab.data.batches import EncodedSplit
 from kdlab.data.module import eval_loader
 from kdlab.models.encoder import TextEncoder
+from kdlab.models.packed import packed
 from kdlab.system.cost import Cost, Meter
 from kdlab.system.distributed import gather
 from kdlab.types import Batch
@@ -49,12 +51,14 @@ def predict(encoder: TextEncoder, split: EncodedSplit, batch_size: int, device: 
     encoder.eval()
     meter = Meter()
     loader = eval_loader(split, batch_size)
-    if device.type == "cpu" and torch.get_num_threads() > 1 and encoder.compiled is None:
-        own_batches = _answer_in_halves(encoder, loader)
-    else:
-        with torch.no_grad():
-            answered = [(batch.index, encoder.classify(batch.to(device)).float()) for batch in loader]
-        own_batches = [(positions, rows.cpu()) for positions, rows in answered]
+    eager = encoder.compiled is None
+    with packed(encoder) if eager else nullcontext():
+        if device.type == "cpu" and torch.get_num_threads() > 1 and eager:
+            own_batches = _answer_in_halves(encoder, loader)
+        else:
+            with torch.no_grad():
+                answered = [(batch.index, encoder.classify(batch.to(device)).float()) for batch in loader]
+            own_batches = [(positions, rows.cpu()) for positions, rows in answered]
     cost = meter.cost()
     encoder.train(was_training)
     logits = torch.empty(len(split), encoder.num_outputs)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kdlab.models.generator import MaskedLM
-from kdlab.models.packed import pack
+from kdlab.models.packed import pack_for_good
 
 
 class Cloze(nn.Module):
@@ -29,7 +29,7 @@ class Cloze(nn.Module):
         self.last: Any = layers[-1]
         del layers[-1]
         self._heads = int(model.model.config.num_attention_heads)
-        pack(self)
+        pack_for_good(self)
         self._projections = [self.last.get_submodule(path) for path in model.family.projections or ()]
 
     @torch.no_grad()

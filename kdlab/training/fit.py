@@ -29,6 +29,7 @@ from kdlab.system.files import write_atomic
 from kdlab.system.hardware import Hardware
 from kdlab.training.checkpoints import Checkpoints
 from kdlab.training.history import CSVHistory
+from kdlab.training.packing import PackedValidation
 from kdlab.training.progress import TrainingProgress
 from kdlab.training.resume import finished_phase, forget_later, goes_on, take_up
 from kdlab.training.steps import count_steps
@@ -240,7 +241,7 @@ def _fit_phase(
         max_steps=-1 if manual else training.max_steps,
         accumulate_grad_batches=1 if manual else training.accumulate,
         plugins=[keep.writer],
-        callbacks=[keep, TrainingProgress(reporter, module, title, epochs), samples],
+        callbacks=[PackedValidation(module), keep, TrainingProgress(reporter, module, title, epochs), samples],
         logger=list(request.loggers) or False,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
         num_sanity_val_steps=0,

@@ -8,7 +8,6 @@ from helpers import FAMILIES, tiny_generator
 from torch import nn
 
 from kdlab.models.cloze import Cloze
-from kdlab.models.packed import PackedLinear, pack
 
 
 @pytest.mark.parametrize("told", [False, True])
@@ -29,21 +28,3 @@ def test_it_says_what_the_whole_model_says(family: str, told: bool):
         cloze = Cloze(model)
         assert torch.allclose(cloze(ids, mask, types, at, labels), expected, atol=1e-5)
         assert torch.equal(model(ids, mask, types, hidden, labels), expected)  # the model itself is as it was
-
-
-def test_packed_layers_do_what_linear_layers_do():
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(5, 7), nn.GELU(), nn.Sequential(nn.Linear(7, 3, bias=False)))
-    inputs = torch.randn(2, 4, 5)
-    with torch.no_grad():
-        expected = model(inputs)
-        pack(model)
-        assert torch.allclose(model(inputs), expected, atol=1e-6)
-    assert isinstance(model[0], PackedLinear) == torch.backends.mkldnn.is_available()
-
-
-def test_without_onednn_the_layers_stay(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    model = nn.Sequential(nn.Linear(5, 7))
-    pack(model)
-    assert type(model[0]) is nn.Linear
