@@ -66,4 +66,4 @@ class Cloze(nn.Module):
             asked = last.attention.output(context, asked)
             return last.output(last.intermediate(asked), asked)  # type: ignore[no-any-return]
         asked = last.sa_layer_norm(last.attention.out_lin(context) + asked)
-        return last.output_layer_norm(last.ffn(asked) + asked)  # type: ignore[no-any-return]
+        return last.output_layer_norm(last.ffn.ff_chunk(asked) + asked)  # type: ignore[no-any-return]

@@ -8,19 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
-from typing import TypeGuard
+from functools import cached_property, partial
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
+_ROWS, _STEP = 128, 16
+"""Rows that are multiplied at a time, and what the rest is filled up to a multiple of: oneDNN keeps a program of about
+a megabyte for each number of rows that it meets."""
+
 
 class _Product:
-    """What a packed layer does: its weights are copied when it is first asked, by each thread that asks at once."""
+    """What a packed layer does: its weights are copied when it is first asked, by each thread that asks at once.
+
+    With gradients, in another precision, or with other weights than it was made for it does what the layer does, and
+    so does a copy of the layer.
+    """
 
     def __init__(self, layer: nn.Linear) -> None:
         self._layer = layer
-        self._bias = None if layer.bias is None else layer.bias.detach()
+        self._weights = (layer.weight, layer.bias)
+        self._bias = None if layer.bias is None else layer.bias.detach().contiguous()
 
     @cached_property
     def weight(self) -> Tensor:
@@ -28,19 +37,41 @@ class _Product:
         weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(self._layer.weight.detach())
         return weight
 
+    def forget(self) -> None:
+        """Drops the layer's own weights; the packed ones are enough for answers."""
+        _ = self.weight
+        self._layer.weight = None  # type: ignore[assignment]
+        self._weights = (self._layer.weight, self._layer.bias)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial, (nn.Linear.forward, self._layer)
+
     def __call__(self, inputs: Tensor) -> Tensor:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self._bias, "none", [], "")
-        return product
+        layer = self._layer
+        own = layer.weight is self._weights[0] and layer.bias is self._weights[1]
+        lower = inputs.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+        if not own or lower or torch.is_grad_enabled():
+            return nn.Linear.forward(layer, inputs)
+        rows = inputs.reshape(-1, layer.in_features)
+        answers = rows.new_empty(len(rows), layer.out_features)
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            short = -len(part) % _STEP
+            padded = nn.functional.pad(part, (0, 0, 0, short)) if short else part
+            product = torch.ops.mkldnn._linear_pointwise(padded, self.weight, self._bias, "none", [], "")
+            answers[start : start + _ROWS] = product[: len(part)]
+        return answers.view(*inputs.shape[:-1], layer.out_features)
 
 
 def pack(model: nn.Module) -> list[nn.Linear]:
     """Has the float32 linear layers of a model on a CPU multiply a packed copy of their weights, without gradients.
 
-    Where this PyTorch has no such products, all layers stay as they are. Names and weights of the model do not change;
-    weights that change later are not seen before ``unpack`` and another ``pack``.
+    Where this PyTorch has no such products, all layers stay as they are; so does one whose ``forward`` was replaced.
+    Names and weights of the model do not change; weights that change in place are not seen before ``unpack`` and
+    another ``pack``.
 
     Returns:
-        The layers, for ``unpack``.
+        The layers, for ``unpack``; those that were packed already are not among them.
     """
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not (available and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")):
@@ -52,14 +83,15 @@ def pack(model: nn.Module) -> list[nn.Linear]:
 
 
 def _fits(layer: nn.Module) -> TypeGuard[nn.Linear]:
-    plain = isinstance(layer, nn.Linear) and type(layer).forward is nn.Linear.forward
-    return plain and layer.weight.dtype == torch.float32 and layer.weight.device.type == "cpu"
+    if not isinstance(layer, nn.Linear) or type(layer).forward is not nn.Linear.forward or "forward" in vars(layer):
+        return False
+    return bool(layer.weight.numel()) and layer.weight.dtype == torch.float32 and layer.weight.device.type == "cpu"
 
 
 def unpack(layers: Sequence[nn.Linear]) -> None:
     """Has layers multiply their own weights again."""
     for layer in layers:
-        del layer.forward
+        vars(layer).pop("forward", None)
 
 
 @contextmanager
@@ -75,5 +107,4 @@ def packed(model: nn.Module) -> Iterator[None]:
 def pack_for_good(model: nn.Module) -> None:
     """Packs a model and drops the weights that it was packed from: it answers, and does nothing else any more."""
     for layer in pack(model):
-        _ = layer.forward.weight  # type: ignore[attr-defined]
-        layer.weight = None  # type: ignore[assignment]
+        layer.forward.forget()  # type: ignore[attr-defined]

@@ -40,6 +40,8 @@ def read_study(path: Path, over: Mapping[str, Any], profile: str | None = None) 
     asked = profile or over.get("profile")
     part = _profile(file, asked)
     fill = {**file.part("fill"), **part.get("fill", {})}
+    if "task" in fill:
+        raise file.error(("fill", "task"), "'task' is filled in with the task's name: name it otherwise")
     fill = {name: over.pop(name, value) for name, value in fill.items()}
     common: Settings = {} if profile is None else {"profile": profile}
     if (seeds := file.whole("seeds")) is not None:

@@ -27,8 +27,8 @@ class PackedValidation(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Unpacks them."""
-        unpack(self._layers)
-        self._layers = []
+        layers, self._layers = self._layers, []
+        unpack(layers)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Unpacks them."""

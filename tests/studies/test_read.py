@@ -156,6 +156,7 @@ def test_settings_vary(write):
             r"YAML reads a name here as 1.5: write quotes around",
         ),
         ('"{donor}:', '"{donor[a][b]}:', r":10: .* there is task, donor"),
+        ("fill: {donor: base}", "fill: {donor: base, task: rte}", ":7: 'task' is filled in with the task's name"),
         ("column: kl", "colum: kl", r":23: .*'colum'.*column"),
         ("count: 4", "count: 5", r":25: 'count' says 5, and 2 rows on 2 tasks are 4"),
     ],
