@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-_ROWS, _STEP = 128, 16
+_ROWS, _STEP = 256, 16
 """Rows that are multiplied at a time, and what the rest is filled up to a multiple of: oneDNN keeps a program of about
 a megabyte for each number of rows that it meets."""
 
@@ -52,15 +52,16 @@ class _Product:
         lower = inputs.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
         if not own or lower or torch.is_grad_enabled():
             return nn.Linear.forward(layer, inputs)
-        rows = inputs.reshape(-1, layer.in_features)
-        answers = rows.new_empty(len(rows), layer.out_features)
-        for start in range(0, len(rows), _ROWS):
-            part = rows[start : start + _ROWS]
-            short = -len(part) % _STEP
-            padded = nn.functional.pad(part, (0, 0, 0, short)) if short else part
-            product = torch.ops.mkldnn._linear_pointwise(padded, self.weight, self._bias, "none", [], "")
-            answers[start : start + _ROWS] = product[: len(part)]
-        return answers.view(*inputs.shape[:-1], layer.out_features)
+        parts = torch.split(inputs.reshape(-1, layer.in_features), _ROWS)
+        products = [self._multiply(rows) for rows in parts]
+        product = products[0] if len(products) == 1 else torch.cat(products)
+        return product.view(*inputs.shape[:-1], layer.out_features)
+
+    def _multiply(self, rows: Tensor) -> Tensor:
+        short = -len(rows) % _STEP
+        padded = nn.functional.pad(rows, (0, 0, 0, short)) if short else rows
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(padded, self.weight, self._bias, "none", [], "")
+        return product[: len(rows)]
 
 
 def pack(model: nn.Module) -> list[nn.Linear]:

@@ -20,7 +20,7 @@ from kdlab.transformations.words import Words
 _BATCH = {"cpu": (1024, 128), "cuda": (8192, 512)}
 """Tokens of a batch, padding included, and rows, which have the logits of a whole vocabulary; a processor is fastest
 while a batch stays in its cache."""
-_OF_A_BATCH = 24  # tokens that take as long as a batch more
+_OF_A_BATCH = 64  # tokens that take as long as a batch more
 _AT_ONCE = 4096  # places whose inputs are held at a time
 _AROUND = 100  # words on each side of a place that are tokenised with it
 
@@ -109,9 +109,10 @@ class Filler:
             most: How many words of each.
         """
         found: list[list[Guess]] = [[] for _ in blanks]
-        for places, log_probs in self._asked(blanks, 1.0, False):
-            top = log_probs.topk(min(most, len(self.words)), dim=1)
-            for place, values, numbers in zip(places, top.values.tolist(), top.indices.tolist(), strict=True):
+        for places, logits in self._asked(blanks, 1.0, False):
+            top = logits.topk(min(most, len(self.words)), dim=1)
+            log_probs = top.values - logits.logsumexp(1, keepdim=True)
+            for place, values, numbers in zip(places, log_probs.tolist(), top.indices.tolist(), strict=True):
                 found[place] = [Guess(self.words[i], v) for i, v in zip(numbers, values, strict=True)]
         return found
 
@@ -126,15 +127,15 @@ class Filler:
             temperature: What logits are divided by.
         """
         found: list[list[Guess]] = [[] for _ in blanks]
-        for places, log_probs in self._asked(blanks, temperature, True):
-            for place, logs in zip(places, log_probs.cpu().numpy(), strict=True):
+        for places, logits in self._asked(blanks, temperature, True):
+            for place, logs in zip(places, torch.log_softmax(logits, dim=1).cpu().numpy(), strict=True):
                 sums = np.exp(logs.astype(np.float64)).cumsum()  # (W,)
                 numbers = np.searchsorted(sums, np.asarray(chances[place]) * sums[-1], side="right")
                 found[place] = [Guess(self.words[int(i)], float(logs[i])) for i in numbers]
         return found
 
     def _asked(self, blanks: Sequence[Blank], temperature: float, others: bool) -> Iterator[tuple[list[int], Tensor]]:
-        """Places of a batch and the log-probabilities ``(M, W)`` of their words, of others than the old, as asked."""
+        """Places of a batch and the logits ``(M, W)`` of their words, of others than the old, as asked."""
         for start in range(0, len(blanks), _AT_ONCE):
             some = blanks[start : start + _AT_ONCE]
             read = self._reader.inputs(some)
@@ -142,14 +143,18 @@ class Filler:
             inputs = [one for one in read if one is not None]
             for places in batches([len(one.ids) for one in inputs], *self._batch, _OF_A_BATCH):
                 group = [kept[place] for place in places]
-                logits = self._logits([inputs[place] for place in places], [some[i].label for i in group]) / temperature
-                spelled = logits[:, self._ids].masked_fill(self._repeated, -torch.inf)  # (M, W, S)
-                logits = spelled.squeeze(2) if spelled.shape[2] == 1 else spelled.logsumexp(2)
+                logits = self._logits([inputs[place] for place in places], [some[i].label for i in group])
+                if temperature != 1:
+                    logits = logits / temperature
+                if self._ids.shape[1] == 1:
+                    logits = logits.index_select(1, self._ids[:, 0])
+                else:
+                    logits = logits[:, self._ids].masked_fill(self._repeated, -torch.inf).logsumexp(2)
                 for row, i in enumerate(group if others else ()):
                     old = self._number.get(some[i].words.lower[some[i].position])
                     if old is not None:
                         logits[row, old] = -torch.inf
-                yield [start + i for i in group], torch.log_softmax(logits, dim=1)
+                yield [start + i for i in group], logits
 
     def _logits(self, inputs: Sequence[_Input], labels: Sequence[int]) -> Tensor:
         """Logits of the hidden words, ``(M, V)`` float32."""

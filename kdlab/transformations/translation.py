@@ -6,6 +6,7 @@ import importlib.util
 import shlex
 import shutil
 import subprocess
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +23,12 @@ _LONGEST = 256  # tokens of a text and of its translation
 _ROWS = 128  # of a batch
 _OF_A_BATCH = 512  # tokens that take as long as a batch more, with all its steps
 _running: list[subprocess.Popen[bytes]] = []  # commands at work
+_starting = threading.Lock()  # held until a command that starts stands in the list
 
 
 def end_commands() -> None:
-    """Ends the commands that this process has started."""
+    """Ends the commands that this process has started; it starts no more."""
+    _starting.acquire()
     for command in list(_running):
         command.kill()
 
@@ -91,8 +94,10 @@ class CommandTranslator(Translator):
         text = "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
         pipe = subprocess.PIPE
         try:
-            with subprocess.Popen(self.words, stdin=pipe, stdout=pipe, stderr=pipe) as done:
-                _running.append(done)
+            with _starting:
+                started = subprocess.Popen(self.words, stdin=pipe, stdout=pipe, stderr=pipe)
+                _running.append(started)
+            with started as done:
                 out, err = done.communicate(text)
                 _running.remove(done)
         except OSError as error:
