@@ -222,6 +222,7 @@ _own: list[tuple[Augmenter | KdlabError, Job]] = []  # of a process of the pool
 def _start(job: Job, stop: Event) -> None:
     """Begins a process of the pool: it ends when it is told to, or when the first process has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears of it and ends the others
+    signal.signal(signal.SIGTERM, lambda number, frame: _end())  # of the pool, once another of its processes has ended
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
     if job.needs_torch:
@@ -238,6 +239,10 @@ def _end_with_parent(stop: Event) -> None:
     parent = multiprocessing.parent_process()
     while not stop.wait(0.5) and parent is not None and parent.is_alive():
         pass
+    _end()
+
+
+def _end() -> None:
     end_commands()
     os._exit(1)
 

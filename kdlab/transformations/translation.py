@@ -23,7 +23,7 @@ _LONGEST = 256  # tokens of a text and of its translation
 _ROWS = 128  # of a batch
 _OF_A_BATCH = 512  # tokens that take as long as a batch more, with all its steps
 _running: list[subprocess.Popen[bytes]] = []  # commands at work
-_starting = threading.Lock()  # held until a command that starts stands in the list
+_starting = threading.RLock()  # held until a command that starts stands in the list
 
 
 def end_commands() -> None:
