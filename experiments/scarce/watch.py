@@ -12,6 +12,7 @@ schedule of the learning rate is each one's own. Words ``key=value`` go to the r
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import sys
@@ -118,6 +119,7 @@ def train(settings: dict[str, Any], floor: int) -> dict[str, Any]:
     from kdlab.system.files import scratch_folder
     from kdlab.training.fit import TrainingRequest, fit
 
+    gc.collect()  # a finished training's module and trainer refer to each other, and hold each epoch's weights
     reporter = open_reporter()
     plan = make_plan(settings)
     each = plan.steps() / plan.config.training.epochs
