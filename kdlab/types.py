@@ -62,6 +62,21 @@ class CarvedRows(SplitWish):
 
 
 @dataclass(frozen=True)
+class ValidationRows(SplitWish):
+    """Rows of the task's validation part, where another part is reported.
+
+    Attributes:
+        at_most: How many, a stratified subset; 0 takes all.
+        fraction: Of train, in (0, 1), that is carved out where the task has no such part; 0 refuses the task.
+        otherwise: What to set for a task that is refused, for errors.
+    """
+
+    at_most: int
+    fraction: float = 0.0
+    otherwise: str = ""
+
+
+@dataclass(frozen=True)
 class OtherTaskRows(SplitWish):
     """The training rows of another task, its labels brought to this task's by name.
 

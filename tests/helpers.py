@@ -53,6 +53,7 @@ BRIEF = {
     "annealing_kd": {"tau": 2, "epochs_each": 1},
     "mate_kd": {"n_g": 1, "n_s": 2, "head_steps": 3, "show_every": 1},
     "cilda": {"n_g": 1, "n_s": 2, "head_steps": 3, "show_every": 1},
+    "l2a": {"samples": 2, "head_steps": 3, "show": 2},
 }
 
 # methods of the tests' own: a second player on every batch; a pool drawn anew, domains, unlabelled rows, a policy

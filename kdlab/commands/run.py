@@ -22,6 +22,8 @@ SETTINGS: dict[str, tuple[str, type, str, str]] = {
     "--profile": ("profile", str, "{auto,paper,embedded}", "where data and encoders come from (default: auto)"),
     "--data-dir": ("data.dir", str, "DIR", "folder in the original GLUE layout"),
     "--limit-train": ("data.limit_train", str, "N", "part of the training data: 10%%, 1%% or 500"),
+    "--target-per-class": ("data.target_per_class", int, "N", "so many training examples of each label"),
+    "--source": ("data.source", str, "TASK", "train on the rows of this task besides: a source domain"),
     "--teacher": ("teacher.source", str, "MODEL", "folder, name on the hub, or 'embedded'"),
     "--student": ("student.source", str, "SPEC", "checkpoint, or [DONOR:]layers:bottom:3 (top, skip, or 0,2,4)"),
     "--ood-dir": ("evaluation.ood_dir", str, "DIR", "folder with the files of evaluation.ood=[…]"),

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kdlab.config.files import flatten
 from kdlab.config.schema import LOGGERS, PROFILES, Resolved, RunConfig
+from kdlab.data.domains import BOTH, DOMAINS, TARGET
 from kdlab.data.selection import AUTO, parse_rule
 from kdlab.errors import KdlabError, nearest
 from kdlab.methods import METHODS
@@ -234,6 +235,7 @@ def _check(run: RunConfig) -> None:
     if not 0 <= run.data.workers <= _MOST_WORKERS:
         raise KdlabError(f"data.workers={run.data.workers}: it says how many processes, 0 to {_MOST_WORKERS}.")
     _check_selection(run)
+    _check_domains(run)
     if run.evaluation.ood_dir is not None and not run.evaluation.ood:
         raise KdlabError(
             f"--ood-dir {run.evaluation.ood_dir}: evaluation.ood names no set to read there; add "
@@ -282,6 +284,29 @@ def _check_selection(run: RunConfig) -> None:
                 f"{section}.max_steps={training.max_steps} may end a training before its last epochs, which data."
                 f"select_by={run.data.select_by} averages: say how many epochs instead."
             )
+
+
+def _check_domains(run: RunConfig) -> None:
+    """What is said of a source domain, and how much of the target is taken."""
+    data = run.data
+    if data.target_per_class is not None:
+        _at_least("data.target_per_class", data.target_per_class, 1)
+        if data.limit_train is not None:
+            raise KdlabError(
+                f"--target-per-class {data.target_per_class} and --limit-train {data.limit_train} both say how much of "
+                "the training data is taken: leave one of them out."
+            )
+    said = {
+        "data.source_dir": (data.source_dir, None),
+        "data.limit_source": (data.limit_source, None),
+        "data.domains": (data.domains, BOTH),
+        "teacher.domain": (run.teacher.domain, TARGET),
+    }
+    for key in ("data.domains", "teacher.domain"):
+        _one_of(key, said[key][0], DOMAINS)  # type: ignore[arg-type]
+    for key, (value, default) in said.items():
+        if data.source is None and value != default:
+            raise KdlabError(f"{key}={value}, but there is no source domain: name one by --source, or leave {key} out.")
 
 
 def _one_of(key: str, value: str, words: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from kdlab.data.tasks import DEV, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
@@ -29,12 +29,14 @@ class Examples:
             (QQP), because the server wants a prediction for each.
         text_pair: Second sentence, or None for single-sentence tasks.
         labels: Indices into ``TaskSpec.labels``, or scores of a regression task; None for an unlabelled split.
+        domain: 0 for rows of the task's own domain and 1 for those of a source domain; None where there is one.
     """
 
     ids: tuple[int, ...]
     text: tuple[str, ...]
     text_pair: tuple[str, ...] | None
     labels: tuple[int, ...] | tuple[float, ...] | None
+    domain: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.text)
@@ -46,17 +48,34 @@ class Examples:
             text=tuple(self.text[i] for i in positions),
             text_pair=None if self.text_pair is None else tuple(self.text_pair[i] for i in positions),
             labels=None if self.labels is None else tuple(self.labels[i] for i in positions),
+            domain=None if self.domain is None else tuple(self.domain[i] for i in positions),
         )
+
+    @property
+    def from_source(self) -> int:
+        """How many rows are a source domain's."""
+        return sum(self.domain or ())
 
     def fingerprint(self) -> str:
         """SHA-256 of every column: equal for equal examples, whatever file or hub they came from."""
         digest = hashlib.sha256()
-        for column in (self.ids, self.text, self.text_pair, self.labels):
+        domain = () if self.domain is None else (self.domain,)
+        for column in (self.ids, self.text, self.text_pair, self.labels, *domain):
             digest.update(b"\x00column")
             for value in column or ():
                 digest.update(repr(value).encode("utf-8", "surrogatepass"))
                 digest.update(b"\x1f")
         return digest.hexdigest()
+
+
+def joined(one: Examples, other: Examples) -> Examples:
+    """Examples one after the other; they are labelled and in pairs where both are."""
+    pairs = None if one.text_pair is None or other.text_pair is None else one.text_pair + other.text_pair
+    labels: Any = None if one.labels is None or other.labels is None else (*one.labels, *other.labels)
+    domain = None
+    if one.domain is not None or other.domain is not None:
+        domain = tuple(number for part in (one, other) for number in part.domain or (0,) * len(part))
+    return Examples(one.ids + other.ids, one.text + other.text, pairs, labels, domain)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from kdlab.data.encoding import encode
 from kdlab.data.examples import Examples
 from kdlab.data.selection import BY_METRIC, SelectBy
 from kdlab.data.sources import Hub, choose_source, find_task
-from kdlab.data.task_data import HOLDOUT, load_data
+from kdlab.data.task_data import HOLDOUT, load_data, sizes_of
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.models.checkpoint import EMBEDDED, cached_on_disk, resolve_checkpoint
 from kdlab.system.cache import Cache
@@ -88,8 +88,8 @@ class TextDataModule(LightningDataModule):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Rows of each split."""
-        return {name: len(examples) for name, examples in self.examples.items()}
+        """Rows of each split, as ``sizes_of`` counts them."""
+        return sizes_of(self.examples)
 
     def hand_out_logits(self, logits_of: TeacherLogits) -> None:
         """Puts the teacher's clean logits into every training batch, whatever rows are trained on.

@@ -15,6 +15,7 @@ from kdlab.data.examples import Examples, clip
 from kdlab.errors import KdlabError
 
 _AMOUNT = re.compile(r"([0-9]{1,12})(\.[0-9]{1,9})? ?(%?)")
+A_CLASS = " a class"
 _BINS = 10
 
 
@@ -23,20 +24,27 @@ def limit(examples: Examples, amount: str, seed: int) -> Examples:
     return limit_and_rest(examples, amount, seed)[0]
 
 
-def limit_and_rest(examples: Examples, amount: str, seed: int) -> tuple[Examples, Examples]:
+def limit_and_rest(
+    examples: Examples, amount: str, seed: int, labels: Sequence[str] = ()
+) -> tuple[Examples, Examples]:
     """A stratified subset of the examples and the rest, both in the examples' order.
 
     Args:
         examples: The examples.
-        amount: A percentage (``10%``, ``0.5%``) or a number of examples (``500``). One of at least the size keeps all.
+        amount: A percentage (``10%``, ``0.5%``), a number of examples (``500``), or of each label (``40 a class``). One
+            of at least the size keeps all.
         seed: Chooses the subset; subsets of one seed are nested.
+        labels: Names of the labels, for messages.
 
     Returns:
         The subset, with at least one example of every label that the examples have, and the rest.
 
     Raises:
-        KdlabError: The amount is not a positive number or a percentage up to 100, or less than the number of labels.
+        KdlabError: The amount is not a positive number or a percentage up to 100, less than the number of labels, or
+            more than a label has.
     """
+    if amount.endswith(A_CLASS):
+        return _of_each(examples, amount, seed, labels)
     match = _AMOUNT.fullmatch(amount.strip())
     number = Fraction(match[1] + (match[2] or "")) if match else Fraction(0)
     percent = bool(match and match[3])
@@ -57,6 +65,32 @@ def limit_and_rest(examples: Examples, amount: str, seed: int) -> tuple[Examples
         return examples, examples.take([])
     order = _order(examples, strata, f"limit:{seed}")
     return examples.take(sorted(order[:size])), examples.take(sorted(order[size:]))
+
+
+def _of_each(
+    examples: Examples, amount: str, seed: int, labels: Sequence[str]
+) -> tuple[Examples, Examples]:
+    """So many examples of every label, and the rest."""
+    number = amount.removesuffix(A_CLASS).strip()
+    if not re.fullmatch("[1-9][0-9]{0,11}", number):
+        raise KdlabError(f"The amount of training examples {amount!r}: write a whole number from 1, such as 40{A_CLASS}.")
+    if not _classification(examples):
+        raise KdlabError(
+            f"The amount of training examples {amount!r} counts labels, and these examples have scores: give a number "
+            "or a percentage by --limit-train, such as 1%."
+        )
+    strata = _strata(examples)
+    for label, members in strata.items():
+        if len(members) < int(number):
+            name = clip(labels[label]) if labels else f"number {label}"
+            raise KdlabError(
+                f"{int(number)} training examples of each label are asked for, and label {name} has {len(members)}: "
+                "ask for fewer."
+            )
+    shuffled = _shuffled(strata, f"limit:{seed}")
+    taken = {position for members, _ in shuffled.values() for position in members[: int(number)]}
+    rest = [i for i in range(len(examples)) if i not in taken]
+    return examples.take(sorted(taken)), examples.take(rest)
 
 
 def carve(
@@ -140,11 +174,18 @@ def _order(examples: Examples, strata: dict[int, list[int]], seed: str) -> list[
     """
     first = _classification(examples)
     keyed: list[tuple[float, float, int]] = []
-    for name, members in strata.items():
-        draw = random.Random(f"{seed}:{name}")
-        shuffled = list(members)
-        draw.shuffle(shuffled)
+    for shuffled, draw in _shuffled(strata, seed).values():
         for j, position in enumerate(shuffled):
             place = -1.0 if first and j == 0 else (j + 0.5) / len(shuffled)
             keyed.append((place, draw.random(), position))
     return [position for _, _, position in sorted(keyed)]
+
+
+def _shuffled(strata: dict[int, list[int]], seed: str) -> dict[int, tuple[list[int], random.Random]]:
+    """The members of each stratum in a random order, and what draws of it further."""
+    found = {}
+    for name, members in strata.items():
+        draw, shuffled = random.Random(f"{seed}:{name}"), list(members)
+        draw.shuffle(shuffled)
+        found[name] = shuffled, draw
+    return found

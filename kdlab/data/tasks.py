@@ -11,6 +11,8 @@ from typing import Literal
 from kdlab.errors import nearest
 
 TRAIN, DEV, TEST = "train", "dev", "test"
+SOURCE_ROWS = "train/source"
+"""Among the sizes of splits: how many rows of train are a source domain's."""
 Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from kdlab.data.examples import Examples
 from kdlab.data.label_map import merge_labels
 from kdlab.data.sources import Hub, Source, choose_source, file_of, find_task, naming, read_source
-from kdlab.data.subset import carve
+from kdlab.data.subset import carve, limit
 from kdlab.data.tasks import DEV, TEST, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.system.shown import listed
 from kdlab.system.spelling import plain
-from kdlab.types import CarvedRows, LeftoverRows, OtherTaskRows, SplitWish
+from kdlab.types import CarvedRows, LeftoverRows, OtherTaskRows, SplitWish, ValidationRows
 
 
 def grant(
@@ -50,17 +50,57 @@ def grant(
                 "the training data, such as --limit-train 10%."
             )
         return replace(leftover, labels=None), "left over by --limit-train, without their labels"
+    if isinstance(wish, ValidationRows):
+        if DEV in splits and DEV not in spec.reported_splits:
+            return _validation_rows(name, wish, splits[DEV], spec, seed)
+        if not wish.fraction:
+            raise KdlabError(
+                f"The method wants rows of {spec.name}'s validation part as its {name} part, and {spec.name} has none "
+                f"but those that are reported: {wish.otherwise}."
+            )
+        wish = CarvedRows(wish.fraction)
     if isinstance(wish, CarvedRows):
         with naming(file_of(spec, source)):
             splits[TRAIN], carved = carve(splits[TRAIN], wish.fraction, seed, labels=spec.labels)
+        _check_labels(name, carved, "carved out of train", spec)
         return carved, "carved out of train"
     if isinstance(wish, OtherTaskRows):
-        return _other_rows(wish, spec, source, hub)
+        return rows_of_other(wish, spec, source, hub)
     raise ValueError(f"kdlab knows no rows of kind {type(wish).__name__}")
 
 
-def _other_rows(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub) -> tuple[Examples, str]:
-    """The training rows of another task, with the indices of this task's labels, and where they come from."""
+def _validation_rows(
+    name: str, wish: ValidationRows, rows: Examples, spec: TaskSpec, seed: int
+) -> tuple[Examples, str]:
+    """Rows of a validation part, and where they come from."""
+    some = limit(rows, str(wish.at_most), seed) if wish.at_most else rows
+    origin = f"{len(some):,} of the {len(rows):,} of {DEV}, which is not reported"
+    _check_labels(name, some, origin, spec)
+    return some, origin
+
+
+def _check_labels(name: str, rows: Examples, origin: str, spec: TaskSpec) -> None:
+    """Refuses rows on which every answer scores alike."""
+    if len(set(rows.labels or ())) < 2:
+        kind = "score" if spec.regression else "label"
+        raise KdlabError(
+            f"The method's {name} part ({origin}) has {len(rows)} rows of {spec.name}, all of one {kind}, so no score "
+            f"could tell a better student there: give more training data, or a larger part."
+        )
+
+
+def rows_of_other(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub) -> tuple[Examples, str]:
+    """The training rows of another task, with the indices of this task's labels, and where they come from.
+
+    Args:
+        wish: Which task.
+        spec: This task.
+        source: Where its examples come from.
+        hub: Whether it answers.
+
+    Raises:
+        KdlabError: There are no such rows, or their labels are not this task's.
+    """
     other, base = find_task(wish.task, hub)
     folder = wish.data_dir or (source.where if source.kind == "local" else None)
     own = choose_source(other, base, "embedded" if source.embedded else "auto", folder, hub)

@@ -198,3 +198,7 @@ class MethodContract(LightningModule):
     def finished_student(self) -> TextEncoder:
         """What is predicted with, saved and exported when training is done."""
         return self.student
+
+    def findings(self, data: TextDataModule) -> dict[str, str]:
+        """What else the record keeps: name of a file to its text. Every process asks, when training is done."""
+        return {}

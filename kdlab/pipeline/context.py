@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from kdlab.data.module import GLUEDataModule, TextDataModule
+from kdlab.data.domains import DomainDataModule
+from kdlab.data.module import TextDataModule
 from kdlab.data.selection import parse_rule
 from kdlab.data.task_data import TaskData
 from kdlab.data.tasks import TRAIN
@@ -40,10 +41,10 @@ class RunContext:
         self.plan = plan
         self.reporter = reporter
 
-    def data(self, training: TrainingConfig, seed: int, task: TaskData | None = None) -> GLUEDataModule:
+    def data(self, training: TrainingConfig, seed: int, task: TaskData | None = None) -> DomainDataModule:
         """The task's data, batched for one training; without augmented examples where ``task`` has none."""
         plan = self.plan
-        return GLUEDataModule(
+        return DomainDataModule(
             task=plan.task.spec,
             splits=(task or plan.task).splits,
             tokenizer=plan.text.tokenizer,
@@ -68,10 +69,10 @@ class RunContext:
         return obtain_teacher(plan.teacher, self.teacher_data, own, own.seed, plan.hardware, plan.cache, self.reporter)
 
     @cached_property
-    def teacher_data(self) -> GLUEDataModule:
+    def teacher_data(self) -> DomainDataModule:
         """The task's data as the teacher is trained and asked on it."""
         own = self.plan.config.teacher
-        return self.data(own, own.seed, self.plan.task.unaugmented)
+        return self.data(own, own.seed, self.plan.task.for_teacher)
 
     @cached_property
     def answering_teacher(self) -> TextEncoder:
@@ -146,7 +147,9 @@ class RunContext:
         """A student's metrics on a seeded sample of train's own rows, and its size: they tell of overfitting."""
         task, rows = self.plan.task.spec, data.split(TRAIN)
         draw = np.random.default_rng(self.plan.config.data.split_seed)
-        own = len(self.plan.task.unaugmented.splits[TRAIN])  # augmented rows stand behind them
+        own = len(self.plan.task.unaugmented.splits[TRAIN])  # augmented rows and a source domain's stand behind them
+        if rows.domain is not None and rows.domain.all():
+            own = len(rows)  # all are the source's
         sample = rows.take(np.sort(draw.permutation(own)[:ON_TRAIN]).tolist())
         made = predict(encoder, sample, data.eval_batch_size, self.plan.hardware.device)
         gold = torch.from_numpy(np.asarray(sample.labels))

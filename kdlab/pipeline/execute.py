@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kdlab.data.module import GLUEDataModule
+from kdlab.data.module import TextDataModule
 from kdlab.data.ood.sets import source_digest
 from kdlab.data.selection import DIVERGENCE
 from kdlab.evaluation.predict import Prediction
@@ -92,6 +92,7 @@ def _train_and_record(context: RunContext, seed: int, folder: RunFolder, fresh: 
     meter = Meter()
     predictions = context.predict_all(student, data, fitted)
     on_train = context.score_on_train(student, data)
+    findings = module.findings(data)
     cost = {**context.cost_of_teacher(), "training": fitted.cost, "evaluation": meter.cost()}
     context.check_learned(predictions, "student", "it has learned nothing yet; train it longer, or at another rate")
     from_cache = context.answers_from_cache()
@@ -99,6 +100,8 @@ def _train_and_record(context: RunContext, seed: int, folder: RunFolder, fresh: 
     ood = _answer_ood(context, student, folder)
     finish_loggers(loggers, _closing_figures(record, ood), {fitted.metric: fitted.value}, fitted.steps, reporter)
     if rank() == 0:
+        for name, text in findings.items():
+            write_atomic(folder.path / name, text)
         _write_record(folder, plan, record, student, predictions, teacher_predictions)
     _show(record, folder, reporter)
     if ood:
@@ -114,7 +117,7 @@ def _prepare(folder: RunFolder, config: dict[str, Any], fresh: bool) -> None:
     barrier()
 
 
-def _build(context: RunContext, seed: int) -> tuple[DistillModule, GLUEDataModule]:
+def _build(context: RunContext, seed: int) -> tuple[DistillModule, TextDataModule]:
     """The method with student, teacher and all it wants, and its data."""
     plan = context.plan
     data = context.data(plan.config.training, seed)

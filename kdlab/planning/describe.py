@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kdlab.data.domains import BOTH
 from kdlab.data.tasks import TaskSpec
 from kdlab.planning.plan import Plan, student_head
 from kdlab.planning.teacher import head_reason
@@ -79,6 +80,9 @@ def _teacher_line(plan: Plan) -> str:
     used = "" if plan.method.needs_of(plan.settings.method) else " (the student's donor; the loss does not use it)"
     why = f" ({plan.teacher.reason})" if plan.teacher.reason else ""
     fixed = f", seed {plan.config.teacher.seed}" if plan.teacher.order is None else ""
+    if plan.config.data.source is not None and plan.teacher.order is None:
+        domain = plan.config.teacher.domain
+        fixed += ", made of both domains' rows" if domain == BOTH else f", made of the {domain} domain's rows"
     return (
         f"{plan.teacher.checkpoint.source}, {plan.teacher.status}{why}{fixed}, {plan.teacher_parameters:,} parameters, "
         f"fingerprint {plan.teacher.key[:12]}{used}"

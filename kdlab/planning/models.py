@@ -84,7 +84,7 @@ def choose_models(request: Request, hub: Hub, cache: Cache) -> Models:
 
 def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub, cache: Cache) -> TeacherPlan:
     run, method, settings = request.run, request.teacher_method, request.settings.teacher_method
-    around = Surroundings(None, base, request.task.unaugmented, max_length, run.teacher.seed, hub)
+    around = Surroundings(None, base, request.task.for_teacher, max_length, run.teacher.seed, hub)
     asked = TeacherQuestion(
         spec=request.task.spec,
         config=run.teacher,
@@ -106,7 +106,7 @@ def _rows_of_teacher(request: Request) -> str:
     """
     task, wishes = request.task, request.teacher_method.splits_of(request.settings.teacher_method)
     rows, rule = (
-        task.unaugmented.training_fingerprint,
+        task.for_teacher.training_fingerprint,
         parse_rule(request.run.data.select_by).for_model(taught=False).text,
     )
     if wishes:

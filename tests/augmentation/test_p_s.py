@@ -63,3 +63,15 @@ def test_as_many_words_are_edited_as_the_prior_says():
     edited = sum(len(each.edits) for each in made if each is not None) / (400 * 20)
     assert edited == pytest.approx(0.1589, abs=0.012)  # 3 standard errors
     assert any(each is not None and not each.edits for each in made)
+
+
+def test_a_place_is_asked_about_once_for_all_draws_of_it():
+    one = augmenter("p_s", alpha=1.0)
+    asked, right = [], one.tools.filler.drawn
+    one.tools.filler.drawn = lambda blanks, chances, t: asked.append((len(blanks), chances)) or right(blanks, chances, t)
+    (source,) = sources("ba be bi")
+    drawn = one.drawn([(source, {0: Words("ba be bi")}, one.draw(0, source, copy)) for copy in range(50)])
+    ((blanks, chances),) = asked
+    assert blanks == 3
+    assert sum(map(len, chances)) == sum(len(made.edits) for made in drawn)
+    assert len({made.texts for made in drawn}) > 20  # each draw has words of its own

@@ -42,6 +42,7 @@ CELLS = {
     "mixkd/table1_bt": 48,
     "ad2/figure2_da": 14,
     "scarce/augmenters": 20,
+    **{f"l2a/{name}": n for name, n in (("table1", 40), ("table2", 20), ("table3", 4), ("figure2", 24), ("figure3", 8))},
 }
 
 
@@ -72,9 +73,10 @@ def test_a_file_expands_to_its_cells(name: str):
 def test_a_file_is_planned_to_the_last_cell(lab: Lab, name: str, tmp_path: Path):
     study = read_study(find_file(name), {}, "embedded")
     words = ["--profile", "embedded", "accelerator=cpu"]
-    limit = [f"data.limit_train={rows}"] if (rows := study.cells[0].settings.get("data.limit_train")) else []
-    for file in {str(cell.settings["augment"]) for cell in study.cells if "augment" in cell.settings}:
+    for file, cell in {str(c.settings["augment"]): c for c in study.cells if "augment" in c.settings}.items():
         task = Path(file).name.partition("-")[0]
+        cut = ("data.limit_train", "data.target_per_class")
+        limit = [f"{key}={value}" for key, value in cell.settings.items() if key in cut]
         made = lab.run(
             "augment",
             "--task",

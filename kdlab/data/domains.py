@@ -1,0 +1,104 @@
+"""A target domain with little data and a source domain with much, joined into one stream of training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from kdlab.data.examples import Examples, joined
+from kdlab.data.module import GLUEDataModule
+from kdlab.data.overlap import without_shared
+from kdlab.data.sources import Hub
+from kdlab.data.subset import carve, limit
+from kdlab.data.task_data import HOLDOUT, HOLDOUT_AT_MOST, TaskData
+from kdlab.data.tasks import TRAIN
+from kdlab.data.wishes import rows_of_other
+from kdlab.errors import KdlabError
+from kdlab.types import OtherTaskRows
+
+TARGET, SOURCE, BOTH = "target", "source", "both"
+DOMAINS = (TARGET, SOURCE, BOTH)
+"""Words for the rows of the task itself, of the source domain, and of the two together."""
+SETTING = "data.source"
+
+
+@dataclass(frozen=True)
+class SourceDomain:
+    """What is asked of a source domain.
+
+    Attributes:
+        task: The task whose training rows it has.
+        data_dir: Folder with that task's files; None is looked for as the target's are.
+        limit: Part of its rows, as ``--limit-train`` says it; None takes all.
+        student: Which domains the student's training rows are of.
+        teacher: Which domains a fine-tuned teacher is made of.
+        holdout: Fraction of the source's rows that chooses the epoch of a teacher made of them alone; 0 for none.
+    """
+
+    task: str
+    data_dir: str | None = None
+    limit: str | None = None
+    student: str = BOTH
+    teacher: str = TARGET
+    holdout: float = 0.1
+
+
+def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> TaskData:
+    """The task's data with the rows of a source domain, as they are asked for.
+
+    The source's rows have the task's labels, by name and aliases. Those whose text stands in a split of the task are
+    left out: SST-2 has sentences of RT, and a student must not have read what it is judged on.
+
+    Args:
+        task: The target domain: limited, carved and augmented.
+        asked: What is asked of the source domain.
+        hub: Whether it answers.
+        seed: Chooses part of the rows, and those that are held out.
+
+    Raises:
+        KdlabError: The rows can't be had, their labels are not the task's, or no row is left.
+    """
+    wish = OtherTaskRows(asked.task, asked.data_dir, SETTING)
+    rows, origin = rows_of_other(wish, task.spec, task.source, hub)
+    rows, shared = without_shared(rows, task.splits)
+    total = len(rows)
+    if not total:
+        raise KdlabError(
+            f"{SETTING}={asked.task}: none of its {shared:,} training rows is left, for the texts of all of them stand "
+            f"in {task.spec.name} as well: name another task."
+        )
+    if asked.limit is not None:
+        rows = limit(rows, asked.limit, seed)
+    also = f", without {shared:,} whose text the target has" if shared else ""
+    part = f"{len(rows):,} of {total:,}" if len(rows) < total else f"{total:,}"
+    notes = (*task.notes, f"source domain: {part} rows {origin}{also}")
+    joint = _of(asked.student, task.splits[TRAIN], rows)
+    splits = {**task.splits, TRAIN: joint}
+    return replace(
+        task, splits=splits, notes=notes, before=task.unaugmented, teachers=_for_teacher(task.unaugmented, asked, rows, seed)
+    )
+
+
+def _of(domains: str, target: Examples, source: Examples) -> Examples:
+    """Training rows of the domains, marked."""
+    own = replace(target, domain=(0,) * len(target))
+    other = replace(source, domain=(1,) * len(source))
+    return {TARGET: target, SOURCE: other, BOTH: joined(own, other)}[domains]
+
+
+def _for_teacher(own: TaskData, asked: SourceDomain, rows: Examples, seed: int) -> TaskData | None:
+    """What the teacher is made of; None for the target's own rows. One of the source alone is chosen on source rows."""
+    if asked.teacher == TARGET:
+        return None
+    if asked.teacher == BOTH:
+        return replace(own, splits={**own.splits, TRAIN: _of(BOTH, own.splits[TRAIN], rows)})
+    splits = {**own.splits, TRAIN: rows}
+    if HOLDOUT in splits:
+        splits[TRAIN], splits[HOLDOUT] = carve(rows, asked.holdout, seed, HOLDOUT_AT_MOST, own.spec.labels)
+    return replace(own, splits=splits)
+
+
+class DomainDataModule(GLUEDataModule):
+    """Source and target in one training stream; a batch's ``domain`` is 0 for rows of the target and 1 of the source.
+
+    Where the data has no source domain, all of it is the target's.
+    """

@@ -1,0 +1,152 @@
+"""A target domain and a source domain: which rows are joined, whose teacher is made of which, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import pytest
+
+from kdlab.data import embedded
+from kdlab.data.domains import BOTH, SOURCE, TARGET, SourceDomain, with_source
+from kdlab.data.examples import Examples, joined
+from kdlab.data.sources import Hub, Source
+from kdlab.data.task_data import load_data, sizes_of
+from kdlab.data.tasks import SOURCE_ROWS, get_task
+from kdlab.errors import KdlabError
+from kdlab.types import CarvedRows, ValidationRows
+
+EMBEDDED = Source("embedded", f"grammar {embedded.VERSION}")
+
+
+def target(amount: str | None = "20 a class", task: str = "rte", wishes=None, seed: int = 0, holdout: float = 0.1):
+    return load_data(get_task(task), EMBEDDED, Hub(), amount, "holdout", holdout, seed, wishes or {})
+
+
+def test_source_rows_stand_behind_the_targets_and_are_marked():
+    before = target()
+    data = with_source(before, SourceDomain("qnli", limit="300"), Hub(), 0)
+    train = data.splits["train"]
+    assert train.domain == (0,) * 36 + (1,) * 300
+    assert train.text[:36] == before.splits["train"].text
+    assert data.sizes["train"] == 336
+    assert data.sizes[SOURCE_ROWS] == 300
+    assert SOURCE_ROWS not in before.sizes
+    assert data.splits["dev"] == before.splits["dev"]
+    assert data.unaugmented is before
+    assert data.fingerprint != before.fingerprint
+    assert "source domain: 300 of" in data.notes[-1]
+    assert data.for_teacher is before  # the paper's Teacher-FT
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "rows", "teachers"),
+    [(BOTH, TARGET, 336, 36), (BOTH, BOTH, 336, 336), (TARGET, SOURCE, 36, 270), (SOURCE, TARGET, 300, 36)],
+)
+def test_students_and_teachers_have_the_domains_that_are_asked_for(student, teacher, rows, teachers):
+    asked = SourceDomain("qnli", limit="300", student=student, teacher=teacher)
+    data = with_source(target(), asked, Hub(), 0)
+    assert len(data.splits["train"]) == rows
+    assert data.splits["train"].from_source == {BOTH: 300, SOURCE: 300, TARGET: 0}[student]
+    assert len(data.for_teacher.splits["train"]) == teachers
+    own = data.for_teacher.splits["holdout"]
+    assert len(own) == (30 if teacher == SOURCE else 4)
+    assert (own == data.splits["holdout"]) == (teacher != SOURCE)
+    assert data.for_teacher.splits["dev"] == data.splits["dev"]
+
+
+def test_the_target_is_the_same_whatever_is_done_with_it():
+    whole, other = target(), target(wishes={"reward": CarvedRows(0.25)})
+    assert set(other.splits["train"].ids) | set(other.splits["reward"].ids) == set(whole.splits["train"].ids)
+    assert Counter(whole.splits["train"].labels) == {0: 18, 1: 18}
+    assert target().splits == whole.splits
+    assert target(seed=1).splits["train"].ids != whole.splits["train"].ids
+
+
+def test_source_rows_that_the_target_has_are_left_out():
+    before = target(None)
+    some = before.splits["dev"].take(range(10))
+    data = dataclasses.replace(before, splits={**before.splits, "dev": some})
+    asked = SourceDomain("rte")  # itself: what was held out and trained on is all there
+    with pytest.raises(KdlabError) as error:
+        with_source(data, asked, Hub(), 0)
+    assert "data.source=rte" in str(error.value)
+    assert "left" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "words"),
+    [
+        ("rte", "sst2", ["data.source=sst2", "pairs"]),
+        ("rte", "qqp", ["data.source=qqp", "its labels", "not_duplicate", "not_entailment"]),
+        ("rte", "nothing", ["nothing"]),
+    ],
+)
+def test_sources_that_do_not_fit(task, source, words):
+    with pytest.raises(KdlabError) as error:
+        with_source(target(task=task), SourceDomain(source), Hub(), 0)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_examples_keep_their_domain():
+    one = Examples((1, 2), ("a", "b"), None, (0, 1))
+    marked = dataclasses.replace(one, domain=(0, 1))
+    assert joined(one, marked).domain == (0, 0, 0, 1)
+    assert joined(one, one).domain is None
+    assert marked.take([1]).domain == (1,)
+    assert marked.from_source == 1
+    assert one.fingerprint() != marked.fingerprint()
+    assert one.fingerprint() == Examples((1, 2), ("a", "b"), None, (0, 1)).fingerprint()
+    assert sizes_of({"train": one}) == {"train": 2}
+    assert sizes_of({"train": marked, "dev": one}) == {"train": 2, "dev": 2, SOURCE_ROWS: 1}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_reported_example_is_in_the_reward_part(seed):
+    for task in ("rte", "rt"):
+        data = target("20 a class", task, {"reward": ValidationRows(64, 0.25)}, seed)
+        reward = data.splits["reward"]
+        reported = {text for split in data.reported_splits for text in _texts(data.splits[split])}
+        assert len(reward) >= 2
+        assert not reported & set(_texts(reward))
+        assert not set(_texts(data.splits["train"])) & set(_texts(reward))
+
+
+def _texts(examples: Examples) -> list[tuple[str, ...]]:
+    pairs = examples.text_pair or ("",) * len(examples)
+    return list(zip(examples.text, pairs, strict=True))
+
+
+def test_a_reward_part_comes_of_the_validation_part_where_there_is_one():
+    with_validation = target("20 a class", "rt", {"reward": ValidationRows(64, 0.25)})
+    assert with_validation.sizes["reward"] == 64
+    assert "64 of the" in with_validation.notes[-1]
+    assert with_validation.sizes["train"] == 36
+    carved = target("20 a class", "rte", {"reward": ValidationRows(64, 0.25)})
+    assert carved.sizes["reward"] == 9
+    assert carved.sizes["train"] == 27
+    with pytest.raises(KdlabError, match="rte has none but those that are reported: set l2a.reward=carved"):
+        target("20 a class", "rte", {"reward": ValidationRows(64, 0.0, "set l2a.reward=carved")})
+
+
+def test_a_reward_part_needs_two_labels(monkeypatch):
+    import kdlab.data.task_data
+
+    loaded = kdlab.data.task_data.read_source(get_task("rte"), EMBEDDED, Hub(), 0)
+    only = [i for i, label in enumerate(loaded.splits["train"].labels) if label == 0]
+    rows = dataclasses.replace(loaded, splits={**loaded.splits, "train": loaded.splits["train"].take(only)})
+    monkeypatch.setattr(kdlab.data.task_data, "read_source", lambda *_: rows)
+    with pytest.raises(KdlabError, match="all of one label, so no score could tell"):
+        target("100", "rte", {"reward": CarvedRows(0.25)})
+
+
+def test_a_regression_with_a_constant_target_is_refused(monkeypatch):
+    import kdlab.data.task_data
+
+    loaded = kdlab.data.task_data.read_source(get_task("stsb"), EMBEDDED, Hub(), 0)
+    train = loaded.splits["train"]
+    flat = dataclasses.replace(train, labels=(2.5,) * len(train))
+    rows = dataclasses.replace(loaded, splits={**loaded.splits, "train": flat})
+    monkeypatch.setattr(kdlab.data.task_data, "read_source", lambda *_: rows)
+    with pytest.raises(KdlabError, match="all of one score"):
+        target("100", "stsb", {"reward": CarvedRows(0.25)})
