@@ -135,7 +135,7 @@ def swapped(settings: dict[str, Any], seeds: int) -> None:
 
 def against_chance(settings: dict[str, Any], seeds: int) -> None:
     """Prints what a selector adds to a random choice that keeps as many."""
-    from kdlab.studies.verdicts import judge
+    from kdlab.studies.verdicts import Pairs, judge
 
     ours, theirs = [], []
     for seed in range(seeds):
@@ -147,7 +147,9 @@ def against_chance(settings: dict[str, Any], seeds: int) -> None:
         print(f"seed {seed}: keeps {rate:.3f}; selector {score:.4f}, by chance {chance:.4f}", flush=True)
     mean, half = interval([a - b for a, b in zip(ours, theirs, strict=True)])
     print(f"selector less chance: {100 * mean:.2f} ± {100 * half:.2f} points (95 %, {seeds} seeds)")
-    print(judge(ours, theirs))
+    columns = (np.array(side)[:, None] for side in (ours, theirs))
+    (verdict,) = judge([Pairs(*columns, gold=np.zeros(1), metric="mean")])
+    print(f"a selector beats chance: {verdict.answer}, p {verdict.p:.3f}, {verdict.note or 'decided'}")
 
 
 def main() -> int:
