@@ -128,7 +128,10 @@ def swapped(settings: dict[str, Any], seeds: int) -> None:
         folder, score = run({**settings, "method": f"{Path(__file__).resolve()}:Swapped", "seed": seed})
         right, wrong = (last_of(column(folder, f"train/kept_{name}")) for name in ("right", "swapped"))
         gaps.append(right - wrong)
-        print(f"seed {seed}: keeps {right:.3f} of right answers, {wrong:.3f} of swapped ones; score {score:.4f}", flush=True)
+        print(
+            f"seed {seed}: keeps {right:.3f} of right answers, {wrong:.3f} of swapped ones; score {score:.4f}",
+            flush=True,
+        )
     mean, half = interval(gaps)
     print(f"difference {mean:.3f} ± {half:.3f} (95 %, {seeds} seeds)")
 

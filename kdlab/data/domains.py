@@ -74,7 +74,11 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
     joint = _of(asked.student, task.splits[TRAIN], rows)
     splits = {**task.splits, TRAIN: joint}
     return replace(
-        task, splits=splits, notes=notes, before=task.unaugmented, teachers=_for_teacher(task.unaugmented, asked, rows, seed)
+        task,
+        splits=splits,
+        notes=notes,
+        before=task.unaugmented,
+        teachers=_for_teacher(task.unaugmented, asked, rows, seed),
     )
 
 

@@ -24,9 +24,7 @@ def limit(examples: Examples, amount: str, seed: int) -> Examples:
     return limit_and_rest(examples, amount, seed)[0]
 
 
-def limit_and_rest(
-    examples: Examples, amount: str, seed: int, labels: Sequence[str] = ()
-) -> tuple[Examples, Examples]:
+def limit_and_rest(examples: Examples, amount: str, seed: int, labels: Sequence[str] = ()) -> tuple[Examples, Examples]:
     """A stratified subset of the examples and the rest, both in the examples' order.
 
     Args:
@@ -67,13 +65,13 @@ def limit_and_rest(
     return examples.take(sorted(order[:size])), examples.take(sorted(order[size:]))
 
 
-def _of_each(
-    examples: Examples, amount: str, seed: int, labels: Sequence[str]
-) -> tuple[Examples, Examples]:
+def _of_each(examples: Examples, amount: str, seed: int, labels: Sequence[str]) -> tuple[Examples, Examples]:
     """So many examples of every label, and the rest."""
     number = amount.removesuffix(A_CLASS).strip()
     if not re.fullmatch("[1-9][0-9]{0,11}", number):
-        raise KdlabError(f"The amount of training examples {amount!r}: write a whole number from 1, such as 40{A_CLASS}.")
+        raise KdlabError(
+            f"The amount of training examples {amount!r}: write a whole number from 1, such as 40{A_CLASS}."
+        )
     if not _classification(examples):
         raise KdlabError(
             f"The amount of training examples {amount!r} counts labels, and these examples have scores: give a number "

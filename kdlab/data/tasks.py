@@ -94,6 +94,8 @@ class TaskSpec:
         """The labelled splits that are reported, in order."""
         return tuple(s for s in self.splits if s.startswith(DEV))
 
+    reported_splits = dev_splits
+
     @property
     def test_splits(self) -> tuple[str, ...]:
         """The unlabelled splits that are predicted for the server, in order."""

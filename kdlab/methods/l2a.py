@@ -142,8 +142,8 @@ class L2AConfig(MethodConfig):
             raise KdlabError(f"{self.section}.keep_rate=0 keeps no candidate: give a chance above 0.")
         if self.reward != VALIDATION and self.reward_fraction in (0, 1):
             raise KdlabError(
-                f"{self.section}.reward_fraction is {self.reward_fraction}: it is the part of train that is carved out, "
-                "between 0 and 1."
+                f"{self.section}.reward_fraction is {self.reward_fraction}: it is the part of train that is carved "
+                "out, between 0 and 1."
             )
         if self.sample_from == GENERATOR and self.selector != LEARNED:
             raise KdlabError(
@@ -207,7 +207,9 @@ class L2A(DistillModule):
         rows = own * config.samples + others * config.source_samples
         if not rows:
             which, count = ("source_samples", others) if others else ("samples", own)
-            raise KdlabError(f"{cls.name}: the pool would be empty, for {cls.name}.{which}=0 and there are {count} such rows.")
+            raise KdlabError(
+                f"{cls.name}: the pool would be empty, for {cls.name}.{which}=0 and there are {count} such rows."
+            )
         return rows
 
     @classmethod
@@ -299,6 +301,8 @@ class L2A(DistillModule):
     def loss_of(self, player: str, batch: Batch) -> LossTerms | None:
         """The student's loss; then, for the selector, what the student's step was worth."""
         if player == STUDENT:
+            if self.config.selector == LEARNED and self.last_score is None:
+                self.last_score = self.score(REWARD)
             return self.compute_loss(batch)
         if player == SELECTOR:
             score = self.score(REWARD)
@@ -309,8 +313,6 @@ class L2A(DistillModule):
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         """L_KD on the candidates of the batch that are kept."""
-        if self.config.selector == LEARNED and self.last_score is None:
-            self.last_score = self.score(REWARD)
         ours = self.student.read(batch, self.match.student_taps)
         kept = self._keep(batch, ours.logits)  # (B,) of the batch that processes share
         own = kept if batch.rows is None else kept[batch.rows]
@@ -400,7 +402,9 @@ class L2A(DistillModule):
         self.terms.add({"effective_samples": ess})
         if c.sample_from != GENERATOR or self.context.data is None:
             return
-        places = self.generator.places_of(pool, self.context.data.examples[TRAIN], weights, self.context.data.max_length)
+        places = self.generator.places_of(
+            pool, self.context.data.examples[TRAIN], weights, self.context.data.max_length
+        )
         for some in self.generator.batches(places, c.generator_batch, self.shared_rng):
             self.step(GENERATOR, LossTerms(self.generator.loss(some), {}))
 
@@ -420,7 +424,9 @@ class L2A(DistillModule):
         if self.config.selector != LEARNED or not self.config.show:
             return {}
         pool = self.pool or self._draw_pool(0, data)
-        return {"candidates.md": candidate_table(self.selector, self.student, pool, data, self.config.show, self.device)}
+        return {
+            "candidates.md": candidate_table(self.selector, self.student, pool, data, self.config.show, self.device)
+        }
 
 
 def _last_layers(teacher: Any, student: Any) -> tuple[tuple[int, int], ...]:
@@ -429,7 +435,5 @@ def _last_layers(teacher: Any, student: Any) -> tuple[tuple[int, int], ...]:
 
 def _rows_of(out: EncoderOutput, rows: Tensor) -> EncoderOutput:
     """Some rows of a pass."""
-    parts = {
-        n: Projections(p.query[rows], p.key[rows], p.value[rows], p.heads) for n, p in out.projections.items()
-    }
+    parts = {n: Projections(p.query[rows], p.key[rows], p.value[rows], p.heads) for n, p in out.projections.items()}
     return replace(out, logits=out.logits[rows], hidden={n: h[rows] for n, h in out.hidden.items()}, projections=parts)

@@ -63,7 +63,8 @@ def candidate_weights(form: str, keep: Tensor, log_prob: Tensor, origin: Tensor,
         alpha: α > 0.
 
     Returns:
-        ``(N,)`` float64: those of one example sum to 1; of ``batch`` all to the number of examples; ``literal`` as it is.
+        ``(N,)`` float64: those of one example sum to 1; of ``batch`` all to the number of examples; ``literal`` to
+        anything.
 
     Raises:
         ValueError: There is no such form.
@@ -74,13 +75,18 @@ def candidate_weights(form: str, keep: Tensor, log_prob: Tensor, origin: Tensor,
     if form not in WEIGHTS:
         raise ValueError(f"no weights '{form}'")
     scores = (keep + log_prob if form == "counted" else keep) / alpha
-    _, group = origin.unique(return_inverse=True)
+    group = _groups(origin)
     examples = int(group.max()) + 1 if len(group) else 0
     if form == "batch":
         return torch.softmax(scores, 0) * examples
     most = torch.full((examples,), -torch.inf, dtype=scores.dtype).scatter_reduce(0, group, scores, "amax")
     sized = (scores - most[group]).exp()
     return sized / torch.zeros(examples, dtype=scores.dtype).index_add(0, group, sized)[group]
+
+
+def _groups(origin: Tensor) -> Tensor:
+    """Numbers from 0 for the examples that candidates were made of, ``(N,)``."""
+    return torch.unique(origin, return_inverse=True)[1]  # type: ignore[no-any-return, no-untyped-call]
 
 
 def effective_sample_size(weights: Tensor, origin: Tensor) -> float:
@@ -90,7 +96,7 @@ def effective_sample_size(weights: Tensor, origin: Tensor) -> float:
         weights: ``(N,)``.
         origin: Which example each candidate was made of, ``(N,)`` int64.
     """
-    _, group = origin.unique(return_inverse=True)
+    group = _groups(origin)
     examples = int(group.max()) + 1 if len(group) else 0
     if not examples:
         return 0.0

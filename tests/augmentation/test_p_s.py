@@ -68,7 +68,9 @@ def test_as_many_words_are_edited_as_the_prior_says():
 def test_a_place_is_asked_about_once_for_all_draws_of_it():
     one = augmenter("p_s", alpha=1.0)
     asked, right = [], one.tools.filler.drawn
-    one.tools.filler.drawn = lambda blanks, chances, t: asked.append((len(blanks), chances)) or right(blanks, chances, t)
+    one.tools.filler.drawn = lambda blanks, chances, t: (
+        asked.append((len(blanks), chances)) or right(blanks, chances, t)
+    )
     (source,) = sources("ba be bi")
     drawn = one.drawn([(source, {0: Words("ba be bi")}, one.draw(0, source, copy)) for copy in range(50)])
     ((blanks, chances),) = asked

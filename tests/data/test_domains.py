@@ -125,7 +125,7 @@ def test_a_reward_part_comes_of_the_validation_part_where_there_is_one():
     carved = target("20 a class", "rte", {"reward": ValidationRows(64, 0.25)})
     assert carved.sizes["reward"] == 9
     assert carved.sizes["train"] == 27
-    with pytest.raises(KdlabError, match="rte has none but those that are reported: set l2a.reward=carved"):
+    with pytest.raises(KdlabError, match=r"rte has none but those that are reported: set l2a\.reward=carved"):
         target("20 a class", "rte", {"reward": ValidationRows(64, 0.0, "set l2a.reward=carved")})
 
 

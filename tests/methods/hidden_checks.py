@@ -230,7 +230,7 @@ def by_hand_map_mse(ours, theirs, pair, rows, batch):
 
 
 def check_l2a(patch):
-    """``l2a`` is ``L_att + L_hidden + L_dark`` of the last layers on the candidates that are kept, and no gold label."""
+    """``l2a`` is ``L_att + L_hidden + L_dark`` of the last layers on what is kept, and no gold label."""
     import kdlab.methods.l2a
 
     batch, t = tiny_batch(logits=True), 2.0

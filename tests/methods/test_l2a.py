@@ -70,7 +70,7 @@ def test_a_seed_has_a_pool_of_its_own_and_keeps_it(cache, tmp_path):
         train(module, two_domains(cache), tmp_path / f"{seed}{len(texts)}", seed=seed)
         assert texts.setdefault(seed, module.pool.texts) == module.pool.texts
     assert texts[0] != texts[1]
-    assert len(list((cache.root / "pool").iterdir())) == 2
+    assert len(list((cache.root / "pool").glob("[!.]*"))) == 2
 
 
 def test_candidates_learn_from_the_teacher_alone(cache, tmp_path):
@@ -127,6 +127,34 @@ def test_the_pool_is_drawn_anew_from_a_generator_that_learns(cache, tmp_path):
     assert all(row["train/generator_loss"] for row in history(tmp_path) if row["train/entropy"])
 
 
+class StoppedError(Exception):
+    """What ends a training below."""
+
+
+@pytest.mark.parametrize("stop", [3, 8], ids=["first epoch", "second epoch"])
+def test_a_training_with_a_generator_goes_on_with_the_pool_that_it_had(stop, cache, tmp_path):
+    settings = {"samples": 3, "sample_from": "generator", "generator_learning_rate": 1e-2}
+    whole = tiny_method("l2a", dropout=0.1, **settings)
+    end = train(whole, two_domains(cache), tmp_path / "whole")
+    stopped, begun_steps = tiny_method("l2a", dropout=0.1, **settings), [0]
+
+    def step_and_stop(*arguments):
+        begun_steps[0] += 1
+        if begun_steps[0] == stop:
+            raise StoppedError
+        type(stopped).on_train_batch_start(stopped, *arguments)
+
+    stopped.on_train_batch_start = step_and_stop
+    with pytest.raises(StoppedError):
+        train(stopped, two_domains(cache), tmp_path / "stopped", checkpoint_every=0.0)
+    again = tiny_method("l2a", dropout=0.1, **settings)
+    fitted = train(again, two_domains(cache), tmp_path / "stopped", checkpoint_every=0.0)
+    assert (fitted.value, fitted.steps) == (end.value, end.steps)
+    assert again.pool.texts == whole.pool.texts
+    wanted = whole.state_dict()
+    assert all(torch.equal(v, wanted[k]) for k, v in again.state_dict().items())
+
+
 def test_the_generator_comes_to_write_what_counts():
     """Candidates of one row, of which one word counts: its probability rises."""
     module = begun(sample_from="generator", selector="learned")
@@ -179,9 +207,9 @@ def test_settings_that_make_no_sense(settings, words):
 
 
 def test_a_pool_of_nothing_is_refused():
-    with pytest.raises(KdlabError, match="the pool would be empty, for l2a.samples=0 and there are 40 such rows"):
+    with pytest.raises(KdlabError, match=r"the pool would be empty, for l2a\.samples=0 and there are 40 such rows"):
         L2A.rows_of(L2AConfig(samples=0), {"train": 40})
     assert L2A.rows_of(L2AConfig(samples=0), {"train": 40, SOURCE_ROWS: 30}) == 30
     assert L2A.rows_of(L2AConfig(), {"train": 40, SOURCE_ROWS: 30}) == 230
-    with pytest.raises(KdlabError, match="l2a.source_samples=0 and there are 40"):
+    with pytest.raises(KdlabError, match=r"l2a\.source_samples=0 and there are 40"):
         L2A.rows_of(L2AConfig(source_samples=0), {"train": 40, SOURCE_ROWS: 40})

@@ -42,7 +42,10 @@ CELLS = {
     "mixkd/table1_bt": 48,
     "ad2/figure2_da": 14,
     "scarce/augmenters": 20,
-    **{f"l2a/{name}": n for name, n in (("table1", 40), ("table2", 20), ("table3", 4), ("figure2", 24), ("figure3", 8), ("scarce", 14))},
+    **{
+        f"l2a/{name}": n
+        for name, n in (("table1", 40), ("table2", 20), ("table3", 4), ("figure2", 24), ("figure3", 8), ("scarce", 14))
+    },
 }
 
 

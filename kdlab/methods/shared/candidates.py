@@ -106,7 +106,15 @@ def obtain_pool(
         augmenter = EditPrior(asked.prior, Tools(filler=filler()))
         made = draw_pool(augmenter, sources, copies, asked.seed, asked.keep_original, progress)
         table = [
-            Row(i, z.texts, None, "p_s", asked.seed, tuple((e.side, e.position, e.old, e.new) for e in z.edits), z.log_prob)
+            Row(
+                i,
+                z.texts,
+                None,
+                "p_s",
+                asked.seed,
+                tuple((e.side, e.position, e.old, e.new) for e in z.edits),
+                z.log_prob,
+            )
             for i, z in made
         ]
         write_tables(folder / _FILE, [table_of(table, paired, scored)], {})
@@ -118,9 +126,7 @@ def obtain_pool(
     return _as_pool(data.cache.get_or_make("pool", key, build, about, load=load), data, rows, domain)
 
 
-def _as_pool(
-    table: list[dict[str, object]], data: TextDataModule, rows: Examples, domain: tuple[int, ...]
-) -> Pool:
+def _as_pool(table: list[dict[str, object]], data: TextDataModule, rows: Examples, domain: tuple[int, ...]) -> Pool:
     columns = ["text", *(["text_pair"] if rows.text_pair is not None else [])]
     texts = [tuple(str(row[name]) for name in columns) for row in table]
     origin = [int(row["source"]) for row in table]  # type: ignore[call-overload]

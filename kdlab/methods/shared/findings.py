@@ -45,12 +45,20 @@ def candidate_table(
         f"(mean {keep.mean():.3f}, from {keep.min():.3f} to {keep.max():.3f}); edited words stand between asterisks.",
     ]
     for title, part in (("Most kept", first), ("Most dropped", last)):
-        lines += ["", f"## {title}", "", "| keep | domain | teacher | student | edited | candidate |", "|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            "| keep | domain | teacher | student | edited | candidate |",
+            "|---|---|---|---|---|---|",
+        ]
         for i in part.tolist():
             at = int(chosen[i])
             domain = "source" if split.domain is not None and split.domain[at] else "target"
             answers = [_answer(logits[i], data.task.labels) for logits in (theirs, ours)]
-            lines.append(f"| {keep[i]:.3f} | {domain} | {' | '.join(answers)} | {pool.edited[at]:.2f} | {_text(pool, at)} |")
+            lines.append(
+                f"| {keep[i]:.3f} | {domain} | {' | '.join(answers)} | {pool.edited[at]:.2f} | {_text(pool, at)} |"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kdlab.augmentation.filling import Place, blank_of
 from kdlab.augmentation.base import Source
+from kdlab.augmentation.filling import Place, blank_of
 from kdlab.data.examples import Examples
 from kdlab.methods.shared.candidates import Pool
 from kdlab.models.generator import MaskedLM
@@ -86,7 +86,8 @@ class Writer(nn.Module):
         """``-Σ w log P(word|place) / places``; a scalar."""
         device = self.masked_lm.special.device
         ids, types, mask, at = (
-            part.to(device) for part in padded([one.hidden for one in places], int(self.masked_lm.tokenizer.pad_token_id))
+            part.to(device)
+            for part in padded([one.hidden for one in places], int(self.masked_lm.tokenizer.pad_token_id))
         )
         hidden = torch.zeros_like(ids, dtype=torch.bool)
         hidden[torch.arange(len(at), device=device), at] = True

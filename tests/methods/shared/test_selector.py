@@ -9,7 +9,7 @@ from kdlab.methods.shared.selector import Episode, Selector, state_of
 
 
 def test_a_state_has_both_answers_as_probabilities_or_scores():
-    theirs, ours = torch.tensor([[0.0, 100.0]]), torch.tensor([[1.0, 1.0]])
+    theirs, ours = torch.tensor([[0.0, 200.0]]), torch.tensor([[1.0, 1.0]])
     assert state_of(theirs, ours, False).tolist() == [[0.0, 1.0, 0.5, 0.5]]
     assert state_of(theirs[:, :1] + 3, ours[:, :1], True).tolist() == [[3.0, 1.0]]
 
