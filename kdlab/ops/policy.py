@@ -86,7 +86,7 @@ def candidate_weights(form: str, keep: Tensor, log_prob: Tensor, origin: Tensor,
 
 def _groups(origin: Tensor) -> Tensor:
     """Numbers from 0 for the examples that candidates were made of, ``(N,)``."""
-    return torch.unique(origin, return_inverse=True)[1]  # type: ignore[no-any-return, no-untyped-call]
+    return torch.unique(origin, return_inverse=True)[1]  # type: ignore[no-any-return]
 
 
 def effective_sample_size(weights: Tensor, origin: Tensor) -> float:
