@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kdlab.data.tasks import DEV, TRAIN, TaskSpec
+from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
-from kdlab.system.foreign import MIB, door, opened
+from kdlab.system.foreign import MIB, door, unpacked
 from kdlab.system.shown import listed
 
 LONGEST = 64 * MIB
@@ -97,7 +97,7 @@ def clip(value: str) -> str:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file, with or without byte-order mark, with their numbers from 1.
+    """The lines of a UTF-8 file, with or without byte-order mark, with their numbers from 1; those inside a ``.gz``.
 
     A line feed ends a line, and nothing else that Unicode counts as a line end, because sentences may contain that; a
     file without any line feed has carriage returns instead. Blank lines at the end of the file are left out. A line
@@ -107,7 +107,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         KdlabError: The file cannot be read, or a line is not UTF-8; the message names the line and the byte.
     """
     blank: list[tuple[int, str]] = []
-    with opened(path) as file, door(path, "check the disk"):
+    with unpacked(path) as file, door(path, "check the disk"):
         for number, raw in enumerate(_raw_lines(file, path), start=1):
             line = _decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number)
             if line.strip("\r\n"):
@@ -188,7 +188,7 @@ class Collector:
 
     Args:
         spec: The task.
-        split: Name of the split; labels of a test split are never read.
+        split: Name of the split; labels of an unlabelled split are never read.
         source: The file, or the dataset and split on the hub, as messages name it.
         columns: Names of the columns of text, second text and label in the source, as messages name them.
         row: Separator between the source and a row's number in messages.
@@ -206,7 +206,7 @@ class Collector:
     ) -> None:
         self._spec, self._split, self._source, self._columns = spec, split, source, columns
         self._row, self._blanks = row, blanks
-        self._labelled = split not in spec.test_splits
+        self._labelled = split not in spec.unlabelled_splits
         index = {name: i for i, name in enumerate(spec.labels)}
         index |= {other: index[name] for other, name in spec.aliases.items()}
         self._index = {normal(name): i for name, i in index.items()}
@@ -224,7 +224,7 @@ class Collector:
             row_id: The example's id.
             text: First or only sentence.
             pair: Second sentence; ignored for single-sentence tasks.
-            label: Label name or score as text; ignored for test splits.
+            label: Label name or score as text; ignored for unlabelled splits.
 
         Raises:
             KdlabError: A blank text, a label that the task does not have, or a score out of range.
@@ -254,7 +254,7 @@ class Collector:
                 f"{self._source}: all {len(self)} examples have the label {self._spec.labels[self._labels[0]]!r} in "
                 f"column {self._columns[2]!r}; training needs examples of at least two labels."
             )
-        if (is_train or self._split.startswith(DEV)) and len(set(self._scores)) == 1:
+        if len(set(self._scores)) == 1:
             raise KdlabError(
                 f"{self._source}: all {len(self)} examples have the score {self._scores[0]:g} in column "
                 f"{self._columns[2]!r}; a correlation needs at least two different scores."

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from kdlab.data import embedded
 from kdlab.data.examples import Loaded
+from kdlab.data.readers.domain_folder import load_domain, needed_files
 from kdlab.data.readers.glue_folder import load_glue
 from kdlab.data.readers.hub import go_offline, hub_cached, hub_reachable, load_hub
 from kdlab.data.readers.hub_task import PREFIX, load_rows
 from kdlab.data.readers.hub_task import load_task as load_hub_task
 from kdlab.data.readers.task_file import load_custom, load_task
-from kdlab.data.tasks import TASKS, TRAIN, TaskSpec, get_task
+from kdlab.data.tasks import DOMAIN, TASKS, TRAIN, TaskSpec, get_task
 from kdlab.errors import KdlabError
 
 
@@ -36,7 +37,7 @@ class Source:
     """Where examples come from.
 
     Attributes:
-        kind: ``files`` (the user's own task), ``local`` (GLUE folder), ``hub`` or ``embedded``.
+        kind: ``files`` (the user's own task), ``local`` (a folder of published files), ``hub`` or ``embedded``.
         where: The folder, the name on the hub, or the corpus's version.
         reason: Why it was chosen, where that is not obvious.
     """
@@ -52,7 +53,7 @@ class Source:
 
 
 def find_task(name: str, hub: Hub | None = None) -> tuple[TaskSpec, Path | None]:
-    """A GLUE task by name, any set of the hub, or a user's own task by its YAML file, with the folder of that file.
+    """A task by name, any set of the hub, or a user's own task by its YAML file, with the folder of that file.
 
     Args:
         name: ``rte``, ``hub:imdb`` or ``path/to/task.yaml``.
@@ -98,17 +99,27 @@ def choose_source(spec: TaskSpec, base: Path | None, profile: str, data_dir: str
         return Source("embedded", f"grammar {embedded.VERSION}")
     if data_dir is not None:
         if not Path(data_dir).expanduser().is_dir():
-            raise KdlabError(f"There is no folder {data_dir}: --data-dir is a folder with GLUE's RTE/, SST-2/, ….")
+            what = needed_files(spec) if spec.name in DOMAIN else "GLUE's RTE/, SST-2/, …"
+            raise KdlabError(f"There is no folder {data_dir}: --data-dir is a folder with {what}.")
         return Source("local", data_dir)
-    name = "/".join(spec.hub or ())
+    if spec.hub is None:
+        if profile == "paper":
+            raise KdlabError(
+                f"--profile paper needs {needed_files(spec)}, and {spec.name} is not on the hub: give --data-dir "
+                "FOLDER, the folder that holds it."
+            )
+        reason = f"no --data-dir was given, and {spec.name} is not on the hub"
+        return Source("embedded", f"grammar {embedded.VERSION}", reason)
+    name = "/".join(spec.hub)
     if hub_cached(spec):
         return Source("hub", f"{name} (cached)")
     if hub.online:
         return Source("hub", name)
     if profile == "paper":
+        layout = f"with {needed_files(spec)}" if spec.name in DOMAIN else "in GLUE's layout"
         raise KdlabError(
             f"--profile paper needs {name} from the hub, which is not in its cache and can't be reached: "
-            "connect once, or give --data-dir FOLDER in GLUE's layout."
+            f"connect once, or give --data-dir FOLDER {layout}."
         )
     return Source("embedded", f"grammar {embedded.VERSION}", "no --data-dir was given and the hub can't be reached")
 
@@ -120,7 +131,7 @@ def read_source(spec: TaskSpec, source: Source, hub: Hub, seed: int) -> Loaded:
         spec: The task.
         source: From ``choose_source``.
         hub: Whether it answers.
-        seed: Splits what comes without a dev set.
+        seed: Carves parts out of what comes without them.
 
     Raises:
         KdlabError: A file or a row is invalid.
@@ -128,7 +139,8 @@ def read_source(spec: TaskSpec, source: Source, hub: Hub, seed: int) -> Loaded:
     if source.kind == "files":
         return load_custom(spec, Path(source.where).expanduser(), seed)
     if source.kind == "local":
-        return load_glue(spec, Path(source.where).expanduser())
+        folder = Path(source.where).expanduser()
+        return load_domain(spec, folder, seed) if spec.name in DOMAIN else load_glue(spec, folder)
     if source.kind == "hub":
         if spec.name not in TASKS:
             return load_rows(spec, not hub.online, seed)

@@ -11,7 +11,7 @@ from kdlab.data.augmented import AugmentedFile, read_augmented
 from kdlab.data.examples import Examples, joined
 from kdlab.data.sources import Hub, Source, file_of, naming, read_source
 from kdlab.data.subset import carve, limit_and_rest
-from kdlab.data.tasks import SOURCE_ROWS, TRAIN, TaskSpec
+from kdlab.data.tasks import DEV, SOURCE_ROWS, TEST, TRAIN, TaskSpec
 from kdlab.data.wishes import grant
 from kdlab.system.files import fingerprint
 from kdlab.types import SplitWish
@@ -84,14 +84,15 @@ class TaskData:
         return tuple(dict.fromkeys(text for column in columns for text in column[:SAMPLE]))
 
     @property
-    def dev_splits(self) -> list[str]:
-        """The labelled splits that are reported."""
-        return [s for s in self.splits if s.startswith("dev")]
+    def reported_splits(self) -> list[str]:
+        """The labelled splits that are reported: dev, or test where that is labelled."""
+        reported = TEST if self.spec.labelled_test else DEV
+        return [s for s in self.splits if s.startswith(reported)]
 
     @property
-    def test_splits(self) -> list[str]:
-        """The unlabelled splits that are predicted."""
-        return [s for s in self.splits if s.startswith("test")]
+    def unlabelled_splits(self) -> list[str]:
+        """The splits without labels, which are only predicted; none where test is labelled."""
+        return [] if self.spec.labelled_test else [s for s in self.splits if s.startswith(TEST)]
 
 
 def sizes_of(splits: Mapping[str, Examples]) -> dict[str, int]:
@@ -134,7 +135,7 @@ def load_data(
         with naming(file_of(spec, source)):
             splits[TRAIN], leftover = limit_and_rest(splits[TRAIN], limit_train, seed, spec.labels)
         notes.append(f"train limited to {len(splits[TRAIN])} of {total} examples (seed {seed})")
-    select_on = next(s for s in splits if s.startswith("dev"))
+    select_on = next(s for s in splits if s.startswith(DEV))
     if selection == HOLDOUT and holdout:
         remedy = "set data.selection=dev, which holds nothing out, or add an example of it to the training data"
         with naming(file_of(spec, source)):

@@ -86,13 +86,13 @@ class RunContext:
 
     @cached_property
     def teacher_predictions(self) -> dict[str, Prediction]:
-        """The teacher's logits on every dev and test split; warns where it learned nothing."""
+        """The teacher's logits on every reported and unlabelled split; warns where it learned nothing."""
         plan = self.plan
         if plan.teacher is None:
             return {}
         if plan.teacher.status not in (AS_IS, FOUND):
             _ = self.teacher  # as the plan says, though the cache may hold answers of one that was removed
-        splits = (*plan.task.dev_splits, *plan.task.test_splits)
+        splits = (*plan.task.reported_splits, *plan.task.unlabelled_splits)
         predictions = {name: self.cached_teacher.prediction(self.teacher_data.split(name)) for name in splits}
         then = "a student can learn nothing from it; check the teacher's settings and label order"
         self.check_learned(predictions, "teacher", then)
@@ -135,11 +135,11 @@ class RunContext:
         return [name for name, key in self.plan.tokens_keys.items() if key in found]
 
     def predict_all(self, encoder: TextEncoder, data: TextDataModule, fitted: Fitted) -> dict[str, Prediction]:
-        """A student's float32 logits on every dev and test split; on one, the chosen epoch's own."""
+        """A student's float32 logits on every reported and unlabelled split; on one, the chosen epoch's own."""
         plan, known = self.plan, {}
         if fitted.answers is not None and plan.hardware.precision == "32-true":
             known[plan.task.select_on] = fitted.answers
-        names = (*plan.task.dev_splits, *plan.task.test_splits)
+        names = (*plan.task.reported_splits, *plan.task.unlabelled_splits)
         size, device = data.eval_batch_size, plan.hardware.device
         return {name: known.get(name) or predict(encoder, data.split(name), size, device) for name in names}
 
@@ -167,13 +167,13 @@ class RunContext:
         """Warns where an encoder does no better than one answer to everything.
 
         Args:
-            predictions: Its logits on each dev split.
+            predictions: Its logits on each reported split.
             who: Teacher or student.
             then: What follows from it and what to do, which ends the sentence.
         """
         task = self.plan.task
         metric = task.spec.monitor if task.spec.regression else "accuracy"
-        split = task.dev_splits[0]
+        split = task.reported_splits[0]
         labels = torch.tensor(task.splits[split].labels)
         score = evaluate(predictions[split].logits, labels, [metric], task.spec.regression)[metric]
         constant = trivial(labels, metric, task.spec.regression)

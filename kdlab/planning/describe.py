@@ -20,7 +20,8 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         reporter.announce(f"SUBSTITUTED: {sentence}")
     sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in task.splits.items())
     rule = plan.select_by
-    carved = " (carved out of train; dev is only reported)" if task.select_on == "holdout" else ""
+    reported = task.reported_splits[0]
+    carved = f" (carved out of train; {reported} is only reported)" if task.select_on == "holdout" else ""
     chosen = f"chosen by {rule.words(task.spec.monitor)} on {task.select_on}{carved}"
     chosen = chosen if rule.chooses else f"chosen by {rule.words(task.spec.monitor)}"
     rows = [

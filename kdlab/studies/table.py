@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdlab.data.tasks import TaskSpec
+from kdlab.data.tasks import DEV, TaskSpec
 from kdlab.results.ood import read_ood
 from kdlab.results.record import RunFolder
 from kdlab.results.run_record import RunRecord
@@ -182,19 +182,19 @@ def make_table(study: Study, specs: Mapping[str, TaskSpec], results: Results) ->
 
 
 def _columns(study: Study, spec: TaskSpec, task: str, results: Results) -> list[Column]:
-    """Those that the paper has; without a paper the metrics on dev, and the divergence where there is a teacher."""
+    """Those that the paper has; without one the reported metrics, and the divergence where there is a teacher."""
     ood = study.ood_of(task)
     named = [
         name for figures in (study.paper, study.elsewhere) for row in figures.values() for name in row.get(task, {})
     ]
     if named:
         return list(dict.fromkeys(find_column(name, spec, ood) for name in named))
-    columns = [Column(split, metric) for split in spec.dev_splits for metric in spec.metrics]
+    columns = [Column(split, metric) for split in spec.reported_splits for metric in spec.metrics]
     columns += [find_column(f"{name} accuracy", spec, ood) for name in ood]
     here = [record for (_, on), runs in results.items() if on == task for record, _ in runs]
     columns = [c for c in columns if c.ood or not here or any(c.split in r.student.metrics for r in here)]
     splits = dict.fromkeys(split for record in here for split in record.divergence or {})
-    return columns + [Column(split, KL) for split in splits if not spec.regression and split in spec.dev_splits]
+    return columns + [Column(split, KL) for split in splits if not spec.regression and split in spec.reported_splits]
 
 
 def paper_figure(
@@ -204,8 +204,8 @@ def paper_figure(
     by_column = figures.get(task, {})
     if column.name in by_column:
         return by_column[column.name]
-    dev = next(iter(specs[task].dev_splits), "dev")
-    return by_column.get("") if (column.split, column.metric) == (dev, specs[task].metrics[0]) else None
+    main = next(iter(specs[task].reported_splits), DEV)
+    return by_column.get("") if (column.split, column.metric) == (main, specs[task].metrics[0]) else None
 
 
 def _values(column: Column, runs: Runs) -> tuple[float, ...]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
+from kdlab.data.examples import Examples
 from kdlab.data.module import TextDataModule
+from kdlab.data.tasks import TRAIN
 from kdlab.evaluation.predict import predict
 from kdlab.methods.shared.candidates import Pool
 from kdlab.methods.shared.selector import Selector, state_of
 from kdlab.models.encoder import TextEncoder
 from kdlab.system.shown import clipped, shown
+from kdlab.transformations.words import apply_edits
 
 _LOOKED_AT = 2000  # candidates of which the table's are taken
 _WIDEST = 160  # characters of a text
@@ -57,7 +62,7 @@ def candidate_table(
             domain = "source" if split.domain is not None and split.domain[at] else "target"
             answers = [_answer(logits[i], data.task.labels) for logits in (theirs, ours)]
             lines.append(
-                f"| {keep[i]:.3f} | {domain} | {' | '.join(answers)} | {pool.edited[at]:.2f} | {_text(pool, at)} |"
+                f"| {keep[i]:.3f} | {domain} | {' | '.join(answers)} | {pool.edited[at]:.2f} | {_text(pool, at, data.examples[TRAIN])} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -70,11 +75,9 @@ def _answer(logits: torch.Tensor, labels: tuple[str, ...]) -> str:
     return f"{labels[best]} {float(logits.softmax(-1)[best]):.2f}"
 
 
-def _text(pool: Pool, at: int) -> str:
+def _text(pool: Pool, at: int, rows: Examples) -> str:
     """A candidate's texts with the edited words marked, on one line that fits a table."""
-    new = {(edit.side, edit.new) for edit in pool.edits[at]}
-    texts = []
-    for side, text in enumerate(pool.texts[at]):
-        words = [f"*{word}*" if (side, word) in new else word for word in text.split()]
-        texts.append(clipped(shown(" ".join(words)), _WIDEST).replace("|", "\\|"))
-    return " ⟂ ".join(texts)
+    origin = int(pool.origin[at])
+    source = [column[origin] for column in (rows.text, rows.text_pair) if column is not None]
+    marked = apply_edits(source, [replace(edit, new=f"*{edit.new}*") for edit in pool.edits[at]])
+    return " ⟂ ".join(clipped(shown(text), _WIDEST).replace("|", "\\|") for text in marked)
