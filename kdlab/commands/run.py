@@ -23,7 +23,12 @@ SETTINGS: dict[str, tuple[str, type, str, str]] = {
     "--data-dir": ("data.dir", str, "DIR", "folder in the original GLUE layout"),
     "--limit-train": ("data.limit_train", str, "N", "part of the training data: 10%%, 1%% or 500"),
     "--teacher": ("teacher.source", str, "MODEL", "folder, name on the hub, or 'embedded'"),
-    "--student": ("student.source", str, "SPEC", "checkpoint, [DONOR:]layers:bottom:3 (top, skip, or 0,2,4), or bilstm"),
+    "--student": (
+        "student.source",
+        str,
+        "SPEC",
+        "checkpoint, [DONOR:]layers:bottom:3 (top, skip, 0,2,4), or bilstm",
+    ),
     "--ood-dir": ("evaluation.ood_dir", str, "DIR", "folder with the files of evaluation.ood=[…]"),
     "--seed": ("seed", int, "N", "the student's seed (default: 0)"),
     "--seeds": ("seeds", int, "N", "run N student seeds and print mean and sd"),

@@ -75,9 +75,9 @@ class BiLSTMConfig(PreTrainedConfig):  # type: ignore[misc]
         for name, value in counts.items():
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name} is {value!r}: it must be 1 or more")
-        for name, value in (("separator_token_id", separator_token_id), ("pad_token_id", pad_token_id)):
-            if value is not None and type(value) is not int:
-                raise ValueError(f"{name} is {value!r}: it must be an id, or null")
+        for name, token in (("separator_token_id", separator_token_id), ("pad_token_id", pad_token_id)):
+            if token is not None and type(token) is not int:
+                raise ValueError(f"{name} is {token!r}: it must be an id, or null")
         if type(pair) is not bool:
             raise ValueError(f"pair is {pair!r}: it must be true or false")
         self.vocab_size, self.embedding_size = vocab_size, embedding_size
@@ -113,12 +113,10 @@ class BiLSTM(nn.Module):
         return torch.cat([last[0], last[1]], dim=-1)
 
     def _with_gradient(self) -> AbstractContextManager[None]:
-        """cuDNN takes no gradient through an LSTM in eval mode, which a frozen teacher is in; PyTorch's own does."""
+        """Without cuDNN where it takes no gradient: through an LSTM in eval mode, which a frozen teacher is in."""
         if self.training or not torch.is_grad_enabled():
             return nullcontext()
-        return torch.backends.cudnn.flags(  # type: ignore[no-any-return, no-untyped-call]
-            enabled=False, deterministic=torch.backends.cudnn.deterministic
-        )
+        return torch.backends.cudnn.flags(enabled=False, deterministic=torch.backends.cudnn.deterministic)
 
 
 class BiLSTMForSequenceClassification(PreTrainedModel):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -77,13 +78,17 @@ def bilstm_config(hidden: int, rows: int, tokenizer: Any, pair: bool, source: st
         separator, ids = tokenizer.sep_token_id, made["input_ids"]
         if 1 in made["token_type_ids"]:
             separator = None
-        elif separator is None or (separator, separator) not in zip(ids, ids[1:], strict=False):
+        elif separator is None or (separator, separator) not in itertools.pairwise(ids):
             raise KdlabError(
                 f"The tokenizer of {source} puts neither token types nor two separators between the texts of a pair, "
                 "and a BiLSTM reads each of them alone: take a teacher of the BERT or RoBERTa family."
             )
     return BiLSTMConfig(
-        vocab_size=rows, hidden_size=hidden, pair=pair, separator_token_id=separator, pad_token_id=tokenizer.pad_token_id
+        vocab_size=rows,
+        hidden_size=hidden,
+        pair=pair,
+        separator_token_id=separator,
+        pad_token_id=tokenizer.pad_token_id,
     )
 
 

@@ -40,7 +40,9 @@ class StudentPlan:
         if self.spec.bilstm:
             c = self.config
             kind = "siamese BiLSTM" if c.pair else "BiLSTM"
-            return f"a new {kind} of {c.embedding_size} numbers a token, 2 × {c.hidden_size} and {c.classifier_size} units"
+            return (
+                f"a new {kind} of {c.embedding_size} numbers a token, 2 × {c.hidden_size} and {c.classifier_size} units"
+            )
         origin = self.donor.source if self.donor else "the teacher"
         return origin if self.layers is None else f"layers {', '.join(map(str, self.layers))} of {origin}"
 

@@ -12,7 +12,6 @@ from helpers import (
     PAIRS,
     SCORES,
     TOYS,
-    save_checkpoint,
     tiny_batch,
     tiny_bilstm,
     tiny_data,

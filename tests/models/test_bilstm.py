@@ -166,12 +166,12 @@ def test_a_mixture_mixes_text_with_text(task):
         return made, encoder(attention_mask=mix_mask(batch.attention_mask, plan), embeddings=made).logits
 
     assert torch.equal(mixed(1.0)[1], clean)
-    assert torch.equal(mixed(0.0)[1], clean[partner])
+    torch.testing.assert_close(mixed(0.0)[1], clean[partner], atol=1e-6, rtol=0)
     made, answers = mixed(0.25)
     texts = made.chunk(2, -1) if task is PAIRS else (made,)
     long, short = (9, 4) if task is ALONE else (4, 2)  # of the first texts
     assert (texts[0][..., -1] > 0).sum(1).tolist() == [long, long]  # the longer one's mask covers both
-    assert texts[0][0, : short, -1].tolist() == [1.0] * short
+    assert texts[0][0, :short, -1].tolist() == [1.0] * short
     assert texts[0][0, short:long, -1].tolist() == [0.25] * (long - short)
     words = 0.25 * encoder.word_table[batch.input_ids[0, 0]] + 0.75 * encoder.word_table[batch.input_ids[1, 0]]
     torch.testing.assert_close(texts[0][0, 0, :-1], words)
@@ -223,7 +223,7 @@ def test_it_has_nothing_to_tap_or_perturb():
     assert usable_positions(encoder.config) > 10**9
     assert encoder.read(batch, Taps()).hidden == {}
     for taps in (Taps(hidden=(0,)), Taps(projections=(1,))):
-        with pytest.raises(KdlabError, match="no layers to tap.*method that reads logits alone"):
+        with pytest.raises(KdlabError, match=r"no layers to tap.*method that reads logits alone"):
             encoder.read(batch, taps)
     with pytest.raises(KdlabError, match="no embeddings to perturb"):
         encoder.read(batch, None, torch.zeros(6, 9, 6))
@@ -289,7 +289,7 @@ def test_how_a_tokenizer_tells_texts_apart():
     assert bilstm_config(6, 60, roberta, True, "x").separator_token_id == VOCABULARY["[SEP]"]
     assert bilstm_config(6, 60, roberta, False, "x").separator_token_id is None
     assert bilstm_config(6, 60, one, False, "x").pad_token_id == 0
-    with pytest.raises(KdlabError, match="of x puts neither token types nor two separators.*take a teacher of the BERT"):
+    with pytest.raises(KdlabError, match=r"of x puts neither token types nor two separators.*take a teacher"):
         bilstm_config(6, 60, one, True, "x")
     assert bilstm_config(7, 61, SimpleNamespace(pad_token_id=4), False, "x").pad_token_id == 4
 
@@ -350,7 +350,7 @@ def drop(folder, name: str):
         (lambda f: rewrite(f, hidden_size=7), r"do not fit its config.json"),
         (lambda f: rewrite(f, embedding_size=7), r"do not fit its config.json"),
         (lambda f: rewrite(f, embedding_size="wide"), r"config.json"),
-        (lambda f: rewrite(f, hidden_size=2**30, vocab_size=2**30), r"do not fit its config.json"),
+        (lambda f: rewrite(f, hidden_size=2**14, vocab_size=2**30), r"do not fit its config.json"),
         (lambda f: rewrite(f, pad_token_id=None), "names no pad_token_id, by which kdlab_bilstm knows padding"),
         (lambda f: rewrite(f, pad_token_id=4), "pads with id 0, and its config.json says pad_token_id=4, by which it"),
     ],
