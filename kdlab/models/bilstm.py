@@ -7,7 +7,8 @@ of which one is trained; 150 or 300 hidden units a direction and 200 or 400 unit
 
 Here token ids of the teacher stand for words, and one table for them is drawn and trained with the rest. With 300
 numbers a token, 150 hidden units and 400 units of the layer a network over BERT's 30,522 tokens has 10.2 million
-weights for pairs and 9.8 million for one text; the ``L2A`` paper (Feng et al. 2021) has 10.1 million in its table 1.
+weights for pairs and 9.8 million for one text; the ``L2A`` paper (Feng et al. 2021) has 10.1 million in its table 1. The
+special tokens stay where the tokenizer puts them, and a dropout of 0.1, of which the paper says nothing, is added.
 
 Importing this registers the architecture with transformers' Auto classes.
 """
@@ -167,6 +168,9 @@ class BiLSTMForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
 
         Returns:
             ``(B, T, E + 1)``, and for pairs ``(B, T, 2(E + 1))``.
+
+        Raises:
+            ValueError: Token types tell two texts apart, and there are none.
         """
         words = self.get_input_embeddings()(input_ids) if words is None else words
         places = torch.arange(input_ids.shape[1], device=input_ids.device)  # (T,)
@@ -182,7 +186,9 @@ class BiLSTMForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
         """Where the second text starts, ``(B,)``; at the end of the input where there is none."""
         separator = self.config.separator_token_id
         if separator is None:
-            begun = torch.zeros_like(input_ids, dtype=torch.bool) if token_type_ids is None else token_type_ids == 1
+            if token_type_ids is None:
+                raise ValueError("give token_type_ids, which tell the two texts apart (return_token_type_ids=True)")
+            begun = token_type_ids == 1
         else:
             begun = input_ids == separator
             begun[:, 1:] &= begun[:, :-1].clone()

@@ -94,6 +94,8 @@ def test_a_second_text_starts_behind_the_first_of_two_separators():
     ids = [[2, 9, 7, 3, 3, 8, 3], [2, 9, 3, 3, 8, 12, 3], [2, 3, 3, 8, 3], [2, 9, 3, 3, 3]]
     types = [[0] * 4 + [1] * 3, [0] * 3 + [1] * 4, [0, 0, 1, 1, 1], [0, 0, 0, 1, 1]]
     torch.testing.assert_close(logits(by_separators, ids), logits(by_types, ids, types))
+    with pytest.raises(ValueError, match="give token_type_ids"):
+        logits(by_types, ids)
     other = [[0] * 5 + [1] * 2, *types[1:]]
     assert not torch.allclose(logits(by_types, ids, other)[0], logits(by_types, ids, types)[0], atol=1e-3)
 
