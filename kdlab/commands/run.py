@@ -25,7 +25,12 @@ SETTINGS: dict[str, tuple[str, type, str, str]] = {
     "--target-per-class": ("data.target_per_class", int, "N", "so many training examples of each label"),
     "--source": ("data.source", str, "TASK", "train on the rows of this task besides: a source domain"),
     "--teacher": ("teacher.source", str, "MODEL", "folder, name on the hub, or 'embedded'"),
-    "--student": ("student.source", str, "SPEC", "checkpoint, or [DONOR:]layers:bottom:3 (top, skip, or 0,2,4)"),
+    "--student": (
+        "student.source",
+        str,
+        "SPEC",
+        "checkpoint, [DONOR:]layers:bottom:3 (top, skip, 0,2,4), or bilstm",
+    ),
     "--ood-dir": ("evaluation.ood_dir", str, "DIR", "folder with the files of evaluation.ood=[…]"),
     "--seed": ("seed", int, "N", "the student's seed (default: 0)"),
     "--seeds": ("seeds", int, "N", "run N student seeds and print mean and sd"),

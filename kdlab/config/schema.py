@@ -86,7 +86,8 @@ class StudentConfig:
     """The student.
 
     Attributes:
-        source: A checkpoint, or ``[DONOR:]layers:bottom:3`` (also top, skip, or a list); the donor is the teacher.
+        source: A checkpoint, ``[DONOR:]layers:bottom:3`` (also top, skip, or a list; the donor is the teacher), or
+            ``bilstm`` (also ``bilstm:300``): a new BiLSTM of so many hidden units a direction.
     """
 
     source: str = "layers:bottom:3"

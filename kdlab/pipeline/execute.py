@@ -12,6 +12,7 @@ from kdlab.evaluation.predict import Prediction
 from kdlab.methods.base import DistillModule
 from kdlab.models.checkpoint import load_encoder
 from kdlab.models.encoder import TextEncoder
+from kdlab.models.recurrent import new_bilstm
 from kdlab.models.student import take_layers
 from kdlab.pipeline.context import RunContext
 from kdlab.pipeline.evaluate import evaluate_run, is_recorded
@@ -135,6 +136,8 @@ def _build(context: RunContext, seed: int) -> tuple[DistillModule, TextDataModul
 def _build_student(context: RunContext, seed: int) -> TextEncoder:
     """The student with its starting weights."""
     plan, student = context.plan, context.plan.student
+    if student.spec.bilstm:
+        return new_bilstm(student.config, seed)
     if student.donor is None:
         if context.teacher is None or student.layers is None:
             raise ValueError("a student of the teacher's layers needs the teacher")

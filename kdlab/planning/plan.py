@@ -97,7 +97,7 @@ class Plan:
             seed,
             self.task.fingerprint,
             self.teacher.key if self.teacher else "",
-            self.student.donor.weights_fingerprint if self.student.donor else "",
+            self.student.key,
             self.text.tokenizer_fingerprint,
             self.max_length,
             list(self.substituted),

@@ -86,7 +86,11 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
     if backbone == EMBEDDED:
         settings = draft.with_preset(EMBEDDED)
         run = settings.run
-    taught = needs_teacher or parse_student(run.student.source).from_teacher
+    student = parse_student(run.student.source)
+    if student.bilstm:
+        settings = draft.with_preset("bilstm")
+        run = settings.run
+    taught = needs_teacher or student.from_teacher
     teachers = teacher_method.splits_of(settings.teacher_method) if taught else {}
     wishes = _wishes(method.splits_of(settings.method), teachers)
     cut = (run.data.amount, run.data.selection, run.data.holdout, run.data.split_seed)
