@@ -10,9 +10,17 @@ from kdlab.data.spec import DEV, SOURCE_ROWS, TEST, TRAIN, Metric, TaskSpec, num
 from kdlab.errors import nearest
 
 __all__ = [
-    *("DEV", "SOURCE_ROWS", "TEST", "TRAIN"),
-    *("DOMAIN", "GLUE", "TASKS"),
-    *("Metric", "TaskSpec", "get_task", "owner_of"),
+    "DEV",
+    "DOMAIN",
+    "GLUE",
+    "SOURCE_ROWS",
+    "TASKS",
+    "TEST",
+    "TRAIN",
+    "Metric",
+    "TaskSpec",
+    "get_task",
+    "owner_of",
 ]
 
 _BINARY_NLI = ("entailment", "not_entailment")

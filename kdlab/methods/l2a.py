@@ -119,6 +119,11 @@ class L2AConfig(MethodConfig):
     show: int = 10
     not_in_fingerprint: ClassVar[tuple[str, ...]] = ("show",)
 
+    @property
+    def reads_layers(self) -> bool:
+        """Whether the loss compares more than logits."""
+        return bool(self.attention_weight or self.hidden_weight)
+
     def validate(self) -> None:
         """Checks ranges."""
         at_least(self, 0, "samples", "source_samples", counts="candidates of each row")
@@ -169,18 +174,20 @@ class L2A(DistillModule):
 
     def __init__(self, config: L2AConfig, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:
         super().__init__(config, student, teacher, task)
-        theirs = self.frozen_teacher.config
-        self.check_pair(config, theirs, student.config)
-        pairs = _last_layers(theirs, student.config)
-        self.match = LayerMatch(
-            theirs,
-            student.config,
-            hidden=pairs if config.hidden_weight else (),
-            attention=pairs if config.attention_weight else (),
-            kind=config.attention,
-            distance="scores" if config.attention == "scores" else "mse",
-            relation_heads=config.relation_heads,
-        )
+        self.match: LayerMatch | None = None
+        if config.reads_layers:
+            theirs = self.frozen_teacher.config
+            self.check_pair(config, theirs, student.config)
+            pairs = _last_layers(theirs, student.config)
+            self.match = LayerMatch(
+                theirs,
+                student.config,
+                hidden=pairs if config.hidden_weight else (),
+                attention=pairs if config.attention_weight else (),
+                kind=config.attention,
+                distance="scores" if config.attention == "scores" else "mse",
+                relation_heads=config.relation_heads,
+            )
         self.episode = Episode()
         self.last_score: float | None = None
         self.pool: Pool | None = None
@@ -188,6 +195,18 @@ class L2A(DistillModule):
             self.selector = Selector(task.num_outputs, config.selector_hidden)
 
     # --- before training ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def needs_of(cls, config: L2AConfig) -> frozenset[Need]:
+        """Without attention and hidden states, cached logits are enough."""
+        return cls.needs if config.reads_layers else frozenset({Need.LOGITS})
+
+    @classmethod
+    def taps_of(cls, config: L2AConfig) -> str:
+        """The last layers' attention and hidden states, as far as they have a weight."""
+        parts = {"attention": config.attention_weight, "hidden states": config.hidden_weight}
+        read = " and ".join(name for name, weight in parts.items() if weight)
+        return f"{read} of the last layer" if read else ""
 
     @classmethod
     def players_of(cls, config: L2AConfig) -> tuple[str, ...]:
@@ -269,7 +288,8 @@ class L2A(DistillModule):
     def begin_phase(self, context: PhaseContext) -> None:
         """Draws the projection and the selector."""
         super().begin_phase(context)
-        self.match.draw(context.seed)
+        if self.match is not None:
+            self.match.draw(context.seed)
         if self.config.selector == LEARNED:
             self.selector.draw(context.seed)
 
@@ -313,7 +333,7 @@ class L2A(DistillModule):
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         """L_KD on the candidates of the batch that are kept."""
-        ours = self.student.read(batch, self.match.student_taps)
+        ours = self.student.read(batch, None if self.match is None else self.match.student_taps)
         kept = self._keep(batch, ours.logits)  # (B,) of the batch that processes share
         own = kept if batch.rows is None else kept[batch.rows]
         terms = self._distance(batch, ours, own.nonzero().squeeze(1))
@@ -333,7 +353,7 @@ class L2A(DistillModule):
             return {name: ours.logits.sum() * 0 for name, weight in weights.items() if weight}
         some, student = batch.take(rows), _rows_of(ours, rows)
         terms: dict[str, Tensor] = {}
-        if c.attention_weight or c.hidden_weight:
+        if self.match is not None:
             with torch.no_grad():
                 theirs = self.frozen_teacher.read(some, self.match.teacher_taps)
             if c.attention_weight:

@@ -61,9 +61,14 @@ def candidate_table(
             at = int(chosen[i])
             domain = "source" if split.domain is not None and split.domain[at] else "target"
             answers = [_answer(logits[i], data.task.labels) for logits in (theirs, ours)]
-            lines.append(
-                f"| {keep[i]:.3f} | {domain} | {' | '.join(answers)} | {pool.edited[at]:.2f} | {_text(pool, at, data.examples[TRAIN])} |"
-            )
+            cells = [
+                f"{keep[i]:.3f}",
+                domain,
+                *answers,
+                f"{pool.edited[at]:.2f}",
+                _text(pool, at, data.examples[TRAIN]),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
