@@ -205,8 +205,10 @@ class L2A(DistillModule):
     def taps_of(cls, config: L2AConfig) -> str:
         """The last layers' attention and hidden states, as far as they have a weight."""
         parts = {"attention": config.attention_weight, "hidden states": config.hidden_weight}
-        read = " and ".join(name for name, weight in parts.items() if weight)
-        return f"{read} of the last layer" if read else ""
+        read = [name for name, weight in parts.items() if weight]
+        settings = [f"{cls.name}.{name.split()[0]}_weight=0" for name in read]
+        leave = "leave" if len(read) > 1 else "leaves"
+        return f"{' and '.join(read)} of the last layer (which {' and '.join(settings)} {leave} out)" if read else ""
 
     @classmethod
     def players_of(cls, config: L2AConfig) -> tuple[str, ...]:

@@ -44,12 +44,14 @@ WORKS: dict[str, dict[str, object]] = {
     "pkd": {"beta": 0.0},
     "ad2": {"deep_kd": False, "adversarial": False},
     "cilda": {"crd_weight": 0.0, "alpha2": 0.0},
+    "l2a": {"attention_weight": 0.0, "hidden_weight": 0.0},
 }
 REFUSES = {
     "pkd": "pkd works on [CLS] states of mapped layers (which pkd.beta=0 leaves out)",
     "tinybert_kd": "tinybert_kd works on attention and hidden states of mapped layers",
     "ad2": "ad2 works on features and attention of mapped layers (which ad2.deep_kd=false and ad2.adversarial=false",
     "cilda": "cilda works on [CLS] states of all layers (which cilda.crd_weight=0 and cilda.alpha2=0 leave out)",
+    "l2a": "l2a works on attention and hidden states of the last layer (which l2a.attention_weight=0 and l2a.hidden_",
 }
 works = pytest.mark.parametrize("name", [*WORKS, "pooled"])
 
