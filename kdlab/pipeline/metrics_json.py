@@ -116,6 +116,7 @@ def _teacher_record(
         metrics=metrics,
         answers_from_cache=answers_from_cache,
         classes=_classes(plan, answers),
+        domain=plan.config.teacher.domain if plan.config.data.source and plan.teacher.order is None else None,
     )
 
 

@@ -10,19 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kdlab.data.domains import TARGET
 from kdlab.data.tasks import DEV, TaskSpec
 from kdlab.results.ood import read_ood
 from kdlab.results.record import RunFolder
 from kdlab.results.run_record import RunRecord
 from kdlab.results.tables import mean_and_sd
 from kdlab.studies.answers import HOURS, KL, PARAMETERS, SPEED, Column, figure, find_column
-from kdlab.studies.schema import STATISTICS, Columns, Figure, Study
+from kdlab.studies.notes import Results, Runs, notes_on
+from kdlab.studies.schema import Columns, Figure, Study
 
 TEACHER = "teacher"
-Runs = Sequence[tuple[RunRecord, Path]]
-"""Records of one cell, with their folders."""
-Results = Mapping[tuple[str, str], Runs]
-"""Row and task to the records of its seeds."""
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 _LATEX |= {"±": r"$\pm$", "²": r"$^2$", "α": r"$\alpha$", "δ": r"$\delta$", "–": "--", "×": r"$\times$"}
 
@@ -178,7 +176,7 @@ def make_table(study: Study, specs: Mapping[str, TaskSpec], results: Results) ->
             paper = paper_figure(study.paper.get(row, {}), specs, task, column)
             values = _values(column, results.get((row, task), ()))
             entries[row].append(Entry(row, task, column, values, paper))
-    return StudyTable(study, tuple(places), entries, tuple(_notes(study, results)))
+    return StudyTable(study, tuple(places), entries, tuple(notes_on(study, results)))
 
 
 def _columns(study: Study, spec: TaskSpec, task: str, results: Results) -> list[Column]:
@@ -223,7 +221,8 @@ def _teachers(results: Results) -> dict[str, Taught]:
     for (_, task), runs in results.items():
         for record, folder in runs:
             if record.teacher is not None:
-                of_task = by_source.setdefault(record.teacher.source, {}).setdefault(task, {})
+                of = f" of the {record.teacher.domain} domain" if record.teacher.domain not in (None, TARGET) else ""
+                of_task = by_source.setdefault(f"{record.teacher.source}{of}", {}).setdefault(task, {})
                 key = str(record.fingerprints.teacher)
                 if key not in of_task or not math.isnan(record.teacher.samples_per_second):
                     of_task[key] = record, folder
@@ -251,30 +250,6 @@ def _of_teacher(by_task: Taught, task: str, column: Column) -> tuple[float, ...]
         return () if math.isnan(speed) else (speed,)
     value = record.teacher.metrics.get(column.split, {}).get(column.metric)
     return () if value is None else (100 * value,)
-
-
-def _notes(study: Study, results: Results) -> list[str]:
-    """What is to be known of the figures."""
-    records = [record for runs in results.values() for record, _ in runs]
-    notes = []
-    if records:
-        counts = sorted({len(runs) for runs in results.values() if runs})
-        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        kind = {"median": "median", "best": "best"}.get(study.statistic, "mean")
-        beside = "; in brackets the paper's" if study.paper or study.elsewhere else ""
-        notes.append(f"Ours: {kind} ± standard deviation over {seeds} seed{'s' * (counts != [1])}, in points{beside}.")
-    if study.paper:
-        runs = f" of {study.runs}" if study.runs else ""
-        searched = "; ".join(f"{key} of {', '.join(map(str, values))}" for key, values in study.search.items())
-        notes.append(
-            f"The paper: {STATISTICS[study.statistic]}{runs}{f', searched over {searched}' if searched else ''}."
-        )
-    if any(record.source.embedded for record in records):
-        notes.append("EMBEDDED CORPUS: kdlab's own grammar, not GLUE; a paper's figures are GLUE's.")
-    substituted = dict.fromkeys(text for record in records for text in record.substituted)
-    if substituted:
-        notes.append(f"SUBSTITUTED: {'; '.join(substituted)}.")
-    return notes
 
 
 def _number(value: float, column: Column) -> str:
