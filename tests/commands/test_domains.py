@@ -1,0 +1,70 @@
+"""Runs on a scarce target and a source domain, and what is refused of them, in one sentence each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_fixtures import Lab, metrics, open_lab, predictions
+
+EMBEDDED = ("run", "--profile", "embedded", "--accelerator", "cpu", "--precision", "32", "--target-per-class", "20")
+SHORT = ("training.max_steps=3", "teacher.max_steps=2", "training.log_every=1", "l2a.samples=2", "l2a.show=3")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    return open_lab(tmp_path_factory)
+
+
+def test_l2a_runs_on_two_domains_and_says_whose_rows_the_teacher_read(lab: Lab, tmp_path: Path):
+    words = ("--method", "l2a", "--task", "rt", "--source", "sst2", "data.limit_source=60", "--out", tmp_path)
+    done = lab.run(*EMBEDDED, *SHORT, *words)
+    assert done.code == 0, done.err
+    assert "made of the target domain's rows" in done.field("teacher")
+    assert "source domain: 60 of" in done.out
+    assert "reward: 128 rows for the method, 128 of the" in done.out
+    (file,) = tmp_path.glob("*/metrics.json")
+    record = metrics(file.parent)
+    assert record["teacher"]["domain"] == "target"
+    assert set(record["student"]["metrics"]) == {"test"}
+    assert not (file.parent / "predictions" / "dev.jsonl").exists()
+    assert len(predictions(file.parent, "test")) == 1000
+    table = (file.parent / "candidates.md").read_text(encoding="utf-8")
+    assert table.count("\n| 0.") == 6
+    assert "| source |" in table or "| target |" in table
+    history = (file.parent / "history" / "metrics.csv").read_text().splitlines()
+    assert {"train/kept", "train/edited", "train/reward", "train/entropy"} <= set(history[0].split(","))
+
+
+def test_a_baseline_has_the_same_target_and_teacher(lab: Lab, tmp_path: Path):
+    words = ("--task", "rt", "--source", "sst2", "data.limit_source=60", "--dry-run", "--out", tmp_path)
+    plans = [
+        lab.run(*EMBEDDED, *SHORT[:3], "--method", method, *more, *words)
+        for method, more in (("l2a", ()), ("kd", ("data.domains=target",)), ("kd", ("teacher.domain=both",)))
+    ]
+    assert all(plan.code == 0 for plan in plans), [plan.err for plan in plans]
+    teachers = [plan.field("teacher").partition("fingerprint ")[2] for plan in plans]
+    assert teachers[0] == teachers[1] != teachers[2]
+    assert "made of both domains' rows" in plans[2].field("teacher")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--task", "rte", "--source", "sst2"), "data.source=sst2: one of sst2 and rte has pairs"),
+        (("--task", "rte", "--source", "qqp"), "data.source=qqp: its labels (not_duplicate and duplicate) are not those"),
+        (("--task", "rte", "--source", "nothing"), "There is no task 'nothing'"),
+        (("--task", "rt", "--limit-train", "10%"), "--target-per-class 20 and --limit-train 10% both say"),
+        (("--task", "rt", "data.domains=source"), "data.domains=source, but there is no source domain"),
+        (("--task", "rt", "teacher.domain=both"), "teacher.domain=both, but there is no source domain"),
+        (("--task", "rt", "--source", "sst2", "data.domains=all"), "data.domains"),
+        (("--task", "rt", "data.target_per_class=100000"), "100000 training examples of each label are asked for"),
+        (("--task", "watches"), "counts labels, and these examples have scores"),
+        (("--task", "rt", "--method", "l2a", "l2a.samples=0"), "the pool would be empty, for l2a.samples=0"),
+        (("--task", "rte", "--method", "l2a", "l2a.reward=validation"), "set l2a.reward=carved"),
+        (("--task", "rt", "--method", "l2a", "--student", "bilstm"), "l2a works on attention and hidden states"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(lab: Lab, words: tuple[str, ...], sentence: str, tmp_path: Path):
+    done = lab.run(*EMBEDDED, "--method", "kd", *words, "--dry-run", "--out", tmp_path)
+    assert sentence in done.sentence
