@@ -25,7 +25,7 @@ from transformers import AutoModelForSequenceClassification, BertConfig
 from kdlab.errors import KdlabError
 from kdlab.evaluation.predict import predict
 from kdlab.methods import METHODS, load_method
-from kdlab.methods.base import PhaseContext
+from kdlab.methods.base import PhaseContext, TrainingConfig
 from kdlab.models.checkpoint import labelled_config
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.recurrent import wrap
@@ -159,6 +159,23 @@ def test_its_words_carry_a_generators_gradient():
     losses = module.attack(tiny_batch(lengths=(9, 8)))
     losses.total.backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in module.generator.parameters())
+
+
+@pytest.mark.parametrize(
+    ("student", "own", "training", "rate"),
+    [
+        (tiny_bilstm, None, 1e-3, 5e-5),
+        (tiny_bilstm, None, 1e-5, 1e-5),
+        (tiny_bilstm, 2e-3, 1e-3, 2e-3),
+        (tiny_encoder, None, 1e-3, 1e-3),
+        (tiny_encoder, 2e-3, 1e-3, 2e-3),
+    ],
+)
+def test_a_generator_does_not_learn_at_the_rate_of_drawn_weights(student, own, training, rate):
+    module = tiny_method("mate_kd", student=student(), generator_learning_rate=own)
+    module.begin_phase(PhaseContext(training=TrainingConfig(learning_rate=training)))
+    assert module.learning_rate_of("generator") == rate
+    assert module.learning_rate_of("student") == training
 
 
 def test_a_bilstm_can_be_a_teacher(cache, tmp_path):
