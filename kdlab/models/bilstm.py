@@ -7,8 +7,8 @@ of which one is trained; 150 or 300 hidden units a direction and 200 or 400 unit
 
 Here token ids of the teacher stand for words, and one table for them is drawn and trained with the rest. With 300
 numbers a token, 150 hidden units and 400 units of the layer a network over BERT's 30,522 tokens has 10.2 million
-weights for pairs and 9.8 million for one text; table 1 of L2A (Feng et al. 2021) has 10.1 million. The special tokens
-stay where the tokenizer puts them, and a dropout of 0.1, of which the paper says nothing, is added.
+weights for pairs and 9.8 million for one text; table 1 of the ``L2A`` paper (Feng et al. 2021) says 10.1 million. The
+special tokens stay where the tokenizer puts them, and a dropout of 0.1, of which Tang et al. say nothing, is added.
 
 Importing this registers the architecture with transformers' Auto classes.
 """

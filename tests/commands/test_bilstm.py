@@ -25,6 +25,7 @@ WITHOUT = {
     "pkd": ("pkd.beta=0",),
     "ad2": ("ad2.deep_kd=false", "ad2.adversarial=false"),
     "cilda": ("cilda.crd_weight=0", "cilda.alpha2=0"),
+    "l2a": ("l2a.attention_weight=0", "l2a.hidden_weight=0"),
 }
 
 

@@ -25,7 +25,7 @@ from transformers import AutoModelForSequenceClassification, BertConfig
 from kdlab.errors import KdlabError
 from kdlab.evaluation.predict import predict
 from kdlab.methods import METHODS, load_method
-from kdlab.methods.base import PhaseContext
+from kdlab.methods.base import PhaseContext, TrainingConfig
 from kdlab.models.checkpoint import labelled_config
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.recurrent import wrap
@@ -163,6 +163,23 @@ def test_its_words_carry_a_generators_gradient():
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in module.generator.parameters())
 
 
+@pytest.mark.parametrize(
+    ("student", "own", "training", "rate"),
+    [
+        (tiny_bilstm, None, 1e-3, 5e-5),
+        (tiny_bilstm, None, 1e-5, 1e-5),
+        (tiny_bilstm, 2e-3, 1e-3, 2e-3),
+        (tiny_encoder, None, 1e-3, 1e-3),
+        (tiny_encoder, 2e-3, 1e-3, 2e-3),
+    ],
+)
+def test_a_generator_does_not_learn_at_the_rate_of_drawn_weights(student, own, training, rate):
+    module = tiny_method("mate_kd", student=student(), generator_learning_rate=own)
+    module.begin_phase(PhaseContext(training=TrainingConfig(learning_rate=training)))
+    assert module.learning_rate_of("generator") == rate
+    assert module.learning_rate_of("student") == training
+
+
 def test_a_bilstm_can_be_a_teacher(cache, tmp_path):
     kind = load_method("mate_kd")
     module = kind(kind.Config(n_g=1, n_s=2), tiny_encoder(), tiny_bilstm(seed=4), PAIRS)
@@ -198,14 +215,15 @@ def losses_of(name: str, student: TextEncoder, teacher: TextEncoder, **settings)
     return losses
 
 
+@pytest.mark.parametrize(("layers", "width"), [(4, 312), (12, 384)], ids=["TinyBERT", "MiniLM"])
 @pytest.mark.parametrize("name", METHODS)
-def test_tinyberts_shape_beside_a_teacher_of_another(name):
-    student, teacher = shaped(4, 312, 12, 1200), shaped(6, 48, 12, 96, seed=1)  # twelve heads, as both papers have
+def test_shapes_of_the_papers_beside_a_teacher_of_another_width(name, layers, width):
+    student, teacher = shaped(layers, width, 12, 1200), shaped(6, 48, 12, 96, seed=1)  # twelve heads, as they have
     losses = losses_of(name, student, teacher)
     assert losses.total.isfinite()
     reached = {n for n, p in student.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert any("word_embeddings" in n for n in reached)
-    assert {n.split(".")[4] for n in reached if ".layer." in n} == set("0123")
+    assert {n.split(".")[4] for n in reached if ".layer." in n} == {str(n) for n in range(layers)}
 
 
 @pytest.mark.parametrize("name", ["tinybert_kd", "ad2"])
