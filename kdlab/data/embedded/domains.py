@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kdlab.data.embedded.clauses import sentence
 from kdlab.data.embedded.helpfulness import HELPFUL, rated
 from kdlab.data.embedded.science import supported
 from kdlab.data.embedded.shop import same_matter
@@ -30,7 +29,7 @@ def row_of(task: str) -> Callable[[Draw, int], Row]:
     if task == "cikm":
         return lambda draw, turn: (*same_matter(draw, turn % 2 == 1), turn % 2)
     if task == "rt":
-        return lambda draw, turn: (sentence(snippet(draw, turn % 2 == 1)), "", turn % 2)
+        return lambda draw, turn: (snippet(draw, turn % 2 == 1), "", turn % 2)
 
     def review(draw: Draw, turn: int) -> Row:
         text, score = rated(draw, task)

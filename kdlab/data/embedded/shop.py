@@ -1,6 +1,7 @@
 """Messages of a shop's customers in pairs, for CIKM: the same matter in other words, or another one.
 
-QQP's questions exchange names and things; here it is mostly the matter that differs: late, broken, wrong, too wide.
+QQP's questions exchange names and things. Half of these are such questions in other words; in the others it is mostly
+the matter that differs: late, broken, wrong, too wide.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from dataclasses import dataclass, replace
 from kdlab.data.embedded.clauses import reword, sentence
 from kdlab.data.embedded.inference import Pair
 from kdlab.data.embedded.lexicon import ADJECTIVES, COUNTRY, DAYS, SYNONYMS, TOWN, words
+from kdlab.data.embedded.questions import same_question
 from kdlab.system.draw import Draw
 
 _SOLD = ("container", "garment", "device", "tool")
 _ITEMS = tuple(noun for kind, nouns in {**TOWN.kinds, **COUNTRY.kinds}.items() if kind in _SOLD for noun in nouns)
 _BOUGHT = words("bought purchased got")
+_CLOSINGS = ("Thanks.", "I need an answer.", "I have no more time.")
 _MATTERS: tuple[tuple[str, ...], ...] = (
     (
         "I {bought} {it} {day}, and it has not arrived yet.",
@@ -68,8 +71,8 @@ def _written(draw: Draw, message: _Message, form: int) -> str:
     it = f"the {reword(draw, message.adjective)} {reword(draw, message.noun)}"
     text = _MATTERS[message.matter][form].format(bought=draw.pick(_BOUGHT), it=it, day=message.day)
     parts = [sentence(part, "") for part in text.split("? ")]
-    thanks = " Thanks." if draw.chance(0.3) else ""
-    return "? ".join(parts) + thanks
+    closing = f" {draw.pick(_CLOSINGS)}" if draw.chance(0.3) else ""
+    return "? ".join(parts) + closing
 
 
 def _other(draw: Draw, message: _Message) -> _Message:
@@ -86,8 +89,16 @@ def _other(draw: Draw, message: _Message) -> _Message:
     return replace(message, adjective=draw.pick([word for word in ADJECTIVES if word not in same]))
 
 
+def _asked(draw: Draw, same: bool) -> Pair:
+    """Two of QQP's questions in the lexicon that its training part lacks, as customers close them."""
+    first, second = same_question(draw, COUNTRY, same)
+    return f"{first} {draw.pick(_CLOSINGS)}", f"{second} {draw.pick(_CLOSINGS)}"
+
+
 def same_matter(draw: Draw, same: bool) -> Pair:
     """Two messages that ask the same of the shop, or not."""
+    if draw.chance(0.5):
+        return _asked(draw, same)
     message = _Message(draw.below(len(_MATTERS)), draw.pick(ADJECTIVES), draw.pick(_ITEMS), draw.pick(DAYS))
     first, second = draw.some(range(len(_MATTERS[0])), 2)
     return _written(draw, message, first), _written(draw, message if same else _other(draw, message), second)

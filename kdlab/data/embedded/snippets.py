@@ -1,12 +1,13 @@
 """Snippets of film reviews for RT: half of them judge by what those who saw the film did, which SST-2's never do.
 
-The others use SST-2's words of praise and blame, in other sentences.
+The others use SST-2's words of praise and blame, in other sentences. Where there are several, most of them decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from kdlab.data.embedded.clauses import sentence
 from kdlab.data.embedded.lexicon import DAYS, MORE_PEOPLE, NUMBERS, a
 from kdlab.data.embedded.reviews import BAD, GOOD, PARTS, WORKS
 from kdlab.system.draw import Draw
@@ -88,5 +89,6 @@ _FORMS: tuple[Callable[[Draw, bool], str], ...] = (_did, _did, _judged, _measure
 
 
 def snippet(draw: Draw, good: bool) -> str:
-    """One sentence with a verdict, not yet capitalised."""
-    return draw.pick(_FORMS)(draw, good)
+    """A snippet with a verdict: of one sentence, or of three of which two agree."""
+    verdicts = [good] if draw.chance(0.5) else draw.shuffled([good, good, not good])
+    return " ".join(sentence(draw.pick(_FORMS)(draw, verdict)) for verdict in verdicts)
