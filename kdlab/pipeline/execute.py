@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def run_where_free(context: RunContext, seed: int) -> bool:
 def _train_and_record(context: RunContext, seed: int, folder: RunFolder, fresh: bool = False) -> RunRecord:
     """Prepare, build, train, judge, record."""
     plan, reporter = context.plan, context.reporter
+    gc.collect()  # Lightning's modules and trainers refer to each other, and would outlive their run with all they hold
     begin_peak()
     context.make_shared()
     teacher_predictions = context.teacher_predictions

@@ -92,10 +92,13 @@ def share_out(plans: Sequence[Plan], jobs: int, words: Sequence[str], reporter: 
 
 def work(plans: Sequence[Plan], reporter: Reporter) -> None:
     """What one of the processes does: each run that is neither finished nor another's, until there is none."""
-    contexts = [RunContext(plan, reporter) for plan in plans]
     done = True
     while done:
-        done = [run_where_free(context, seed) for context in contexts for seed in context.plan.seeds].count(True) > 0
+        done = False
+        for plan in plans:
+            context = RunContext(plan, reporter)  # one at a time, for each holds a teacher and its answers
+            for seed in plan.seeds:
+                done |= run_where_free(context, seed)
 
 
 def cores() -> int:

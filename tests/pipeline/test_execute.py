@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
 import yaml
 from cli_fixtures import Lab, metrics, open_lab, predictions
 
+import kdlab.pipeline.execute
+from kdlab.methods.base import DistillModule
 from kdlab.models.encoder import TextEncoder
 from kdlab.pipeline import context
 
@@ -132,3 +135,19 @@ def test_without_a_teacher_there_is_none_to_pay_for(lab: Lab, tmp_path: Path) ->
     assert set(metrics(file.parent)["cost"]) == {"training", "evaluation"}
     assert metrics(file.parent)["training"]["examples"] == 58  # all that are trained on
     assert "On 58 rows of train: accuracy" in done.out
+
+
+def test_a_run_leaves_nothing_of_the_runs_before_it(lab: Lab, tmp_path: Path):
+    """Students, optimisers and trainers of a grid must not gather in its process."""
+    alive: list[int] = []
+    build = kdlab.pipeline.execute._build
+
+    def counted(context, seed):
+        alive.append(sum(isinstance(one, DistillModule) for one in gc.get_objects()))
+        return build(context, seed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kdlab.pipeline.execute, "_build", counted)
+        lab.train(tmp_path, "--seeds", "4", "training.max_steps=2")
+    assert len(alive) == 4
+    assert alive[3] <= alive[1], f"modules alive before each run: {alive}"
