@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from kdlab.data.examples import Examples, joined
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.overlap import without_shared
-from kdlab.data.sources import Hub
+from kdlab.data.sources import Hub, choose_source, find_task
 from kdlab.data.subset import carve, limit
-from kdlab.data.task_data import HOLDOUT, HOLDOUT_AT_MOST, TaskData
+from kdlab.data.task_data import HOLDOUT, HOLDOUT_AT_MOST, TaskData, load_data
 from kdlab.data.tasks import TRAIN
 from kdlab.data.wishes import rows_of_other
 from kdlab.errors import KdlabError
+from kdlab.models.checkpoint import EMBEDDED
+from kdlab.system.cache import Cache
 from kdlab.types import OtherTaskRows
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 TARGET, SOURCE, BOTH = "target", "source", "both"
 DOMAINS = (TARGET, SOURCE, BOTH)
@@ -106,3 +112,48 @@ class DomainDataModule(GLUEDataModule):
 
     Where the data has no source domain, all of it is the target's.
     """
+
+    @classmethod
+    def read(
+        cls,
+        task: str,
+        text: str = EMBEDDED,
+        data_dir: str | None = None,
+        profile: str = "auto",
+        limit_train: str | None = None,
+        selection: str = HOLDOUT,
+        max_length: int = 128,
+        batch_size: int = 32,
+        eval_batch_size: int = 128,
+        seed: int = 0,
+        split_seed: int = 0,
+        cache: Cache | None = None,
+        source: SourceDomain | None = None,
+    ) -> Self:
+        """Reads a target and a source domain, as ``kdlab run --source`` does.
+
+        Args:
+            task: The target: a name in ``TASKS``, or a task file.
+            text: As for ``GLUEDataModule.read``, like all that is not said here.
+            data_dir: Folder of the target's files.
+            profile: ``auto``, ``paper`` or ``embedded``.
+            limit_train: Part of the target's training rows: ``1%``, ``500``, or ``40 a class``.
+            selection: ``holdout`` or ``dev``.
+            max_length: Longest input in tokens.
+            batch_size: Examples a training step.
+            eval_batch_size: Examples a batch of evaluation.
+            seed: Draws the order of training batches.
+            split_seed: Draws the limited subsets and the hold-out.
+            cache: Where tokenised data is kept.
+            source: The source domain; None reads the target alone.
+
+        Raises:
+            KdlabError: A task, its data or the checkpoint can't be had, or the labels can't be joined.
+        """
+        hub = Hub()
+        spec, base = find_task(task, hub)
+        origin = choose_source(spec, base, profile, data_dir, hub)
+        data = load_data(spec, origin, hub, limit_train, selection, 0.1, split_seed)
+        if source is not None:
+            data = with_source(data, source, hub, split_seed)
+        return cls.of(data, hub, text, max_length, batch_size, eval_batch_size, seed, cache)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lightning import LightningDataModule
@@ -15,10 +15,13 @@ from kdlab.data.encoding import encode
 from kdlab.data.examples import Examples
 from kdlab.data.selection import BY_METRIC, SelectBy
 from kdlab.data.sources import Hub, choose_source, find_task
-from kdlab.data.task_data import HOLDOUT, load_data, sizes_of
+from kdlab.data.task_data import HOLDOUT, TaskData, load_data, sizes_of
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.models.checkpoint import EMBEDDED, cached_on_disk, resolve_checkpoint
 from kdlab.system.cache import Cache
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 TeacherLogits = Callable[[EncodedSplit], NDArray[np.float32]]
 """The teacher's clean logits ``(N, C)`` on a split of N rows."""
@@ -168,7 +171,7 @@ class GLUEDataModule(TextDataModule):
         seed: int = 0,
         split_seed: int = 0,
         cache: Cache | None = None,
-    ) -> GLUEDataModule:
+    ) -> Self:
         """Reads a task's data and the tokenizer of a checkpoint, as ``kdlab run`` does.
 
         Args:
@@ -192,9 +195,24 @@ class GLUEDataModule(TextDataModule):
         spec, base = find_task(task, hub)
         source = choose_source(spec, base, profile, data_dir, hub)
         data = load_data(spec, source, hub, limit_train, selection, 0.1, split_seed)
+        return cls.of(data, hub, text, max_length, batch_size, eval_batch_size, seed, cache)
+
+    @classmethod
+    def of(
+        cls,
+        data: TaskData,
+        hub: Hub,
+        text: str,
+        max_length: int,
+        batch_size: int,
+        eval_batch_size: int,
+        seed: int,
+        cache: Cache | None,
+    ) -> Self:
+        """A task's data as the tokenizer of a checkpoint reads it; the arguments are those of ``read``."""
         checkpoint = resolve_checkpoint(text, cached_on_disk(text) or not hub.online)
         return cls(
-            task=spec,
+            task=data.spec,
             splits=data.splits,
             tokenizer=checkpoint.tokenizer,
             tokenizer_fingerprint=checkpoint.tokenizer_fingerprint,

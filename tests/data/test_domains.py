@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from kdlab.data import embedded
-from kdlab.data.domains import BOTH, SOURCE, TARGET, SourceDomain, with_source
+from kdlab.data.domains import BOTH, SOURCE, TARGET, DomainDataModule, SourceDomain, with_source
 from kdlab.data.examples import Examples, joined
 from kdlab.data.sources import Hub, Source
 from kdlab.data.task_data import load_data, sizes_of
@@ -53,6 +53,18 @@ def test_students_and_teachers_have_the_domains_that_are_asked_for(student, teac
     assert len(own) == (30 if teacher == SOURCE else 4)
     assert (own == data.splits["holdout"]) == (teacher != SOURCE)
     assert data.for_teacher.splits["dev"] == data.splits["dev"]
+
+
+def test_the_module_reads_two_domains_into_one_stream(cache):
+    asked = SourceDomain("sst2", limit="40")
+    data = DomainDataModule.read("rt", profile="embedded", limit_train="10 a class", source=asked, cache=cache)
+    assert data.sizes["train"] == 18 + 40
+    batches = list(data.train_dataloader())
+    assert sum(int((batch.domain == 1).sum()) for batch in batches) == 40
+    assert sum(len(batch) for batch in batches) == 58
+    alone = DomainDataModule.read("rt", profile="embedded", limit_train="10 a class", cache=cache)
+    assert alone.sizes["train"] == 18
+    assert all(batch.domain is None for batch in alone.train_dataloader())
 
 
 def test_the_target_is_the_same_whatever_is_done_with_it():
