@@ -31,7 +31,7 @@ FINGERPRINTS = {  # task: SHA-256 of the fingerprints of its splits, in order, f
     "ax": "ad12f18aaa30d7dd623c06977532082e10c22322d953b29a93fdcbcd813145e3",
     "scitail": "ef651fb6e3ee22b88afe3e4e7d744776fccec0bd60d1862595f46f2facf11e0e",
     "cikm": "1685bdd6936746ea0b5208668cd2c73081909c9c39cff5a1d6eacfa965e322ed",
-    "rt": "fbb68fda8ae6159fda0679c598b9071eb1354e30f575dbb2e55ee38a3dcfc973",
+    "rt": "9e67de35e7b396a5561511a1a72ae2db32badf9243307d0fa96b34277171c598",
     "watches": "54f29a0a8600a6183ba6aa1b43805a71a377b3dc3255f6c5af8d5baa772fb4da",
     "electronics": "828eb32628797dbc83c679b533d3f364cd4d75d5f2a6e942f3872b17afe470ec",
     "home": "14a75a80be18a7154aa6262b38a66fd50f509e771bacce16edd998c07634a7fe",

@@ -82,5 +82,5 @@ _FORMS: tuple[Callable[[Draw, bool], str], ...] = (_said, _said, _said, _said, _
 
 def snippet(draw: Draw, good: bool) -> str:
     """A snippet with a verdict: of one sentence, or of three of which two agree."""
-    verdicts = [good] if draw.chance(0.7) else draw.shuffled([good, good, not good])
+    verdicts = [good] if draw.chance(0.9) else draw.shuffled([good, good, not good])
     return " ".join(sentence(draw.pick(_FORMS)(draw, verdict)) for verdict in verdicts)
