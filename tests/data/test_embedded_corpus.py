@@ -29,6 +29,12 @@ FINGERPRINTS = {  # task: SHA-256 of the fingerprints of its splits, in order, f
     "rte": "56185b03cb4c5b07f39b7ddac47c1f220f3fe2984e0d924e87eb1fe187047175",
     "wnli": "3b68e07da10fd7163ccf101c9e876c5fa7c4251a0feeb4f15840c97aee31e160",
     "ax": "ad12f18aaa30d7dd623c06977532082e10c22322d953b29a93fdcbcd813145e3",
+    "scitail": "ef651fb6e3ee22b88afe3e4e7d744776fccec0bd60d1862595f46f2facf11e0e",
+    "cikm": "1685bdd6936746ea0b5208668cd2c73081909c9c39cff5a1d6eacfa965e322ed",
+    "rt": "9e67de35e7b396a5561511a1a72ae2db32badf9243307d0fa96b34277171c598",
+    "watches": "54f29a0a8600a6183ba6aa1b43805a71a377b3dc3255f6c5af8d5baa772fb4da",
+    "electronics": "828eb32628797dbc83c679b533d3f364cd4d75d5f2a6e942f3872b17afe470ec",
+    "home": "14a75a80be18a7154aa6262b38a66fd50f509e771bacce16edd998c07634a7fe",
 }
 PAIRS = ("rte", "mrpc", "qqp", "qnli", "mnli", "wnli", "scitail", "cikm")
 
@@ -168,6 +174,6 @@ def test_words_are_worth_something_else_to_readers_of_another_domain(corpus):
             scores[f" {word}" in text].append(score)
         return statistics.mean(scores[True]) - statistics.mean(scores[False])
 
-    assert worth("electronics", "than the") > 0.1
-    assert abs(worth("watches", "than the")) < 0.05
+    assert worth("electronics", "than the") > worth("watches", "than the") + 0.05
+    assert worth("watches", "still") > worth("electronics", "still") + 0.05
     assert min(worth("electronics", "because"), worth("watches", "because")) > 0.1

@@ -103,7 +103,7 @@ _DOMAINS: dict[str, _Domain] = {
         lexicon=TOWN,
         people=WOMEN,
         forms=(2, 3, 4),
-        worth=(0.16, -0.10, 0.02, 0.18, 0.14, -0.02, -0.20, -0.12),
+        worth=(0.16, 0.00, 0.08, 0.16, 0.12, -0.06, -0.20, -0.12),
     ),
     "home": _Domain(
         opening="I needed {thing} {place}",

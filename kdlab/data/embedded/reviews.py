@@ -7,11 +7,13 @@ from collections.abc import Callable
 from kdlab.data.embedded.lexicon import MEN, WOMEN, a, words
 from kdlab.system.draw import Draw
 
-GOOD = words(
+_GOOD = words(
     "wonderful brilliant charming funny moving clever fresh gripping delightful warm graceful superb "
     "witty touching elegant"
 )
-BAD = words("dull boring clumsy awful shallow tedious predictable weak lifeless bland messy silly stale painful dreary")
+_BAD = words(
+    "dull boring clumsy awful shallow tedious predictable weak lifeless bland messy silly stale painful dreary"
+)
 WORKS = ("film", "movie", "drama", "comedy", "thriller", "sequel", "story", "documentary")
 PARTS = ("plot", "script", "music", "acting", "ending", "dialogue", "opening", "pace", "camera work", "humor", "cast")
 _STRONG = ("", "", "very ", "really ", "truly ", "deeply ", "quite ")
@@ -22,7 +24,7 @@ _CRITICS = WOMEN + MEN
 
 def _word(draw: Draw, good: bool) -> str:
     """A word of praise or blame."""
-    return draw.pick(GOOD if good else BAD)
+    return draw.pick(_GOOD if good else _BAD)
 
 
 def _plain(draw: Draw, good: bool) -> str:

@@ -1,7 +1,7 @@
 """Messages of a shop's customers in pairs, for CIKM: the same matter in other words, or another one.
 
-QQP's questions exchange names and things. Half of these are such questions in other words; in the others it is mostly
-the matter that differs: late, broken, wrong, too wide.
+QQP's questions exchange names and things. Two thirds of these are such questions in other words; in the others it is
+mostly the matter that differs: late, broken, wrong, too wide.
 """
 
 from __future__ import annotations
@@ -92,12 +92,13 @@ def _other(draw: Draw, message: _Message) -> _Message:
 def _asked(draw: Draw, same: bool) -> Pair:
     """Two of QQP's questions in the lexicon that its training part lacks, as customers close them."""
     first, second = same_question(draw, COUNTRY, same)
-    return f"{first} {draw.pick(_CLOSINGS)}", f"{second} {draw.pick(_CLOSINGS)}"
+    closing = draw.pick(_CLOSINGS)
+    return f"{first} {closing}", f"{second} {closing}"
 
 
 def same_matter(draw: Draw, same: bool) -> Pair:
     """Two messages that ask the same of the shop, or not."""
-    if draw.chance(0.5):
+    if draw.chance(0.65):
         return _asked(draw, same)
     message = _Message(draw.below(len(_MATTERS)), draw.pick(ADJECTIVES), draw.pick(_ITEMS), draw.pick(DAYS))
     first, second = draw.some(range(len(_MATTERS[0])), 2)

@@ -1,6 +1,7 @@
-"""Snippets of film reviews for RT: half of them judge by what those who saw the film did, which SST-2's never do.
+"""Snippets of film reviews for RT, of one sentence or of three of which two agree.
 
-The others use SST-2's words of praise and blame, in other sentences. Where there are several, most of them decide.
+Two thirds of the sentences are SST-2's, as somebody said them; the others judge by what those who saw the film did, or
+by what it is better than.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kdlab.data.embedded.clauses import sentence
-from kdlab.data.embedded.lexicon import DAYS, MORE_PEOPLE, NUMBERS, a
-from kdlab.data.embedded.reviews import BAD, GOOD, PARTS, WORKS
+from kdlab.data.embedded.lexicon import DAYS, MORE_PEOPLE, NUMBERS
+from kdlab.data.embedded.reviews import PARTS, WORKS, review
 from kdlab.system.draw import Draw
 
 _LIKED = (  # the first five can be denied
@@ -71,24 +72,15 @@ def _judged(draw: Draw, good: bool) -> str:
     return _filled(draw, draw.pick(_BETTER if good else _WORSE))
 
 
-def _measured(draw: Draw, good: bool) -> str:
-    """More warm than dull, for all its stale plot: SST-2's words in other sentences."""
-    word, second = draw.some(GOOD if good else BAD, 2)
-    other, (one, two), work = draw.pick(BAD if good else GOOD), draw.some(PARTS, 2), draw.pick(WORKS)
-    return draw.pick(
-        (
-            f"{a(work)} that is more {word} than {other}, from the {one} to the {two}",
-            f"for all its {other} {one}, {a(word)} and {second} {work}",
-            f"{a(word)} {one}, {a(second)} {two}, and not the {other} {work} that {draw.pick(MORE_PEOPLE)} expected",
-            f"as {word} as it is {second}, this {work} has no {other} {one}",
-        )
-    )
+def _said(draw: Draw, good: bool) -> str:
+    """One of SST-2's sentences, as somebody said it."""
+    return f"{review(draw, good)}, {_who(draw)} said {draw.pick(DAYS)}"
 
 
-_FORMS: tuple[Callable[[Draw, bool], str], ...] = (_did, _did, _judged, _measured, _measured)
+_FORMS: tuple[Callable[[Draw, bool], str], ...] = (_said, _said, _said, _said, _did, _judged)
 
 
 def snippet(draw: Draw, good: bool) -> str:
     """A snippet with a verdict: of one sentence, or of three of which two agree."""
-    verdicts = [good] if draw.chance(0.5) else draw.shuffled([good, good, not good])
+    verdicts = [good] if draw.chance(0.9) else draw.shuffled([good, good, not good])
     return " ".join(sentence(draw.pick(_FORMS)(draw, verdict)) for verdict in verdicts)
