@@ -52,7 +52,7 @@ def test_a_baseline_has_the_same_target_and_teacher(lab: Lab, tmp_path: Path):
     ("words", "sentence"),
     [
         (("--task", "rte", "--source", "sst2"), "data.source=sst2: one of sst2 and rte has pairs"),
-        (("--task", "rte", "--source", "qqp"), "its labels (not_duplicate and duplicate) are not those"),
+        (("--task", "rte", "--source", "qqp"), "its labels (not_duplicate, duplicate) are not those of rte"),
         (("--task", "rte", "--source", "nothing"), "There is no task 'nothing'"),
         (("--task", "rt", "--limit-train", "10%"), "--target-per-class 20 and --limit-train 10% both say"),
         (("--task", "rt", "data.domains=source"), "data.domains=source, but there is no source domain"),
