@@ -78,7 +78,8 @@ def _of_each(examples: Examples, amount: str, seed: int, labels: Sequence[str]) 
             "or a percentage by --limit-train, such as 1%."
         )
     strata = _strata(examples)
-    for label, members in strata.items():
+    for label in range(len(labels)) if labels else strata:
+        members = strata.get(label, [])
         if len(members) < int(number):
             name = clip(labels[label]) if labels else f"number {label}"
             raise KdlabError(

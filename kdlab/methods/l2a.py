@@ -82,6 +82,7 @@ class L2A(DistillModule):
         self.episode = Episode()
         self.last_score: float | None = None
         self.pool: Pool | None = None
+        self.judge: dict[str, Tensor] = {}  # the selector behind the last epoch, whichever epoch's student is chosen
         if config.selector == LEARNED:
             self.selector = Selector(task.num_outputs, config.selector_hidden)
 
@@ -236,7 +237,13 @@ class L2A(DistillModule):
         c = self.config
         weights = {"attention": c.attention_weight, "hidden": c.hidden_weight, "dark": c.dark_weight}
         total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        if batch.rows is not None:  # processes wait for each other's gradients, of every weight in every step
+            total = total + 0 * (ours.logits.sum() + sum(p.sum() for p in self._matched()))
         return LossTerms(total, terms | self._counts(batch, kept))
+
+    def _matched(self) -> Iterable[Parameter]:
+        """The weights of the projection, where there is one."""
+        return () if self.match is None else self.match.parameters()
 
     def _distance(self, batch: Batch, ours: EncoderOutput, rows: Tensor) -> dict[str, Tensor]:
         """The terms of L_KD on some rows of a batch."""
@@ -301,6 +308,7 @@ class L2A(DistillModule):
             logits = self.selector(states.to(self.device))
             loss = policy_loss(logits, actions.to(self.device), advantage)
             self.step(SELECTOR, LossTerms(loss, {"entropy": policy_entropy(logits.detach())}))
+        self.judge = {name: weight.detach().cpu().clone() for name, weight in self.selector.state_dict().items()}
         keep = torch.ones(len(self.pool))
         with torch.no_grad():
             for states, index in zip(seen.states, seen.index, strict=True):
@@ -325,21 +333,23 @@ class L2A(DistillModule):
 
     def method_state(self) -> dict[str, Any]:
         """The epoch under way, and the score behind the last step."""
-        return {"episode": self.episode.state_dict(), "last_score": self.last_score}
+        return {"episode": self.episode.state_dict(), "last_score": self.last_score, "judge": self.judge}
 
     def restore_method_state(self, state: dict[str, Any]) -> None:
         """Takes them back."""
         self.episode = Episode.from_state(state["episode"])
         self.last_score = state["last_score"]
+        self.judge = dict(state["judge"])
 
     def findings(self, data: TextDataModule) -> dict[str, str]:
         """A table of candidates by the chance that the selector keeps them, most kept and most dropped first."""
         if self.config.selector != LEARNED or not self.config.show:
             return {}
         pool = self.pool or self._draw_pool(0, data)
-        return {
-            "candidates.md": candidate_table(self.selector, self.student, pool, data, self.config.show, self.device)
-        }
+        selector = copy.deepcopy(self.selector)
+        if self.judge:
+            selector.load_state_dict(self.judge)
+        return {"candidates.md": candidate_table(selector, self.student, pool, data, self.config.show, self.device)}
 
 
 def _last_layers(teacher: Any, student: Any) -> tuple[tuple[int, int], ...]:

@@ -21,7 +21,7 @@ NOT_IN_IDENTITY = (
     "augment",  # its examples stand in the data's fingerprint
     *("method", "task", "data", "student", "training"),  # put in below
 )
-NOT_IN_DATA = ("dir", "source_dir", "workers")
+NOT_IN_DATA = ("dir", "workers", "source", "source_dir", "limit_source")  # the data has a fingerprint of its own
 TEACHERS_OWN = ("source", "seed", "labels", "method", "domain")  # they stand elsewhere in the teacher's fingerprint
 
 WAS = {"select_by": "metric"}

@@ -144,6 +144,7 @@ def test_so_many_of_each_class_are_nested():
 @pytest.mark.parametrize(
     ("examples", "amount", "words"),
     [
+        (make([0] * 9 + [1] * 9), "3 a class", ["label 'rare' has 0", "ask for fewer"]),
         (SKEWED, "11 a class", ["11 training examples of each label", "label 'rare' has 10", "ask for fewer"]),
         (SKEWED, "0 a class", ["'0 a class'", "40 a class"]),
         (SKEWED, "a class", ["'a class'"]),

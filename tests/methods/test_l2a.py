@@ -8,10 +8,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from cli_fixtures import Lab, metrics, write_checkpoint, write_rte
 from helpers import PAIRS, SCORES, tiny_batch, tiny_examples, tiny_method, tiny_tokenizer, train
 from hidden_checks import check_l2a
 from selector_checks import begun, check_reward, check_selector_steps
 
+import kdlab.methods.l2a
 from kdlab.augmentation.base import Source
 from kdlab.augmentation.filling import replaced
 from kdlab.data.domains import DomainDataModule
@@ -98,6 +100,23 @@ def test_a_random_selector_keeps_by_chance(rate, low, high, cache, tmp_path):
     assert module.findings(two_domains(cache)) == {}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("l2a.selector=all", "l2a.dark_weight=0"), ("l2a.selector=random", "l2a.keep_rate=.05", "training.batch_size=4")],
+    ids=["no soft labels", "processes without candidates"],
+)
+def test_two_processes_without_a_learning_selector_end(words, tmp_path):
+    lab = Lab(tmp_path)
+    write_checkpoint(lab.teacher)
+    write_rte(lab.data / "RTE", train=33, dev=10)
+    run = ("l2a.samples=1", "l2a.head_steps=3", "training.epochs=1", *words)
+    one, two = (metrics(lab.run_on(devices, "l2a", *run)) for devices in (1, 2))
+    assert one["training"]["steps"] == two["training"]["steps"]
+    assert two["student"]["metrics"]["dev"]["accuracy"] == pytest.approx(
+        one["student"]["metrics"]["dev"]["accuracy"], abs=0.11
+    )
+
+
 def test_of_a_batch_one_candidate_is_kept_at_least():
     module = begun(selector="learned")
     batch = tiny_batch(logits=True)
@@ -177,6 +196,17 @@ def test_the_generator_comes_to_write_what_counts():
     entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
     assert losses[-1] < losses[0]
     assert losses[-1] == pytest.approx(entropy, abs=0.05)  # the distribution is that of the weights
+
+
+def test_the_record_shows_the_selector_behind_the_last_epoch(cache, tmp_path, monkeypatch):
+    """Not the one beside the student that is chosen, which knew less."""
+    module, data, ends, shown = tiny_method("l2a", samples=3, selector_learning_rate=1e-2), two_domains(cache), [], []
+    module.on_train_end = lambda: ends.append(module.selector.keep.weight.clone())
+    fitted = train(module, data, tmp_path, epochs=3)
+    monkeypatch.setattr(kdlab.methods.l2a, "candidate_table", lambda selector, *_: shown.append(selector) or "")
+    assert module.findings(data) == {"candidates.md": ""}
+    assert torch.equal(shown[0].keep.weight, ends[0])
+    assert fitted.epoch == 3 or not torch.equal(module.selector.keep.weight, ends[0])
 
 
 def test_regression_is_rewarded_by_correlation(cache, tmp_path):

@@ -59,8 +59,6 @@ LATER: dict[str, Any] = {
     "teacher.patience": 0,
     "training.patience": 0,
     "data.target_per_class": None,
-    "data.source": None,
-    "data.limit_source": None,
     "data.domains": "both",
     "data.select_by": "auto",  # ``WAS`` keeps records of the first default, the metric, apart
 }

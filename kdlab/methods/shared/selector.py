@@ -86,10 +86,15 @@ class Episode:
         return [value - mean for value in returns]
 
     def state_dict(self) -> dict[str, Any]:
-        """For a checkpoint, as plain values."""
-        return {name: list(getattr(self, name)) for name in ("states", "actions", "index", "rewards")}
+        """For a checkpoint, as plain values: one tensor of each kind, for thousands take long to write."""
+        sizes = [len(actions) for actions in self.actions]
+        kinds = {name: getattr(self, name) for name in ("states", "actions", "index")}
+        joined = {name: torch.cat(parts) if parts else torch.empty(0) for name, parts in kinds.items()}
+        return {**joined, "sizes": sizes, "rewards": list(self.rewards)}
 
     @staticmethod
     def from_state(state: dict[str, Any]) -> Episode:
         """From a checkpoint."""
-        return Episode(*(list(state[name]) for name in ("states", "actions", "index", "rewards")))
+        sizes = list(state["sizes"])
+        parts = {name: list(state[name].split(sizes)) if sizes else [] for name in ("states", "actions", "index")}
+        return Episode(parts["states"], parts["actions"], parts["index"], list(state["rewards"]))
