@@ -52,7 +52,8 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
     """The task's data with the rows of a source domain, as they are asked for.
 
     The source's rows have the task's labels, by name and aliases. Those whose text stands in a split of the task are
-    left out: SST-2 has sentences of RT, and a student must not have read what it is judged on.
+    left out, whatever part of the task's rows is trained on: SST-2 has sentences of RT, and with them a scarce target
+    would not be scarce, nor a student judged on what it has not read.
 
     Args:
         task: The target domain: limited, carved and augmented.
@@ -65,7 +66,8 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
     """
     wish = OtherTaskRows(asked.task, asked.data_dir, SETTING)
     rows, origin = rows_of_other(wish, task.spec, task.source, hub)
-    rows, shared = without_shared(rows, task.splits)
+    own = task.unaugmented.splits
+    rows, shared = without_shared(rows, own if task.leftover is None else {**own, "left over": task.leftover})
     total = len(rows)
     if not total:
         raise KdlabError(

@@ -35,6 +35,7 @@ class TaskData:
         augmented: The file whose examples stand in ``train`` behind its own.
         before: The same data with its own rows alone: without them, and without a source domain's.
         teachers: What a fine-tuned teacher is made of, where it is not the task's own rows.
+        leftover: Training rows that were left over, which a source domain must not bring back.
     """
 
     spec: TaskSpec
@@ -45,6 +46,7 @@ class TaskData:
     augmented: AugmentedFile | None = None
     before: TaskData | None = None
     teachers: TaskData | None = None
+    leftover: Examples | None = None
 
     @property
     def unaugmented(self) -> TaskData:
@@ -145,7 +147,7 @@ def load_data(
     for name, wish in wishes.items():
         splits[name], origin = grant(name, wish, splits, leftover, spec, source, hub, seed)
         notes.append(f"{name}: {len(splits[name]):,} rows for the method, {origin}")
-    return TaskData(spec, source, splits, select_on, tuple(notes))
+    return TaskData(spec, source, splits, select_on, tuple(notes), leftover=leftover)
 
 
 def with_augmented(task: TaskData, file: str) -> TaskData:

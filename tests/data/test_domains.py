@@ -75,6 +75,21 @@ def test_the_target_is_the_same_whatever_is_done_with_it():
     assert target(seed=1).splits["train"].ids != whole.splits["train"].ids
 
 
+def test_what_is_left_out_of_the_source_does_not_depend_on_how_much_of_the_target_is_taken(monkeypatch):
+    import kdlab.data.domains
+
+    whole = target(None)
+    some = whole.splits["train"].take(range(50))
+    other = Examples((1,), ("Only the source has this.",), ("And this.",), (0,))
+    monkeypatch.setattr(kdlab.data.domains, "rows_of_other", lambda *_: (joined(some, other), "of both"))
+    for amount in (None, "20 a class"):
+        data = with_source(target(amount), SourceDomain("qnli"), Hub(), 0)
+        assert data.splits["train"].from_source == 1
+        assert "1 of both, without 50 whose text the target has" in data.notes[-1].replace(
+            "1 rows of both", "1 of both"
+        )
+
+
 def test_source_rows_that_the_target_has_are_left_out():
     before = target(None)
     some = before.splits["dev"].take(range(10))
