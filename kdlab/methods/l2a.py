@@ -19,7 +19,7 @@ from kdlab.data.tasks import SOURCE_ROWS, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import soft_cross_entropy
 from kdlab.methods.base import DistillModule, MethodConfig, PhaseContext
-from kdlab.methods.l2a_settings import AUTO, CARVED, GENERATOR, LEARNED, RANDOM, L2AConfig
+from kdlab.methods.l2a_settings import AUTO, CARVED, GENERATOR, LEARNED, LOSS, RANDOM, L2AConfig
 from kdlab.methods.shared.candidates import Asked, Pool, obtain_pool
 from kdlab.methods.shared.findings import candidate_table
 from kdlab.methods.shared.layer_match import LayerMatch, check_attention
@@ -216,14 +216,18 @@ class L2A(DistillModule):
         """The student's loss; then, for the selector, what the student's step was worth."""
         if player == STUDENT:
             if self.config.selector == LEARNED and self.last_score is None:
-                self.last_score = self.score(REWARD)
+                self.last_score = self._standing()
             return self.compute_loss(batch)
         if player == SELECTOR:
-            score = self.score(REWARD)
+            score = self._standing()
             self.episode.reward(score - (self.last_score or 0.0))
             self.terms.add({"reward": torch.tensor(self.episode.rewards[-1])})
             self.last_score = score
         return None
+
+    def _standing(self) -> float:
+        """How good the student is on the reward part; more is better."""
+        return -self.score(REWARD, LOSS) if self.config.reward_by == LOSS else self.score(REWARD)
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         """L_KD on the candidates of the batch that are kept."""

@@ -215,6 +215,17 @@ def test_regression_is_rewarded_by_correlation(cache, tmp_path):
     assert any(float(row["train/reward"] or 0) for row in history(tmp_path))
 
 
+def test_a_loss_that_falls_is_a_reward(cache, tmp_path):
+    """Nearly every step moves the loss, where few tip an answer over."""
+    moved, steps = {}, {}
+    for by in ("metric", "loss"):
+        train(tiny_method("l2a", samples=3, reward_by=by), two_domains(cache), tmp_path / by)
+        rewards = [row["train/reward"] for row in history(tmp_path / by) if row["train/loss"]]
+        moved[by], steps[by] = sum(float(reward) != 0 for reward in rewards), len(rewards)
+    assert moved["loss"] == steps["loss"] == steps["metric"]
+    assert moved["metric"] < moved["loss"]
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -223,6 +234,7 @@ def test_regression_is_rewarded_by_correlation(cache, tmp_path):
         ({"edit_prior": "uniform"}, ["edit_prior", "binomial"]),
         ({"selector": "random", "keep_rate": 0.0}, ["keep_rate=0 keeps no candidate"]),
         ({"reward": "dev"}, ["l2a.reward", "validation"]),
+        ({"reward_by": "gain"}, ["l2a.reward_by", "metric", "loss"]),
         ({"reward_fraction": 1.0}, ["reward_fraction is 1.0"]),
         ({"sample_from": "generator", "selector": "all"}, ["sample_from=generator learns from the selector"]),
         ({"attention_weight": 0, "hidden_weight": 0, "dark_weight": 0}, ["all three losses have weight 0"]),
