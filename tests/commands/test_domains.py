@@ -58,6 +58,10 @@ def test_a_baseline_has_the_same_target_and_teacher(lab: Lab, tmp_path: Path):
         (("--task", "rt", "data.domains=source"), "data.domains=source, but there is no source domain"),
         (("--task", "rt", "teacher.domain=both"), "teacher.domain=both, but there is no source domain"),
         (("--task", "rt", "--source", "sst2", "data.domains=all"), "data.domains"),
+        (
+            ("--task", "rt", "--source", "sst2", "data.domains=source", "augment=more.parquet"),
+            "augment=more.parquet adds examples to the target's rows, and data.domains=source trains on none of them",
+        ),
         (("--task", "rt", "data.target_per_class=100000"), "100000 training examples of each label are asked for"),
         (("--task", "watches"), "counts labels, and these examples have scores"),
         (("--task", "rt", "--method", "l2a", "l2a.samples=0"), "the pool would be empty, for l2a.samples=0"),
