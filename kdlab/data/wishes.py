@@ -116,7 +116,13 @@ def rows_of_other(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub)
             f"{wish.setting}={wish.task}: one of {other.name} and {spec.name} has pairs and the other single texts: "
             "name another task."
         )
-    if spec.regression and other.regression:
+    if spec.score_range is not None and other.score_range is not None:
+        if other.score_range != spec.score_range:
+            raise KdlabError(
+                f"{wish.setting}={wish.task}: its scores go {_range(other.score_range)} and those of {spec.name} "
+                f"{_range(spec.score_range)}, and scores are joined as they are: bring the files of one to the range "
+                "of the other, and give them as a task file with that score_range."
+            )
         return rows, origin
     meaning = {plain(a): name for a, name in _worded(spec).items()} | {plain(name): name for name in spec.labels}
     label_map = merge_labels(spec.labels, meaning, other.labels, _worded(other))
@@ -130,6 +136,10 @@ def rows_of_other(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub)
 
 def _names(spec: TaskSpec) -> str:
     return listed(spec.labels) if spec.labels else "scores"
+
+
+def _range(scores: tuple[float, float]) -> str:
+    return f"from {scores[0]:g} to {scores[1]:g}"
 
 
 def _worded(spec: TaskSpec) -> dict[str, str]:

@@ -115,6 +115,24 @@ def test_sources_that_do_not_fit(task, source, words):
     assert all(word in str(error.value) for word in words), str(error.value)
 
 
+@pytest.mark.parametrize(("scores", "fits"), [("[0, 1]", True), ("[0, 2]", False), ("[1, 5]", False)])
+def test_scores_are_joined_where_their_range_is_one(tmp_path, scores, fits):
+    low, high = scores.strip("[]").split(", ")
+    rows = [(f"A review of number {i}.", (low, high)[i % 2]) for i in range(40)]
+    (tmp_path / "train.csv").write_text("text,label\n" + "".join(f"{text},{score}\n" for text, score in rows))
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\nfiles: {{train: train.csv}}\nscore_range: {scores}\n")
+    before = target("50", "watches")
+    if fits:
+        joint = with_source(before, SourceDomain(str(file)), Hub(), 0).splits["train"]
+        assert set(joint.labels[-joint.from_source :]) == {0.0, 1.0}
+        return
+    with pytest.raises(KdlabError) as error:
+        with_source(before, SourceDomain(str(file)), Hub(), 0)
+    assert f"its scores go from {low} to {high} and those of watches from 0 to 1" in str(error.value)
+    assert "give them as a task file with that score_range" in str(error.value)
+
+
 def test_examples_keep_their_domain():
     one = Examples((1, 2), ("a", "b"), None, (0, 1))
     marked = dataclasses.replace(one, domain=(0, 1))
