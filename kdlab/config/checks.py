@@ -120,8 +120,8 @@ def _check_domains(run: RunConfig) -> None:
             raise KdlabError(f"{key}={value}, but there is no source domain: name one by --source, or leave {key} out.")
     if run.augment is not None and data.domains == SOURCE:
         raise KdlabError(
-            f"augment={run.augment} adds examples to the target's rows, and data.domains=source trains on none of them: "
-            "leave one of the two out."
+            f"augment={run.augment} adds examples to the target's rows, and data.domains=source trains on none of "
+            "them: leave one of the two out."
         )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TARGET, SOURCE, BOTH = "target", "source", "both"
 DOMAINS = (TARGET, SOURCE, BOTH)
 """Words for the rows of the task itself, of the source domain, and of the two together."""
-SETTING = "data.source"
+SETTING, DIR_SETTING, LIMIT_SETTING = "data.source", "data.source_dir", "data.limit_source"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
     Raises:
         KdlabError: The rows can't be had, their labels are not the task's, or no row is left.
     """
-    wish = OtherTaskRows(asked.task, asked.data_dir, SETTING)
+    wish = OtherTaskRows(asked.task, asked.data_dir, SETTING, DIR_SETTING)
     rows, origin = rows_of_other(wish, task.spec, task.source, hub)
     own = task.unaugmented.splits
     rows, shared = without_shared(rows, own if task.leftover is None else {**own, "left over": task.leftover})
@@ -75,7 +75,7 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
             f"in {task.spec.name} as well: name another task."
         )
     if asked.limit is not None:
-        rows = limit(rows, asked.limit, seed)
+        rows = limit(rows, asked.limit, seed, task.spec.labels, LIMIT_SETTING)
     also = f", without {shared:,} whose text the target has" if shared else ""
     part = f"{len(rows):,} of {total:,}" if len(rows) < total else f"{total:,}"
     notes = (*task.notes, f"source domain: {part} rows {origin}{also}")

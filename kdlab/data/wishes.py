@@ -8,7 +8,7 @@ from kdlab.data.examples import Examples
 from kdlab.data.label_map import merge_labels
 from kdlab.data.sources import Hub, Source, choose_source, file_of, find_task, naming, read_source
 from kdlab.data.subset import carve, limit
-from kdlab.data.tasks import DEV, TEST, TRAIN, TaskSpec
+from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.system.shown import listed
 from kdlab.system.spelling import plain
@@ -73,7 +73,7 @@ def _validation_rows(
     name: str, wish: ValidationRows, rows: Examples, spec: TaskSpec, seed: int
 ) -> tuple[Examples, str]:
     """Rows of a validation part, and where they come from."""
-    some = limit(rows, str(wish.at_most), seed) if wish.at_most else rows
+    some = limit(rows, str(wish.at_most), seed, spec.labels, f"{name}_rows") if wish.at_most else rows
     origin = f"{len(some):,} of the {len(rows):,} of {DEV}, which is not reported"
     _check_labels(name, some, origin, spec)
     return some, origin
@@ -102,12 +102,15 @@ def rows_of_other(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub)
         KdlabError: There are no such rows, or their labels are not this task's.
     """
     other, base = find_task(wish.task, hub)
-    folder = wish.data_dir or (source.where if source.kind == "local" else None)
-    own = choose_source(other, base, "embedded" if source.embedded else "auto", folder, hub)
+    named = base is None and other.name in TASKS  # task files and sets of the hub say where they lie
+    beside = source.where if named and source.kind == "local" else None
+    profile = "embedded" if source.embedded else "auto"
+    own = choose_source(other, base, profile, wish.data_dir or beside, hub, wish.dir_setting or "its folder")
     if own.embedded and not source.embedded:
+        give = f"give its folder by {wish.dir_setting}, or name" if wish.dir_setting else "name"
         raise KdlabError(
             f"{wish.setting}={wish.task}: its data is not on this machine and the hub can't be reached, and rows of "
-            "the embedded corpus don't go into a run on real data: give its folder, or a task file."
+            f"the embedded corpus don't go into a run on real data: {give} a task file."
         )
     rows = read_source(other, own, hub, 0).splits[TRAIN]
     origin = f"of {other.name} ({own.kind}: {own.where})"

@@ -48,6 +48,56 @@ def test_a_baseline_has_the_same_target_and_teacher(lab: Lab, tmp_path: Path):
     assert "made of both domains' rows" in plans[2].field("teacher")
 
 
+def test_a_task_file_brings_its_own_files_to_a_local_target(lab: Lab, tmp_path: Path):
+    names = ("train.csv", "elsewhere.csv")
+    for name in names:
+        rows = [f"{name} says {i},and {i} more,{('contradiction', 'entailment', 'neutral')[i % 3]}" for i in range(30)]
+        (tmp_path / name).write_text("\n".join(["a,b,label", *rows]) + "\n")
+    labels = "[entailment, neutral, contradiction]"
+    columns = "columns: {text: a, text_pair: b}\naliases: {}"
+    file = tmp_path / "nli.yaml"
+    for name in names:
+        where = name if name == "train.csv" else tmp_path / name
+        file.write_text(f"name: nli\nfiles: {{train: {where}}}\n{columns}\nlabels: {labels}\n")
+        scitail = lab.root / "scitail_only"
+        write_scitail(scitail)
+        done = lab.run(*lab.words(tmp_path, "--data-dir", scitail, "--source", file, "--dry-run", task="scitail"))
+        assert done.code == 0, done.err
+        assert f"source domain: 27 rows of nli (files: {tmp_path})" in done.out
+
+
+def write_scitail(folder: Path) -> None:
+    """SciTail's three files, with the words of the lab."""
+    folder.mkdir(exist_ok=True)
+    for number, name in enumerate(("train", "dev", "test")):
+        rows = [f"the cat {number} sees {i} .\ta dog {i} .\t{('entails', 'neutral')[i % 2]}\n" for i in range(24)]
+        (folder / f"scitail_1.0_{name}.tsv").write_text("".join(rows))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("data.limit_source=2x",), "data.limit_source=2x is neither a whole number from 1 nor a percentage"),
+        (("data.limit_source=1",), "data.limit_source=1 is less than the 2 labels of the data"),
+        (
+            ("data.limit_source=500 a class",),
+            "500 training examples of each label are asked for by data.limit_source, and label 'negative' has",
+        ),
+        (("data.source_dir=/nowhere",), "There is no folder /nowhere: data.source_dir is a folder with GLUE's"),
+    ],
+)
+def test_the_setting_that_is_wrong_is_the_one_that_is_named(lab: Lab, words: tuple[str, ...], sentence: str, tmp_path):
+    rt = tmp_path / "rt"
+    rt.mkdir()
+    for end in ("neg", "pos"):
+        (rt / f"rt-polarity.{end}").write_text("".join(f"the {end} cat {i} .\n" for i in range(60)), "latin-1")
+    told = ("--data-dir", rt, "--source", "sst2", f"data.source_dir={lab.data}", *words, "--dry-run")
+    done = lab.run(*lab.words(tmp_path, *told, task="rt"))
+    assert sentence in done.sentence
+    assert "--data-dir" not in done.sentence
+    assert "--limit-train" not in done.sentence
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -9,12 +9,13 @@ import pytest
 
 from kdlab.data import embedded
 from kdlab.data.domains import BOTH, SOURCE, TARGET, DomainDataModule, SourceDomain, with_source
-from kdlab.data.examples import Examples, joined
+from kdlab.data.examples import Examples, Loaded, joined
 from kdlab.data.sources import Hub, Source
 from kdlab.data.task_data import load_data, sizes_of
 from kdlab.data.tasks import SOURCE_ROWS, get_task
+from kdlab.data.wishes import rows_of_other
 from kdlab.errors import KdlabError
-from kdlab.types import CarvedRows, ValidationRows
+from kdlab.types import CarvedRows, OtherTaskRows, ValidationRows
 
 EMBEDDED = Source("embedded", f"grammar {embedded.VERSION}")
 
@@ -172,6 +173,32 @@ def test_a_reward_part_comes_of_the_validation_part_where_there_is_one():
     assert carved.sizes["train"] == 27
     with pytest.raises(KdlabError, match=r"rte has none but those that are reported: set l2a\.reward=carved"):
         target("20 a class", "rte", {"reward": ValidationRows(64, 0.0, "set l2a.reward=carved")})
+
+
+def test_a_reward_part_of_too_few_rows_names_its_own_setting():
+    with pytest.raises(KdlabError, match=r"^reward_rows=1 is less than the 2 labels of the data"):
+        target("20 a class", "rt", {"reward": ValidationRows(1)})
+
+
+def test_a_set_of_the_hub_is_not_looked_for_in_the_targets_folder(monkeypatch, tmp_path):
+    import kdlab.data.wishes
+
+    spec = dataclasses.replace(get_task("sst2"), name="own_reviews", folder="", hub=("own/reviews", "plain"))
+    asked = []
+
+    def read(spec, source, hub, seed):
+        asked.append(source)
+        return Loaded({"train": Examples((0, 1), ("good", "bad"), None, (1, 0))})
+
+    monkeypatch.setattr(kdlab.data.wishes, "find_task", lambda name, hub: (spec, None))
+    monkeypatch.setattr(kdlab.data.wishes, "read_source", read)
+    local = Source("local", str(tmp_path))
+    rows, _ = rows_of_other(OtherTaskRows("hub:own/reviews", None, "data.source"), get_task("rt"), local, Hub())
+    assert asked == [Source("hub", "own/reviews/plain")]
+    assert rows.labels == (1, 0)
+    wrong = OtherTaskRows("hub:own/reviews", str(tmp_path), "data.source", "data.source_dir")
+    with pytest.raises(KdlabError, match=r"^data.source_dir .*: own_reviews comes from the hub, so leave it out"):
+        rows_of_other(wrong, get_task("rt"), local, Hub())
 
 
 def test_a_reward_part_needs_two_labels(monkeypatch):
