@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from kdlab.data.examples import Examples, joined
 from kdlab.data.module import GLUEDataModule
@@ -17,9 +16,6 @@ from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import EMBEDDED
 from kdlab.system.cache import Cache
 from kdlab.types import OtherTaskRows
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 TARGET, SOURCE, BOTH = "target", "source", "both"
 DOMAINS = (TARGET, SOURCE, BOTH)
@@ -131,7 +127,7 @@ class DomainDataModule(GLUEDataModule):
         split_seed: int = 0,
         cache: Cache | None = None,
         source: SourceDomain | None = None,
-    ) -> Self:
+    ) -> DomainDataModule:
         """Reads a target and a source domain, as ``kdlab run --source`` does.
 
         Args:
