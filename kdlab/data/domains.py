@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from kdlab.data.examples import Examples, joined
-from kdlab.data.module import GLUEDataModule
+from kdlab.data.module import GLUEDataModule, Made
 from kdlab.data.overlap import without_shared
 from kdlab.data.sources import Hub, choose_source, find_task
 from kdlab.data.subset import carve, limit
@@ -17,9 +16,6 @@ from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import EMBEDDED
 from kdlab.system.cache import Cache
 from kdlab.types import OtherTaskRows
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 TARGET, SOURCE, BOTH = "target", "source", "both"
 DOMAINS = (TARGET, SOURCE, BOTH)
@@ -122,7 +118,7 @@ class DomainDataModule(GLUEDataModule):
 
     @classmethod
     def read(
-        cls,
+        cls: type[Made],
         task: str,
         text: str = EMBEDDED,
         data_dir: str | None = None,
@@ -136,7 +132,7 @@ class DomainDataModule(GLUEDataModule):
         split_seed: int = 0,
         cache: Cache | None = None,
         source: SourceDomain | None = None,
-    ) -> Self:
+    ) -> Made:
         """Reads a target and a source domain, as ``kdlab run --source`` does.
 
         Args:
