@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from kdlab.data.examples import Examples, joined
-from kdlab.data.module import GLUEDataModule
+from kdlab.data.module import GLUEDataModule, Made
 from kdlab.data.overlap import without_shared
 from kdlab.data.sources import Hub, choose_source, find_task
 from kdlab.data.subset import carve, limit
@@ -33,7 +33,8 @@ class SourceDomain:
         limit: Part of its rows, as ``--limit-train`` says it; None takes all.
         student: Which domains the student's training rows are of.
         teacher: Which domains a fine-tuned teacher is made of.
-        holdout: Fraction of the source's rows that chooses the epoch of a teacher made of them alone; 0 for none.
+        holdout: Fraction of the source's rows that chooses the epoch of a teacher made of them alone; 0 for none, and
+            then the split that chooses the student's only watches.
     """
 
     task: str
@@ -94,15 +95,19 @@ def _of(domains: str, target: Examples, source: Examples) -> Examples:
 
 
 def _for_teacher(own: TaskData, asked: SourceDomain, rows: Examples, seed: int) -> TaskData | None:
-    """What the teacher is made of; None for the target's own rows. One of the source alone is chosen on source rows."""
+    """What the teacher is made of; None for the target's own rows.
+
+    The epoch of a teacher of the source alone is chosen on rows of the source, whatever chooses the student's: with the
+    target's dev it would know labels of the target.
+    """
     if asked.teacher == TARGET:
         return None
     if asked.teacher == BOTH:
         return replace(own, splits={**own.splits, TRAIN: _of(BOTH, own.splits[TRAIN], rows)})
-    splits = {**own.splits, TRAIN: rows}
-    if HOLDOUT in splits:
-        splits[TRAIN], splits[HOLDOUT] = carve(rows, asked.holdout, seed, HOLDOUT_AT_MOST, own.spec.labels)
-    return replace(own, splits=splits)
+    if not asked.holdout:
+        return replace(own, splits={**own.splits, TRAIN: rows})
+    train, held_out = carve(rows, asked.holdout, seed, HOLDOUT_AT_MOST, own.spec.labels)
+    return replace(own, splits={**own.splits, TRAIN: train, HOLDOUT: held_out}, select_on=HOLDOUT)
 
 
 class DomainDataModule(GLUEDataModule):
@@ -113,7 +118,7 @@ class DomainDataModule(GLUEDataModule):
 
     @classmethod
     def read(
-        cls,
+        cls: type[Made],
         task: str,
         text: str = EMBEDDED,
         data_dir: str | None = None,
@@ -127,7 +132,7 @@ class DomainDataModule(GLUEDataModule):
         split_seed: int = 0,
         cache: Cache | None = None,
         source: SourceDomain | None = None,
-    ) -> DomainDataModule:
+    ) -> Made:
         """Reads a target and a source domain, as ``kdlab run --source`` does.
 
         Args:

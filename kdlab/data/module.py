@@ -20,7 +20,7 @@ from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.models.checkpoint import EMBEDDED, cached_on_disk, resolve_checkpoint
 from kdlab.system.cache import Cache
 
-Made = TypeVar("Made", bound="GLUEDataModule")
+Made = TypeVar("Made", bound="GLUEDataModule")  # typing.Self is of Python 3.11
 TeacherLogits = Callable[[EncodedSplit], NDArray[np.float32]]
 """The teacher's clean logits ``(N, C)`` on a split of N rows."""
 
@@ -156,7 +156,7 @@ class GLUEDataModule(TextDataModule):
 
     @classmethod
     def read(
-        cls,
+        cls: type[Made],
         task: str,
         text: str = EMBEDDED,
         data_dir: str | None = None,
@@ -169,7 +169,7 @@ class GLUEDataModule(TextDataModule):
         seed: int = 0,
         split_seed: int = 0,
         cache: Cache | None = None,
-    ) -> GLUEDataModule:
+    ) -> Made:
         """Reads a task's data and the tokenizer of a checkpoint, as ``kdlab run`` does.
 
         Args:

@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 from cli_fixtures import Lab, metrics, open_lab, predictions
 
+from kdlab.pipeline.context import RunContext
+from kdlab.planning.plan import make_plan
+from kdlab.system.cache import Cache
+from kdlab.system.console import Reporter
+
 EMBEDDED = ("run", "--profile", "embedded", "--accelerator", "cpu", "--precision", "32", "--target-per-class", "20")
 SHORT = ("training.max_steps=3", "teacher.max_steps=2", "training.log_every=1", "l2a.samples=2", "l2a.show=3")
 
@@ -84,6 +89,16 @@ def write_scitail(folder: Path) -> None:
         (folder / f"scitail_1.0_{name}.tsv").write_text("".join(rows))
 
 
+def test_a_teacher_of_the_source_never_sees_the_targets_dev(lab: Lab):
+    words = {"task": "rt", "data.source": "sst2", "data.limit_source": "60", "teacher.domain": "source"}
+    shared = {"method": "kd", "profile": "embedded", "accelerator": "cpu", "data.selection": "dev"}
+    plan = make_plan({**shared, **words, "data.target_per_class": 20}, Cache(lab.cache))
+    context = RunContext(plan, Reporter(quiet=True))
+    assert context.teacher_data.select_on == "holdout"
+    assert context.teacher_data.sizes["holdout"] == 6
+    assert context.data(plan.config.training, 0).select_on == "dev"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -118,6 +133,10 @@ def test_the_setting_that_is_wrong_is_the_one_that_is_named(lab: Lab, words: tup
         (("--task", "rt", "data.domains=source"), "data.domains=source, but there is no source domain"),
         (("--task", "rt", "teacher.domain=both"), "teacher.domain=both, but there is no source domain"),
         (("--task", "rt", "--source", "sst2", "data.domains=all"), "data.domains"),
+        (
+            ("--task", "rt", "--source", "sst2", "teacher.domain=source", "data.selection=dev", "data.holdout=0"),
+            "teacher.domain=source: the teacher's epoch is chosen on rows of the source, and data.holdout=0 holds none",
+        ),
         (
             ("--task", "rt", "--source", "sst2", "data.domains=source", "augment=more.parquet"),
             "augment=more.parquet adds examples to the target's rows, and data.domains=source trains on none of them",

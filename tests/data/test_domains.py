@@ -56,6 +56,23 @@ def test_students_and_teachers_have_the_domains_that_are_asked_for(student, teac
     assert data.for_teacher.splits["dev"] == data.splits["dev"]
 
 
+def test_a_teacher_of_the_source_alone_is_chosen_on_the_source_whatever_chooses_the_student():
+    own = load_data(get_task("rte"), EMBEDDED, Hub(), "20 a class", "dev", 0.1, 0)
+    data = with_source(own, SourceDomain("qnli", limit="300", teacher=SOURCE), Hub(), 0)
+    assert data.select_on == "dev"
+    assert "holdout" not in data.splits
+    made_of = data.for_teacher
+    assert made_of.select_on == "holdout"
+    assert (len(made_of.splits["train"]), len(made_of.splits["holdout"])) == (270, 30)
+    source = with_source(own, SourceDomain("qnli", limit="300", student=SOURCE), Hub(), 0).splits["train"]
+    assert {*made_of.splits["train"].ids, *made_of.splits["holdout"].ids} == set(source.ids)
+    whole = with_source(own, SourceDomain("qnli", limit="300", teacher=SOURCE, holdout=0.0), Hub(), 0).for_teacher
+    assert len(whole.splits["train"]) == 300
+    for teacher in (TARGET, BOTH):
+        made_of = with_source(own, SourceDomain("qnli", limit="300", teacher=teacher), Hub(), 0).for_teacher
+        assert made_of.select_on == "dev"
+
+
 def test_the_module_reads_two_domains_into_one_stream(cache):
     asked = SourceDomain("sst2", limit="40")
     data = DomainDataModule.read("rt", profile="embedded", limit_train="10 a class", source=asked, cache=cache)
