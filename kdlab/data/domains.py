@@ -50,7 +50,8 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
 
     The source's rows have the task's labels, by name and aliases. Those whose text stands in a split of the task are
     left out, whatever part of the task's rows is trained on: SST-2 has sentences of RT, and with them a scarce target
-    would not be scarce, nor a student judged on what it has not read.
+    would not be scarce, nor a student judged on what it has not read. Where neither student nor teacher is made of the
+    source's rows, they are not read.
 
     Args:
         task: The target domain: limited, carved and augmented.
@@ -61,6 +62,9 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
     Raises:
         KdlabError: The rows can't be had, their labels are not the task's, or no row is left.
     """
+    if (asked.student, asked.teacher) == (TARGET, TARGET):
+        name = find_task(asked.task, hub)[0].name
+        return replace(task, notes=(*task.notes, f"source domain: {name} is not read, for nobody is made of its rows"))
     wish = OtherTaskRows(asked.task, asked.data_dir, SETTING, DIR_SETTING)
     rows, origin = rows_of_other(wish, task.spec, task.source, hub)
     own = task.unaugmented.splits

@@ -36,6 +36,14 @@ def test_the_prior_is_a_distribution_and_binomial_is_binomial():
     np.testing.assert_allclose(np.exp(log_edit_prior(12, 0.7, "binomial", 100)), by_hand)
 
 
+def test_the_prior_of_a_length_is_computed_once_and_cannot_be_spoiled():
+    logs = log_edit_prior(12, 0.7, "binomial", 100)
+    assert log_edit_prior(12, 0.7, "binomial", 100) is logs
+    with pytest.raises(ValueError, match="read-only"):
+        logs[0] = 0
+    assert log_edit_prior(12, 0.8, "binomial", 100) is not logs
+
+
 def test_the_log_probability_of_a_draw_is_that_of_its_parts():
     one = augmenter("p_s", alpha=1.0, temperature=2.0)
     model = tiny_generator().eval()

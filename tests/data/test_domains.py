@@ -73,6 +73,20 @@ def test_a_teacher_of_the_source_alone_is_chosen_on_the_source_whatever_chooses_
         assert made_of.select_on == "dev"
 
 
+def test_a_source_of_which_nobody_is_made_is_not_read(monkeypatch):
+    import kdlab.data.domains
+
+    own = target()
+    monkeypatch.setattr(kdlab.data.domains, "rows_of_other", lambda *_: pytest.fail("the source's rows were read"))
+    data = with_source(own, SourceDomain("qnli", student=TARGET), Hub(), 0)
+    assert data.splits == own.splits
+    assert data.fingerprint == own.fingerprint
+    assert data.for_teacher.splits == own.splits
+    assert data.notes[-1] == "source domain: qnli is not read, for nobody is made of its rows"
+    with pytest.raises(KdlabError, match="There is no task 'qnly'"):
+        with_source(own, SourceDomain("qnly", student=TARGET), Hub(), 0)
+
+
 def test_the_module_reads_two_domains_into_one_stream(cache):
     asked = SourceDomain("sst2", limit="40")
     data = DomainDataModule.read("rt", profile="embedded", limit_train="10 a class", source=asked, cache=cache)
