@@ -22,9 +22,11 @@ from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TaskSpec
 from kdlab.methods import load_method
 from kdlab.methods.base import TrainingConfig
+from kdlab.models.bilstm import BiLSTMConfig
 from kdlab.models.checkpoint import labelled_config
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM
+from kdlab.models.recurrent import new_bilstm
 from kdlab.results.run_record import (
     Fingerprints,
     RunRecord,
@@ -53,6 +55,7 @@ BRIEF = {
     "annealing_kd": {"tau": 2, "epochs_each": 1},
     "mate_kd": {"n_g": 1, "n_s": 2, "head_steps": 3, "show_every": 1},
     "cilda": {"n_g": 1, "n_s": 2, "head_steps": 3, "show_every": 1},
+    "l2a": {"samples": 2, "head_steps": 3, "show": 2},
 }
 
 # methods of the tests' own: a second player on every batch; a pool drawn anew, domains, unlabelled rows, a policy
@@ -85,6 +88,13 @@ def tiny_encoder(
     with torch.no_grad():  # as in published checkpoints, the padding's embedding is not zero
         model.get_input_embeddings().weight[0].normal_(std=0.3)
     return TextEncoder(model).eval()
+
+
+def tiny_bilstm(task: TaskSpec = PAIRS, seed: int = 0, dropout: float = 0.0, **sizes) -> TextEncoder:
+    """A BiLSTM over the tiny vocabulary, in eval mode, with tokens wide enough that different inputs differ."""
+    own = {"vocab_size": 60, "embedding_size": 8, "hidden_size": 6, "classifier_size": 10, "initializer_range": 1.0}
+    config = BiLSTMConfig(**{**own, "pair": task.text_pair is not None, "dropout": dropout, **sizes})
+    return new_bilstm(labelled_config(config, task.labels), seed).eval()
 
 
 def tiny_generator(family: str = "bert", hidden: int = 16, seed: int = 2, vocabulary: int = 60) -> MaskedLM:
@@ -150,16 +160,16 @@ def tiny_data(
     return GLUEDataModule(task, splits, tiny_tokenizer(), "tiny", 32, batch_size, 8, "dev", seed, cache)
 
 
-def tiny_method(name: str, task: TaskSpec = PAIRS, dropout: float = 0.0, **settings):
+def tiny_method(name: str, task: TaskSpec = PAIRS, dropout: float = 0.0, student=None, **settings):
     """A registered method (or a class) with a 2-layer student of 16 units and, where needed, a teacher of 24.
 
-    Settings that ``BRIEF`` has for it stand in for the papers' own.
+    Settings that ``BRIEF`` has for it stand in for the papers' own; ``student`` is another student.
     """
     kind = load_method(TOYS.get(name, name)) if isinstance(name, str) else name
     teacher = tiny_encoder(layers=3, hidden=24, task=task, seed=1, dropout=dropout)
     config = kind.Config(**{**BRIEF.get(kind.name, {}), **settings})
     needs_model = bool(kind.needs_of(config) - {Need.LOGITS})
-    student = tiny_encoder(task=task, dropout=dropout)
+    student = student or tiny_encoder(task=task, dropout=dropout)
     module = kind(config, student, teacher if needs_model else None, task)
     for name in kind.resources_of(config):
         module.take(name, tiny_generator())

@@ -76,6 +76,7 @@ def test_a_right_import_is_not_found():
         ["-m", "kdlab", "--help"],
         ["-m", "kdlab.run", "--help"],
         ["-m", "kdlab.run", "--list", "methods"],
+        ["-m", "kdlab.run", "--list", "students"],
         ["-m", "kdlab.run", "--list", "tasks"],
         ["-m", "kdlab.run", "--list", "ood"],
         ["-m", "kdlab", "evaluate", "--help"],

@@ -49,7 +49,7 @@ def measure(task: str, choice: str, words: dict[str, Any]) -> tuple[dict[str, fl
     if len(plan.seeds) > 1:
         raise KdlabError("seeds: the gap is that of one run; name the student's seed with seed=.")
     (record,) = run(settings)
-    split, metric = plan.task.dev_splits[0], plan.task.spec.metrics[0]
+    split, metric = plan.task.reported_splits[0], plan.task.spec.metrics[0]
     history = plan.folder(plan.seeds[0]) / "history" / "metrics.csv"
     return first_epoch(history), record.student.metrics[split][metric]
 

@@ -40,6 +40,8 @@ BOUNDS = {
     "no buckets": (">=", 1.5),
     "one word at a time": (">=", 8.0),
     "one word at a time, long": (">=", 6.0),
+    "epoch of l2a": ("<=", 2.0),
+    "reward": ("<=", 0.25),
 }
 WHOLE_RUN = 90.0  # CPU seconds
 START = 1.5  # CPU seconds to the first step beyond the imports of torch, lightning and transformers' BERT
@@ -221,6 +223,25 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
         what = f"{of} of each sentence from a masked LM: kdlab's processes / one word at a time, words/s"
         sides = (functools.partial(side, share) for side in (in_batches, one_at_a_time))
         rows.append(compare(what, bound, *sides, rounds))
+    return rows + rewarded(rounds, steps, bf16, folder)
+
+
+def rewarded(rounds: int, steps: int, bf16: bool, folder: Path) -> list[Row]:
+    """What `l2a` costs beside its loss on as many candidates, and what its rewards do."""
+    from experiments.benchmarks.l2a import REWARD_ROWS, time_epoch, time_loss
+
+    epochs: list[tuple[float, float]] = []
+
+    def epoch() -> float:
+        epochs.append(time_epoch(steps, bf16, folder))
+        return epochs[-1][0]
+
+    what = "an epoch of l2a / its loss by hand on as many candidates, time"
+    rows = [compare(what, "epoch of l2a", epoch, lambda: time_loss(steps, bf16), rounds)]
+    shares = [score / whole for whole, score in epochs]
+    medians = [statistics.median(side) for side in zip(*epochs, strict=True)]
+    what = f"rewards on {REWARD_ROWS} rows / an epoch of l2a, time"
+    rows.append(Row(what, "reward", statistics.median(shares), min(shares), max(shares), medians[1], medians[0]))
     return rows
 
 

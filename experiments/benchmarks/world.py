@@ -61,6 +61,7 @@ class Lengths(EncodedSplit):
         self.fingerprint = f"lengths {examples}"
         self.teacher_logits = draw.normal(size=(examples, 2)).astype(np.float32)
         self.names, self.labelled, self.domain = range(examples), None, None
+        self.from_source = 0
 
 
 def drawn(draw: np.random.Generator, number: int, deciles: Sequence[int]) -> NDArray[np.int64]:

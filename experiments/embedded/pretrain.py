@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM, BertForPreTraining, BertTokenizerFast
 
 from kdlab.data.embedded import VERSION, generate, pretraining_pairs, pretraining_text
-from kdlab.data.tasks import TASKS
+from kdlab.data.tasks import GLUE
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, CLS, SEP, MASK = 0, 2, 3, 4
@@ -45,7 +45,7 @@ def vocabulary(lines: list[str]) -> dict[str, int]:
 def corpus_lines(seed: int) -> list[str]:
     """Every sentence of every train split: the words the vocabulary must hold."""
     lines: list[str] = []
-    for task in TASKS:
+    for task in GLUE:
         train = generate(task, seed)["train"]
         lines += [*train.text, *(train.text_pair or ())]
     return lines

@@ -76,11 +76,8 @@ class FillingAugmenter(Augmenter):
         return [list(made.values()) for made in found]
 
     def blank(self, source: Source, texts: dict[int, Words], place: Place) -> Blank:
-        """What the masked LM reads of a place: both texts of a pair, in their order."""
-        side, position = place
-        before = source.texts[0] if side == 1 else ""
-        after = source.texts[1] if side == 0 and len(source.texts) > 1 else ""
-        return Blank(texts[side], position, before, after)
+        """What the masked LM reads of a place."""
+        return blank_of(source, texts, place)
 
     def _ask(
         self,
@@ -93,6 +90,14 @@ class FillingAugmenter(Augmenter):
         for (i, place), answers in zip(wanted, self.filler.best(blanks, self.most), strict=True):
             old = texts[i][place[0]].lower[place[1]]
             guesses[i][place] = [guess for guess in answers if guess.word.lower() != old]
+
+
+def blank_of(source: Source, texts: dict[int, Words], place: Place) -> Blank:
+    """What the masked LM reads of a place: both texts of a pair, in their order."""
+    side, position = place
+    before = source.texts[0] if side == 1 else ""
+    after = source.texts[1] if side == 0 and len(source.texts) > 1 else ""
+    return Blank(texts[side], position, before, after)
 
 
 def replaced(source: Source, texts: dict[int, Words], new: dict[Place, str], log_prob: float | None = None) -> Made:

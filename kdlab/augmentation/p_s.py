@@ -15,13 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kdlab.augmentation.base import TRIES, Augmenter, Made, Settings, Source
 from kdlab.augmentation.contextual import MASKED_LM
-from kdlab.augmentation.filling import Place, replaced
+from kdlab.augmentation.filling import Place, blank_of, replaced
 from kdlab.errors import KdlabError, nearest
 from kdlab.system.draw import Draw
 from kdlab.transformations.masked_lm import Blank
@@ -53,8 +54,9 @@ class EditPriorSettings(Settings):
                 raise KdlabError(f"{section}.{name}={getattr(self, name)}: it must be positive.")
 
 
+@lru_cache(maxsize=4096)
 def log_edit_prior(words: int, alpha: float, prior: str, vocabulary: int) -> NDArray[np.float64]:
-    """Logarithms of the probabilities of 0 to m edits, ``(m + 1,)``.
+    """Logarithms of the probabilities of 0 to m edits, ``(m + 1,)``; read only, for they are kept by m.
 
     Args:
         words: m, how many can be edited.
@@ -66,11 +68,15 @@ def log_edit_prior(words: int, alpha: float, prior: str, vocabulary: int) -> NDA
     log_choices = np.array([math.lgamma(words + 1) - math.lgamma(k + 1) - math.lgamma(words - k + 1) for k in d])
     factor = {"binomial": 0.0, "literal": 1.0, "araml": 1.0 - 1.0 / alpha}[prior]
     weights = log_choices - d / alpha + factor * d * math.log(max(vocabulary - 1, 1))
-    return np.asarray(weights - np.logaddexp.reduce(weights))
+    logs = np.asarray(weights - np.logaddexp.reduce(weights))
+    logs.setflags(write=False)
+    return logs
 
 
 def expected_share(words: int, alpha: float, prior: str, vocabulary: int) -> float:
-    """Mean share of edited words in a text of m words."""
+    """Mean share of edited words in a text of m words; 0 where there is none."""
+    if not words:
+        return 0.0
     probabilities = np.exp(log_edit_prior(words, alpha, prior, vocabulary))
     return float((probabilities * np.arange(words + 1)).sum() / words)
 
@@ -99,7 +105,7 @@ class EditPrior(Augmenter):
         return [list(made.values()) for made in found]
 
     def drawn(self, keys: Sequence[tuple[Source, dict[int, Words], Draw]]) -> list[Made | None]:
-        """One draw from P_s for each key; unedited ones as they fall.
+        """One draw from P_s for each key; unedited ones as they fall. A place is asked about once for all its draws.
 
         Args:
             keys: Example, its texts by side, and the choices of the draw.
@@ -107,34 +113,43 @@ class EditPrior(Augmenter):
         Returns:
             None where the masked LM can't be asked about a place.
         """
-        chosen = [self._places(texts, draw) for _, texts, draw in keys]
-        blanks, chances = [], []
-        for (source, texts, draw), (places, _) in zip(keys, chosen, strict=True):
-            for side, i in places:
-                before = source.texts[0] if side == 1 else ""
-                after = source.texts[1] if side == 0 and len(source.texts) > 1 else ""
-                blanks.append(Blank(texts[side], i, before, after))
-                chances.append([draw.uniform()])
         if self.tools.filler is None:
             raise ValueError("p_s was given no masked LM")
-        guesses = iter(self.tools.filler.drawn(blanks, chances, self.config.temperature))
+        chosen = [self._places(texts, draw) for _, texts, draw in keys]
+        chances: dict[tuple[int, Place], list[float]] = {}
+        blanks: list[Blank] = []
+        for (source, texts, draw), (places, _) in zip(keys, chosen, strict=True):
+            for place in places:
+                asked = chances.setdefault((source.id, place), [])
+                if not asked:
+                    blanks.append(blank_of(source, texts, place))
+                asked.append(draw.uniform())
+        answers = self.tools.filler.drawn(blanks, list(chances.values()), self.config.temperature)
+        guesses = {key: iter(words) for key, words in zip(chances, answers, strict=True)}
         made: list[Made | None] = []
         for (source, texts, _), (places, log_prob) in zip(keys, chosen, strict=True):
-            words = [next(guesses) for _ in places]
-            if all(words):
-                olds = [texts[side].words[i] for side, i in places]
-                new = {place: like(old, word[0].word) for place, old, word in zip(places, olds, words, strict=True)}
-                total = log_prob + sum(word[0].log_prob for word in words)
-                made.append(replaced(source, texts, new, total))
-            else:
+            words = {place: next(guesses[source.id, place], None) for place in places}
+            new = {place: word for place, word in words.items() if word is not None}
+            if len(new) < len(places):
                 made.append(None)
+                continue
+            total = log_prob + sum(word.log_prob for word in new.values())
+            written = {(side, i): like(texts[side].words[i], word.word) for (side, i), word in new.items()}
+            made.append(replaced(source, texts, written, total))
         return made
+
+    def unedited(self, source: Source, texts: dict[int, Words]) -> Made:
+        """The example itself, with the probability of no edit."""
+        return Made(source.texts, (), float(self._prior(sum(map(len, texts.values())))[0]))
+
+    def _prior(self, words: int) -> NDArray[np.float64]:
+        vocabulary = 0 if self.tools.filler is None else self.tools.filler.vocabulary
+        return log_edit_prior(words, self.config.alpha, self.config.edit_prior, vocabulary)
 
     def _places(self, texts: dict[int, Words], draw: Draw) -> tuple[list[Place], float]:
         """The places of a draw, and ``log P(d) - log C(m, d)``."""
         every = [(side, i) for side, words in texts.items() for i in range(len(words))]
-        vocabulary = 0 if self.tools.filler is None else self.tools.filler.vocabulary
-        logs = log_edit_prior(len(every), self.config.alpha, self.config.edit_prior, vocabulary)
+        logs = self._prior(len(every))
         sums = np.exp(logs).cumsum()
         d = int(min(np.searchsorted(sums, draw.uniform() * sums[-1], side="right"), len(every)))
         ways = math.lgamma(len(every) + 1) - math.lgamma(d + 1) - math.lgamma(len(every) - d + 1)

@@ -8,26 +8,34 @@ from collections.abc import Sequence
 
 from kdlab.commands.arguments import Parser
 
-KINDS = ("methods", "tasks", "ood", "augmenters")
+KINDS = ("methods", "students", "tasks", "ood", "augmenters")
+STUDENTS = {
+    "layers:bottom:3": "layers of the fine-tuned teacher: its first three (top, skip, or a list such as 0,2,4)",
+    "DONOR:layers:bottom:3": "the same of another checkpoint",
+    "CHECKPOINT": "a folder or a name on the hub, as it is",
+    "bilstm": "a new BiLSTM over the teacher's token ids (Tang et al. 2019); bilstm:300 has 300 units a direction",
+}
 
 
 def add_arguments(parser: Parser) -> None:
     """The words of ``kdlab list``."""
-    parser.add_argument("kind", choices=KINDS, help="methods, tasks, sets out of domain, or augmenters")
+    parser.add_argument("kind", choices=KINDS, help="methods, students, tasks, sets out of domain, augmenters")
 
 
 def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    """``kdlab list methods|tasks|ood|augmenters``."""
+    """``kdlab list methods|students|tasks|ood|augmenters``."""
     show(arguments.kind)
     return 0
 
 
 def show(kind: str) -> None:
-    """Methods, tasks, sets out of domain or augmenters, one line each."""
+    """Methods, students, tasks, sets out of domain or augmenters, one line each."""
     if kind == "methods":
         from kdlab.methods import METHODS
 
         lines = {name: text for name, (_, text) in METHODS.items()}
+    elif kind == "students":
+        lines = STUDENTS
     elif kind == "augmenters":
         from kdlab.augmentation import AUGMENTERS
 

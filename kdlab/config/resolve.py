@@ -1,14 +1,13 @@
 """The configuration of a run: typed, layered, and checked in one place.
 
 Layers, each over the one before: defaults, the method's presets for all profiles, the profile, the method's presets for
-that profile, the YAML file of ``--config``, the flags and ``key=value`` words of the command line.
+that profile, the same for a BiLSTM as the student, the YAML file of ``--config``, the flags and ``key=value`` words of
+the command line.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -17,17 +16,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kdlab.config.checks import check_run, check_values
 from kdlab.config.files import flatten
-from kdlab.config.schema import LOGGERS, PROFILES, Resolved, RunConfig
-from kdlab.data.selection import AUTO, parse_rule
+from kdlab.config.schema import Resolved, RunConfig
 from kdlab.errors import KdlabError, nearest
 from kdlab.methods import METHODS
 from kdlab.methods.base import DistillModule, MethodConfig
-
-_LARGEST = 2**31 - 1  # of any number: beyond it seeds and sizes overflow inside the libraries
-_MOST_SEEDS = 1000
-_MOST_WORKERS = 256
-
 
 PRESETS: dict[str, dict[str, Any]] = {
     # the papers fine-tune with the settings of Devlin et al. 2019 and select on dev, as their tables do
@@ -46,6 +40,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "training.epochs": 4,
         "student.source": "layers:bottom:2",
     },
+    # a network whose weights are all drawn takes longer steps than one that was pretrained
+    "bilstm": {"training.learning_rate": 1e-3},
 }
 
 
@@ -122,7 +118,7 @@ class Draft:
             configs[name] = config
         if teachers != own and not plain[teachers]:
             del plain[teachers]  # it has no settings
-        _check(run)
+        check_run(run)
         return Resolved(run, configs[own], configs[teachers], plain)
 
 
@@ -160,17 +156,6 @@ def _check_method(method: type[DistillModule]) -> None:
     bare = bool(inspect.get_annotations(own)) and "__dataclass_fields__" not in vars(own)
     if not issubclass(own, MethodConfig) or bare:
         raise KdlabError(f"{method.__name__}.Config must be a dataclass (@dataclass) derived from MethodConfig.")
-
-
-def check_values(plain: dict[str, Any], sections: set[str]) -> None:
-    """What no setting may be, a method's own included."""
-    for key, value in flatten(plain).items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise KdlabError(f"{key}={value}: it must be a finite number.")
-        if isinstance(value, int | float) and abs(value) > _LARGEST:
-            raise KdlabError(f"{key}={value}: no number here goes beyond {_LARGEST}.")
-        if value == "" and key.partition(".")[0] not in sections:
-            raise KdlabError(f"'{key}' is empty: give it a value, or leave it out.")
 
 
 def _container(tree: DictConfig) -> dict[str, Any]:
@@ -214,81 +199,3 @@ def set_value(tree: DictConfig, key: str, value: Any, known: list[str]) -> None:
         if isinstance(default, list):
             reason = "it is a list"
         raise KdlabError(f"{key}={value} has the wrong type: {reason}; the default is {default!r}.") from e
-
-
-def _check(run: RunConfig) -> None:
-    """Ranges and words, each with the key that is wrong."""
-    _one_of("profile", run.profile, PROFILES)
-    _one_of("data.selection", run.data.selection, ("holdout", "dev"))
-    for name in run.logger:
-        _one_of("logger", name, LOGGERS)
-    if not 1 <= run.seeds <= _MOST_SEEDS:
-        raise KdlabError(f"seeds={run.seeds}: it says how many, 1 to {_MOST_SEEDS}; --seed says which.")
-    if run.seeds > 1 and "wandb" in run.logger and os.environ.get("WANDB_RUN_ID"):
-        raise KdlabError(
-            f"seeds={run.seeds}, but WANDB_RUN_ID (which a sweep's agent sets) names one W&B run: "
-            "give one --seed a run, for instance as a parameter of the sweep."
-        )
-    for key, seed in (("seed", run.seed), ("teacher.seed", run.teacher.seed), ("data.split_seed", run.data.split_seed)):
-        _at_least(key, seed, 0)
-    if not 0 <= run.data.workers <= _MOST_WORKERS:
-        raise KdlabError(f"data.workers={run.data.workers}: it says how many processes, 0 to {_MOST_WORKERS}.")
-    _check_selection(run)
-    if run.evaluation.ood_dir is not None and not run.evaluation.ood:
-        raise KdlabError(
-            f"--ood-dir {run.evaluation.ood_dir}: evaluation.ood names no set to read there; add "
-            "evaluation.ood=[hans], say (--list ood has the others), or leave --ood-dir out."
-        )
-    if run.data.max_length is not None:
-        _at_least("data.max_length", run.data.max_length, 8)
-    for section, t in (("teacher", run.teacher), ("training", run.training)):
-        for name in ("epochs", "batch_size", "accumulate", "log_every"):
-            _at_least(f"{section}.{name}", getattr(t, name), 1)
-        for name in ("eval_batch_size", "patience", "min_steps"):
-            _at_least(f"{section}.{name}", getattr(t, name), 0)
-        if t.max_steps == 0 or t.max_steps < -1:
-            raise KdlabError(f"{section}.max_steps={t.max_steps}: a number of steps, or -1 for all epochs.")
-        if t.learning_rate <= 0:
-            raise KdlabError(f"{section}.learning_rate={t.learning_rate}: it must be positive.")
-        if t.batch_size % t.accumulate:
-            raise KdlabError(f"{section}.batch_size={t.batch_size} must be a multiple of accumulate={t.accumulate}.")
-        for name in ("weight_decay", "warmup", "clip", "checkpoint_every"):
-            if getattr(t, name) < 0:
-                raise KdlabError(f"{section}.{name}={getattr(t, name)}: it can't be negative.")
-        if t.warmup > 1:
-            raise KdlabError(f"{section}.warmup={t.warmup}: it is a fraction of the steps, at most 1.")
-
-
-def _check_selection(run: RunConfig) -> None:
-    """What chooses the checkpoint, and whether there is something to choose it on."""
-    if not 0 <= run.data.holdout < 0.9:
-        raise KdlabError(f"data.holdout={run.data.holdout}: it is the fraction of train held out, from 0 to 0.9.")
-    if run.data.select_by == AUTO:
-        return  # it is settled when the data is read, and checked again
-    rule = parse_rule(run.data.select_by)
-    if run.data.selection == "holdout" and run.data.holdout == 0 and rule.chooses:
-        raise KdlabError(
-            f"data.holdout=0 leaves nothing to choose a checkpoint on by {run.data.select_by}: add data.select_by=last "
-            "or mean:3, or select on dev (data.selection=dev)."
-        )
-    for section, training in (("teacher", run.teacher), ("training", run.training)):
-        if training.patience and not rule.chooses:
-            raise KdlabError(
-                f"{section}.patience={training.patience} ends a training behind its best epoch, and data.select_by="
-                f"{run.data.select_by} knows no best one: leave one of them out."
-            )
-        if training.max_steps >= 0 and rule.count:
-            raise KdlabError(
-                f"{section}.max_steps={training.max_steps} may end a training before its last epochs, which data."
-                f"select_by={run.data.select_by} averages: say how many epochs instead."
-            )
-
-
-def _one_of(key: str, value: str, words: tuple[str, ...]) -> None:
-    if value not in words:
-        raise nearest(value, words, f"{key} of the name")
-
-
-def _at_least(key: str, value: int, least: int) -> None:
-    if value < least:
-        raise KdlabError(f"{key}={value}: it must be {least} or more.")

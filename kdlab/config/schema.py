@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from kdlab.data.domains import BOTH, TARGET
+from kdlab.data.subset import A_CLASS
 from kdlab.methods.base import TrainingConfig
 
 PROFILES = ("auto", "paper", "embedded")
@@ -28,6 +30,13 @@ class DataConfig:
             epoch), ``metric+loss`` (of equal ones by loss), ``loss``, ``divergence`` (from the teacher; the loss for
             what has none), ``last``, ``mean:3`` (the mean of the last three epochs' weights), or ``auto``: ``loss``
             where fewer than 50 examples choose, else ``metric+loss``, and ``last`` where nothing is held out.
+        target_per_class: So many training examples of each label, instead of ``limit_train``: 20, 40, 60 or 80 in the
+            study of scarce domains (Feng et al. 2021).
+        source: A task whose training rows are trained on besides, as a source domain (``--source mnli``); its labels
+            are joined to this task's by name and aliases.
+        source_dir: Folder with that task's files; None is looked for as this task's are.
+        limit_source: Part of the source's rows, as ``limit_train`` says it.
+        domains: What the student's training rows are of: ``both``, ``target`` or ``source``.
         workers: Processes that make training batches. A batch of 32 takes 0.03 ms, less than it takes to hand one
             from process to process, so none is the fastest on every machine, and the default.
     """
@@ -40,6 +49,16 @@ class DataConfig:
     holdout: float = 0.1
     select_by: str = "auto"
     workers: int = 0
+    target_per_class: int | None = None
+    source: str | None = None
+    source_dir: str | None = None
+    limit_source: str | None = None
+    domains: str = BOTH
+
+    @property
+    def amount(self) -> str | None:
+        """How much of the training data is taken, as ``limit_and_rest`` reads it; None for all."""
+        return self.limit_train if self.target_per_class is None else f"{self.target_per_class}{A_CLASS}"
 
 
 @dataclass
@@ -51,6 +70,7 @@ class TeacherConfig(TrainingConfig):
         seed: The teacher's own; ``--seeds`` varies the student alone.
         labels: Order of the labels in a checkpoint whose head names them LABEL_0, LABEL_1, …
         method: The method that makes it; its settings stand in its own section. One that asks for a teacher can't.
+        domain: Which training rows it is made of where there is a source domain: ``target``, ``source`` or ``both``.
     """
 
     source: str | None = None
@@ -58,6 +78,7 @@ class TeacherConfig(TrainingConfig):
     labels: list[str] | None = None
     learning_rate: float = 5e-5
     method: str = "finetune"
+    domain: str = TARGET
 
 
 @dataclass
@@ -65,7 +86,8 @@ class StudentConfig:
     """The student.
 
     Attributes:
-        source: A checkpoint, or ``[DONOR:]layers:bottom:3`` (also top, skip, or a list); the donor is the teacher.
+        source: A checkpoint, ``[DONOR:]layers:bottom:3`` (also top, skip, or a list; the donor is the teacher), or
+            ``bilstm`` (also ``bilstm:300``): a new BiLSTM of so many hidden units a direction.
     """
 
     source: str = "layers:bottom:3"

@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from kdlab.config.resolve import check_values, set_value
+from kdlab.config.checks import check_values
+from kdlab.config.resolve import set_value
 
 
 def take_sections(

@@ -197,13 +197,6 @@ def read_augmented(path: Path, spec: TaskSpec, data: str) -> AugmentedFile:
     return AugmentedFile(path, file_digest(path), manifest, examples)
 
 
-def joined(one: Examples, other: Examples) -> Examples:
-    """Examples one after the other."""
-    pairs = None if one.text_pair is None or other.text_pair is None else one.text_pair + other.text_pair
-    labels: Any = None if one.labels is None or other.labels is None else (*one.labels, *other.labels)
-    return Examples(one.ids + other.ids, one.text + other.text, pairs, labels)
-
-
 def _writable(text: str) -> str:
     """Half characters, which Parquet can't hold, become question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")

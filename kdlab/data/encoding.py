@@ -93,6 +93,7 @@ def encode(
             fingerprint=key,
             names=examples.ids,
         )
+        split.domain = None if examples.domain is None else np.asarray(examples.domain, dtype=np.int64)
         if len(split) != len(examples) or len(split.ids) != len(split.types) or len(split.ids) != split.offsets[-1]:
             raise ValueError("its arrays do not fit each other")
         return split

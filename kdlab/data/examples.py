@@ -8,11 +8,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from kdlab.data.tasks import DEV, TRAIN, TaskSpec
+from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
-from kdlab.system.foreign import MIB, door, opened
+from kdlab.system.foreign import MIB, door, unpacked
 from kdlab.system.shown import listed
 
 LONGEST = 64 * MIB
@@ -29,12 +29,14 @@ class Examples:
             (QQP), because the server wants a prediction for each.
         text_pair: Second sentence, or None for single-sentence tasks.
         labels: Indices into ``TaskSpec.labels``, or scores of a regression task; None for an unlabelled split.
+        domain: 0 for rows of the task's own domain and 1 for those of a source domain; None where there is one.
     """
 
     ids: tuple[int, ...]
     text: tuple[str, ...]
     text_pair: tuple[str, ...] | None
     labels: tuple[int, ...] | tuple[float, ...] | None
+    domain: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.text)
@@ -46,17 +48,34 @@ class Examples:
             text=tuple(self.text[i] for i in positions),
             text_pair=None if self.text_pair is None else tuple(self.text_pair[i] for i in positions),
             labels=None if self.labels is None else tuple(self.labels[i] for i in positions),
+            domain=None if self.domain is None else tuple(self.domain[i] for i in positions),
         )
+
+    @property
+    def from_source(self) -> int:
+        """How many rows are a source domain's."""
+        return sum(self.domain or ())
 
     def fingerprint(self) -> str:
         """SHA-256 of every column: equal for equal examples, whatever file or hub they came from."""
         digest = hashlib.sha256()
-        for column in (self.ids, self.text, self.text_pair, self.labels):
+        domain = () if self.domain is None else (self.domain,)
+        for column in (self.ids, self.text, self.text_pair, self.labels, *domain):
             digest.update(b"\x00column")
             for value in column or ():
                 digest.update(repr(value).encode("utf-8", "surrogatepass"))
                 digest.update(b"\x1f")
         return digest.hexdigest()
+
+
+def joined(one: Examples, other: Examples) -> Examples:
+    """Examples one after the other; they are labelled and in pairs where both are."""
+    pairs = None if one.text_pair is None or other.text_pair is None else one.text_pair + other.text_pair
+    labels: Any = None if one.labels is None or other.labels is None else (*one.labels, *other.labels)
+    domain = None
+    if one.domain is not None or other.domain is not None:
+        domain = tuple(number for part in (one, other) for number in part.domain or (0,) * len(part))
+    return Examples(one.ids + other.ids, one.text + other.text, pairs, labels, domain)
 
 
 @dataclass(frozen=True)
@@ -78,7 +97,7 @@ def clip(value: str) -> str:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file, with or without byte-order mark, with their numbers from 1.
+    """The lines of a UTF-8 file, with or without byte-order mark, with their numbers from 1; those inside a ``.gz``.
 
     A line feed ends a line, and nothing else that Unicode counts as a line end, because sentences may contain that; a
     file without any line feed has carriage returns instead. Blank lines at the end of the file are left out. A line
@@ -88,7 +107,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         KdlabError: The file cannot be read, or a line is not UTF-8; the message names the line and the byte.
     """
     blank: list[tuple[int, str]] = []
-    with opened(path) as file, door(path, "check the disk"):
+    with unpacked(path) as file, door(path, "check the disk"):
         for number, raw in enumerate(_raw_lines(file, path), start=1):
             line = _decode(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, path, number)
             if line.strip("\r\n"):
@@ -169,7 +188,7 @@ class Collector:
 
     Args:
         spec: The task.
-        split: Name of the split; labels of a test split are never read.
+        split: Name of the split; labels of an unlabelled split are never read.
         source: The file, or the dataset and split on the hub, as messages name it.
         columns: Names of the columns of text, second text and label in the source, as messages name them.
         row: Separator between the source and a row's number in messages.
@@ -187,7 +206,7 @@ class Collector:
     ) -> None:
         self._spec, self._split, self._source, self._columns = spec, split, source, columns
         self._row, self._blanks = row, blanks
-        self._labelled = split not in spec.test_splits
+        self._labelled = split not in spec.unlabelled_splits
         index = {name: i for i, name in enumerate(spec.labels)}
         index |= {other: index[name] for other, name in spec.aliases.items()}
         self._index = {normal(name): i for name, i in index.items()}
@@ -205,7 +224,7 @@ class Collector:
             row_id: The example's id.
             text: First or only sentence.
             pair: Second sentence; ignored for single-sentence tasks.
-            label: Label name or score as text; ignored for test splits.
+            label: Label name or score as text; ignored for unlabelled splits.
 
         Raises:
             KdlabError: A blank text, a label that the task does not have, or a score out of range.
@@ -235,7 +254,7 @@ class Collector:
                 f"{self._source}: all {len(self)} examples have the label {self._spec.labels[self._labels[0]]!r} in "
                 f"column {self._columns[2]!r}; training needs examples of at least two labels."
             )
-        if (is_train or self._split.startswith(DEV)) and len(set(self._scores)) == 1:
+        if len(set(self._scores)) == 1:
             raise KdlabError(
                 f"{self._source}: all {len(self)} examples have the score {self._scores[0]:g} in column "
                 f"{self._columns[2]!r}; a correlation needs at least two different scores."

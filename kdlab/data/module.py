@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from lightning import LightningDataModule
@@ -15,11 +15,12 @@ from kdlab.data.encoding import encode
 from kdlab.data.examples import Examples
 from kdlab.data.selection import BY_METRIC, SelectBy
 from kdlab.data.sources import Hub, choose_source, find_task
-from kdlab.data.task_data import HOLDOUT, load_data
+from kdlab.data.task_data import HOLDOUT, TaskData, load_data, sizes_of
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.models.checkpoint import EMBEDDED, cached_on_disk, resolve_checkpoint
 from kdlab.system.cache import Cache
 
+Made = TypeVar("Made", bound="GLUEDataModule")  # typing.Self is of Python 3.11
 TeacherLogits = Callable[[EncodedSplit], NDArray[np.float32]]
 """The teacher's clean logits ``(N, C)`` on a split of N rows."""
 
@@ -88,8 +89,8 @@ class TextDataModule(LightningDataModule):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Rows of each split."""
-        return {name: len(examples) for name, examples in self.examples.items()}
+        """Rows of each split, as ``sizes_of`` counts them."""
+        return sizes_of(self.examples)
 
     def hand_out_logits(self, logits_of: TeacherLogits) -> None:
         """Puts the teacher's clean logits into every training batch, whatever rows are trained on.
@@ -155,7 +156,7 @@ class GLUEDataModule(TextDataModule):
 
     @classmethod
     def read(
-        cls,
+        cls: type[Made],
         task: str,
         text: str = EMBEDDED,
         data_dir: str | None = None,
@@ -168,7 +169,7 @@ class GLUEDataModule(TextDataModule):
         seed: int = 0,
         split_seed: int = 0,
         cache: Cache | None = None,
-    ) -> GLUEDataModule:
+    ) -> Made:
         """Reads a task's data and the tokenizer of a checkpoint, as ``kdlab run`` does.
 
         Args:
@@ -192,9 +193,24 @@ class GLUEDataModule(TextDataModule):
         spec, base = find_task(task, hub)
         source = choose_source(spec, base, profile, data_dir, hub)
         data = load_data(spec, source, hub, limit_train, selection, 0.1, split_seed)
+        return cls.of(data, hub, text, max_length, batch_size, eval_batch_size, seed, cache)
+
+    @classmethod
+    def of(
+        cls: type[Made],
+        data: TaskData,
+        hub: Hub,
+        text: str,
+        max_length: int,
+        batch_size: int,
+        eval_batch_size: int,
+        seed: int,
+        cache: Cache | None,
+    ) -> Made:
+        """A task's data as the tokenizer of a checkpoint reads it; the arguments are those of ``read``."""
         checkpoint = resolve_checkpoint(text, cached_on_disk(text) or not hub.online)
         return cls(
-            task=spec,
+            task=data.spec,
             splits=data.splits,
             tokenizer=checkpoint.tokenizer,
             tokenizer_fingerprint=checkpoint.tokenizer_fingerprint,

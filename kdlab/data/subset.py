@@ -15,34 +15,43 @@ from kdlab.data.examples import Examples, clip
 from kdlab.errors import KdlabError
 
 _AMOUNT = re.compile(r"([0-9]{1,12})(\.[0-9]{1,9})? ?(%?)")
+A_CLASS = " a class"
 _BINS = 10
 
 
-def limit(examples: Examples, amount: str, seed: int) -> Examples:
+def limit(examples: Examples, amount: str, seed: int, labels: Sequence[str] = (), setting: str = "") -> Examples:
     """A stratified subset of the examples: the first part of ``limit_and_rest``."""
-    return limit_and_rest(examples, amount, seed)[0]
+    return limit_and_rest(examples, amount, seed, labels, setting)[0]
 
 
-def limit_and_rest(examples: Examples, amount: str, seed: int) -> tuple[Examples, Examples]:
+def limit_and_rest(
+    examples: Examples, amount: str, seed: int, labels: Sequence[str] = (), setting: str = ""
+) -> tuple[Examples, Examples]:
     """A stratified subset of the examples and the rest, both in the examples' order.
 
     Args:
         examples: The examples.
-        amount: A percentage (``10%``, ``0.5%``) or a number of examples (``500``). One of at least the size keeps all.
+        amount: A percentage (``10%``, ``0.5%``), a number of examples (``500``), or of each label (``40 a class``). One
+            of at least the size keeps all.
         seed: Chooses the subset; subsets of one seed are nested.
+        labels: Names of the labels, for messages.
+        setting: What says the amount, for messages; ``--limit-train`` and its like by default.
 
     Returns:
         The subset, with at least one example of every label that the examples have, and the rest.
 
     Raises:
-        KdlabError: The amount is not a positive number or a percentage up to 100, or less than the number of labels.
+        KdlabError: The amount is not a positive number or a percentage up to 100, less than the number of labels, or
+            more than a label has.
     """
+    if amount.endswith(A_CLASS):
+        return _of_each(examples, amount, seed, labels, setting)
     match = _AMOUNT.fullmatch(amount.strip())
     number = Fraction(match[1] + (match[2] or "")) if match else Fraction(0)
     percent = bool(match and match[3])
     if number <= 0 or (percent and number > 100) or (not percent and number.denominator != 1):
         raise KdlabError(
-            f"The amount of training examples {amount!r} is neither a whole number from 1 nor a percentage up to 100%: "
+            f"{_said(amount, setting)} is neither a whole number from 1 nor a percentage up to 100%: "
             f"write for example 500 or 10%."
         )
     strata = _strata(examples)
@@ -50,13 +59,45 @@ def limit_and_rest(examples: Examples, amount: str, seed: int) -> tuple[Examples
     size = max(_round(len(examples) * number / 100), classes) if percent else int(number)
     if size < min(classes, len(examples)):
         raise KdlabError(
-            f"The amount of training examples {amount!r} is less than the {classes} labels of the data: take at least "
-            f"one example a label."
+            f"{_said(amount, setting)} is less than the {classes} labels of the data: take at least one example a "
+            "label."
         )
     if size >= len(examples):
         return examples, examples.take([])
     order = _order(examples, strata, f"limit:{seed}")
     return examples.take(sorted(order[:size])), examples.take(sorted(order[size:]))
+
+
+def _said(amount: str, setting: str) -> str:
+    """What was said of the amount, for messages."""
+    return f"{setting}={amount}" if setting else f"The amount of training examples {amount!r}"
+
+
+def _of_each(
+    examples: Examples, amount: str, seed: int, labels: Sequence[str], setting: str
+) -> tuple[Examples, Examples]:
+    """So many examples of every label, and the rest."""
+    number = amount.removesuffix(A_CLASS).strip()
+    if not re.fullmatch("[1-9][0-9]{0,11}", number):
+        raise KdlabError(f"{_said(amount, setting)}: write a whole number from 1, such as 40{A_CLASS}.")
+    if not _classification(examples):
+        raise KdlabError(
+            f"{_said(amount, setting)} counts labels, and these examples have scores: give a number or a percentage "
+            f"by {setting or '--limit-train'}, such as 1%."
+        )
+    strata = _strata(examples)
+    for label in range(len(labels)) if labels else strata:
+        members = strata.get(label, [])
+        if len(members) < int(number):
+            name = clip(labels[label]) if labels else f"number {label}"
+            raise KdlabError(
+                f"{int(number)} training examples of each label are asked for{f' by {setting}' if setting else ''}, "
+                f"and label {name} has {len(members)}: ask for fewer."
+            )
+    shuffled = _shuffled(strata, f"limit:{seed}")
+    taken = {position for members, _ in shuffled.values() for position in members[: int(number)]}
+    rest = [i for i in range(len(examples)) if i not in taken]
+    return examples.take(sorted(taken)), examples.take(rest)
 
 
 def carve(
@@ -140,11 +181,18 @@ def _order(examples: Examples, strata: dict[int, list[int]], seed: str) -> list[
     """
     first = _classification(examples)
     keyed: list[tuple[float, float, int]] = []
-    for name, members in strata.items():
-        draw = random.Random(f"{seed}:{name}")
-        shuffled = list(members)
-        draw.shuffle(shuffled)
+    for shuffled, draw in _shuffled(strata, seed).values():
         for j, position in enumerate(shuffled):
             place = -1.0 if first and j == 0 else (j + 0.5) / len(shuffled)
             keyed.append((place, draw.random(), position))
     return [position for _, _, position in sorted(keyed)]
+
+
+def _shuffled(strata: dict[int, list[int]], seed: str) -> dict[int, tuple[list[int], random.Random]]:
+    """The members of each stratum in a random order, and what draws of it further."""
+    found = {}
+    for name, members in strata.items():
+        draw, shuffled = random.Random(f"{seed}:{name}"), list(members)
+        draw.shuffle(shuffled)
+        found[name] = shuffled, draw
+    return found

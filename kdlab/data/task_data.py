@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from kdlab.data.augmented import AugmentedFile, joined, read_augmented
-from kdlab.data.examples import Examples
+from kdlab.data.augmented import AugmentedFile, read_augmented
+from kdlab.data.examples import Examples, joined
 from kdlab.data.sources import Hub, Source, file_of, naming, read_source
 from kdlab.data.subset import carve, limit_and_rest
-from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.data.tasks import DEV, SOURCE_ROWS, TEST, TRAIN, TaskSpec
 from kdlab.data.wishes import grant
 from kdlab.system.files import fingerprint
 from kdlab.types import SplitWish
 
 HOLDOUT = "holdout"
-_HOLDOUT_AT_MOST = 2000
+HOLDOUT_AT_MOST = 2000
 SAMPLE = 1000
 NO_WISHES: Mapping[str, SplitWish] = {}
 
@@ -33,7 +33,9 @@ class TaskData:
         select_on: The split that chooses checkpoints.
         notes: What was skipped, limited or carved, a line each.
         augmented: The file whose examples stand in ``train`` behind its own.
-        before: The same data without them.
+        before: The same data with its own rows alone: without them, and without a source domain's.
+        teachers: What a fine-tuned teacher is made of, where it is not the task's own rows.
+        leftover: Training rows that were left over, which a source domain must not bring back.
     """
 
     spec: TaskSpec
@@ -43,16 +45,23 @@ class TaskData:
     notes: tuple[str, ...]
     augmented: AugmentedFile | None = None
     before: TaskData | None = None
+    teachers: TaskData | None = None
+    leftover: Examples | None = None
 
     @property
     def unaugmented(self) -> TaskData:
-        """The data with its own rows alone, of which the teacher is made."""
+        """The data with its own rows alone."""
         return self.before or self
 
     @property
+    def for_teacher(self) -> TaskData:
+        """The data that the teacher is made of."""
+        return self.teachers or self.unaugmented
+
+    @property
     def sizes(self) -> dict[str, int]:
-        """Rows of each split."""
-        return {name: len(examples) for name, examples in self.splits.items()}
+        """Rows of each split; see ``sizes_of``."""
+        return sizes_of(self.splits)
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
@@ -77,14 +86,22 @@ class TaskData:
         return tuple(dict.fromkeys(text for column in columns for text in column[:SAMPLE]))
 
     @property
-    def dev_splits(self) -> list[str]:
-        """The labelled splits that are reported."""
-        return [s for s in self.splits if s.startswith("dev")]
+    def reported_splits(self) -> list[str]:
+        """The labelled splits that are reported: dev, or test where that is labelled."""
+        reported = TEST if self.spec.labelled_test else DEV
+        return [s for s in self.splits if s.startswith(reported)]
 
     @property
-    def test_splits(self) -> list[str]:
-        """The unlabelled splits that are predicted."""
-        return [s for s in self.splits if s.startswith("test")]
+    def unlabelled_splits(self) -> list[str]:
+        """The splits without labels, which are only predicted; none where test is labelled."""
+        return [] if self.spec.labelled_test else [s for s in self.splits if s.startswith(TEST)]
+
+
+def sizes_of(splits: Mapping[str, Examples]) -> dict[str, int]:
+    """Rows of each split, and under ``SOURCE_ROWS`` how many rows of train are a source domain's, where some are."""
+    sizes = {name: len(examples) for name, examples in splits.items()}
+    from_source = splits[TRAIN].from_source if TRAIN in splits else 0
+    return sizes | ({SOURCE_ROWS: from_source} if from_source else {})
 
 
 def load_data(
@@ -103,7 +120,7 @@ def load_data(
         spec: The task.
         source: From ``choose_source``.
         hub: Whether it answers.
-        limit_train: ``10%``, ``1%`` or ``500``; None takes all.
+        limit_train: ``10%``, ``1%``, ``500`` or ``40 a class``; None takes all.
         selection: ``holdout`` carves the split that chooses checkpoints out of train; ``dev`` selects on dev.
         holdout: Fraction that is carved out; 0 carves nothing out, and dev is only watched.
         seed: The split seed.
@@ -117,19 +134,20 @@ def load_data(
     leftover = splits[TRAIN].take([])
     if limit_train is not None:
         total = len(splits[TRAIN])
-        splits[TRAIN], leftover = limit_and_rest(splits[TRAIN], limit_train, seed)
+        with naming(file_of(spec, source)):
+            splits[TRAIN], leftover = limit_and_rest(splits[TRAIN], limit_train, seed, spec.labels)
         notes.append(f"train limited to {len(splits[TRAIN])} of {total} examples (seed {seed})")
-    select_on = next(s for s in splits if s.startswith("dev"))
+    select_on = next(s for s in splits if s.startswith(DEV))
     if selection == HOLDOUT and holdout:
         remedy = "set data.selection=dev, which holds nothing out, or add an example of it to the training data"
         with naming(file_of(spec, source)):
-            train, held_out = carve(splits[TRAIN], holdout, seed, _HOLDOUT_AT_MOST, spec.labels, remedy)
+            train, held_out = carve(splits[TRAIN], holdout, seed, HOLDOUT_AT_MOST, spec.labels, remedy)
         splits = {TRAIN: train, HOLDOUT: held_out, **{k: v for k, v in splits.items() if k != TRAIN}}
         select_on = HOLDOUT
     for name, wish in wishes.items():
         splits[name], origin = grant(name, wish, splits, leftover, spec, source, hub, seed)
         notes.append(f"{name}: {len(splits[name]):,} rows for the method, {origin}")
-    return TaskData(spec, source, splits, select_on, tuple(notes))
+    return TaskData(spec, source, splits, select_on, tuple(notes), leftover=leftover)
 
 
 def with_augmented(task: TaskData, file: str) -> TaskData:

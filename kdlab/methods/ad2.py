@@ -179,6 +179,14 @@ class AD2(DistillModule):
         return frozenset({Need.LOGITS} if config.kd else ())
 
     @classmethod
+    def taps_of(cls, config: AD2Config) -> str:
+        """Hidden layers with deep KD, and the embeddings that it perturbs."""
+        if config.deep_kd:
+            both = " and ad2.adversarial=false leave" if config.attacks else " leaves"
+            return f"features and attention of mapped layers (which ad2.deep_kd=false{both} out)"
+        return "embeddings that it perturbs (which ad2.adversarial=false leaves out)" if config.attacks else ""
+
+    @classmethod
     def check_pair(cls, config: AD2Config, teacher: Any, student: Any) -> None:
         """The mapped layers must be there, and their attention comparable."""
         if not config.deep_kd:

@@ -17,7 +17,7 @@ from torch.nn import Parameter
 from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import soft_cross_entropy, supervised
-from kdlab.methods.base import DistillModule, MethodConfig
+from kdlab.methods.base import DistillModule, MethodConfig, TrainingConfig
 from kdlab.methods.shared.players import STUDENT, Cycle
 from kdlab.methods.shared.settings import at_least, check_weights, positive
 from kdlab.models.encoder import TextEncoder
@@ -40,7 +40,8 @@ class AdversarialTextConfig(MethodConfig):
         n_s: Batches that the student trains on after them.
         p: Probability of masking a token, in (0, 1).
         gumbel_temperature: Of the Gumbel-softmax; it shapes the generator's gradient.
-        generator_learning_rate: Its peak; None takes ``training.learning_rate``.
+        generator_learning_rate: Its peak; None takes ``training.learning_rate``, but beside a BiLSTM, whose own rate is
+            too high for a pretrained network, the default of that setting at most.
         head_steps: Steps in which a masked-LM head is trained on the task's text where the checkpoint has none.
         temperature: t of the student's two soft losses; plays no part in regression. The generator's is 1.
         ce_weight: Weight of the gold label's loss.
@@ -152,8 +153,11 @@ class AdversarialText(DistillModule):
 
     def learning_rate_of(self, player: str) -> float:
         """The generator has its own."""
-        own = self.config.generator_learning_rate
-        return own if player == GENERATOR and own is not None else super().learning_rate_of(player)
+        own, students = self.config.generator_learning_rate, super().learning_rate_of(player)
+        if player != GENERATOR:
+            return students
+        most = TrainingConfig.learning_rate if self.student.depth == 0 else students
+        return min(students, most) if own is None else own
 
     # --- the two steps -----------------------------------------------------------------------------------------------
 

@@ -94,6 +94,12 @@ class CILDA(AdversarialText):
             self.project = nn.ModuleDict({who: Projection(n, config.width) for who, n in widths.items()})
 
     @classmethod
+    def taps_of(cls, config: CILDAConfig) -> str:
+        """Every layer's states, as far as they are contrasted."""
+        without = "which cilda.crd_weight=0 and cilda.alpha2=0 leave out"
+        return f"[CLS] states of all layers ({without})" if config.contrasts else ""
+
+    @classmethod
     def check_training(cls, config: CILDAConfig, training: TrainingConfig, task: TaskSpec) -> None:
         """A contrastive loss needs negatives."""
         super().check_training(config, training, task)

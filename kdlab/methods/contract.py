@@ -37,7 +37,8 @@ class MethodContract(LightningModule):
         name: Name of the method, its section in the configuration, and the start of its run folders.
         Config: Dataclass of the method's settings.
         needs: What it takes from the teacher; empty means that no teacher is loaded for the loss.
-        presets: Configuration values under ``*`` (always), ``paper`` (that profile) and ``embedded`` (that encoder).
+        presets: Configuration values under ``*`` (always), ``paper`` (that profile), ``embedded`` (that encoder) and
+            ``bilstm`` (that student).
     """
 
     name: ClassVar[str]
@@ -99,6 +100,20 @@ class MethodContract(LightningModule):
             sizes: Split name to number of rows.
         """
         return sizes[TRAIN]
+
+    @classmethod
+    def foresight_of(cls, config: Any) -> dict[str, str]:
+        """What its settings come to, for the plan: lines by what they are about."""
+        return {}
+
+    @classmethod
+    def taps_of(cls, config: Any) -> str:
+        """What it reads or changes inside encoders besides their logits, in words; empty where any network will do.
+
+        A method that says so is refused for a student without layers before any training, and for such a teacher too
+        where it has ``Need.TEACHER``.
+        """
+        return ""
 
     @classmethod
     def check_pair(cls, config: Any, teacher: Any, student: Any) -> None:
@@ -198,3 +213,7 @@ class MethodContract(LightningModule):
     def finished_student(self) -> TextEncoder:
         """What is predicted with, saved and exported when training is done."""
         return self.student
+
+    def findings(self, data: TextDataModule) -> dict[str, str]:
+        """What else the record keeps: name of a file to its text. Every process asks, when training is done."""
+        return {}

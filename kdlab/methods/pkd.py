@@ -67,6 +67,11 @@ class PKD(DistillModule):
         return frozenset({Need.TEACHER if config.beta else Need.LOGITS})
 
     @classmethod
+    def taps_of(cls, config: PKDConfig) -> str:
+        """Hidden states, as far as they have a weight."""
+        return "[CLS] states of mapped layers (which pkd.beta=0 leaves out)" if config.beta else ""
+
+    @classmethod
     def check_pair(cls, config: PKDConfig, teacher: Any, student: Any) -> None:
         """The mapped layers must be there."""
         if config.beta:

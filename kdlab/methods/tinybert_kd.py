@@ -87,6 +87,11 @@ class TinyBERTKD(DistillModule):
         )
 
     @classmethod
+    def taps_of(cls, config: TinyBERTKDConfig) -> str:
+        """Hidden states and attention."""
+        return "attention and hidden states of mapped layers"
+
+    @classmethod
     def check_pair(cls, config: TinyBERTKDConfig, teacher: Any, student: Any) -> None:
         """The mapped layers must be there, and their attention comparable."""
         pairs = _pairs(config, teacher, student)

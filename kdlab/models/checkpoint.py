@@ -17,6 +17,7 @@ from kdlab.models.configuration import FILE as CONFIG
 from kdlab.models.configuration import contradictory_labels, read_configuration
 from kdlab.models.encoder import TextEncoder, get_family
 from kdlab.models.loading import LEFT_OVER, Fit, check_shapes, place
+from kdlab.models.recurrent import wrap
 from kdlab.models.tokenizer import largest_id, open_tokenizer, tokenizer_digest
 from kdlab.models.weights import Stored, check_finite, check_stored, read_headers, read_weights, weight_files
 from kdlab.system.cache import default_root
@@ -160,10 +161,11 @@ def _check_tokenizer(checkpoint: Checkpoint) -> None:
             f"tokens that were added on purpose, resize_token_embeddings({number + 1}), train and save."
         )
     family = get_family(config.model_type, str(folder))
-    if family.counts_from_padding and tokenizer.pad_token_id != config.pad_token_id:
+    if family.reads_padding and tokenizer.pad_token_id != config.pad_token_id:
+        use = "from which positions are counted" if family.counts_from_padding else "by which it knows padding"
         raise KdlabError(
             f"{folder}: its tokenizer pads with id {tokenizer.pad_token_id}, and its {CONFIG} says pad_token_id="
-            f"{config.pad_token_id}, from which positions are counted: correct whichever is wrong."
+            f"{config.pad_token_id}, {use}: correct whichever is wrong."
         )
     types = max(max(tokenizer("a", pair, return_token_type_ids=True)["token_type_ids"]) for pair in (None, "b"))
     if family.segments and config.type_vocab_size >= 2 and types >= config.type_vocab_size:
@@ -298,7 +300,7 @@ def load_encoder(
         model, fit = place(checkpoint.folder, base, "SEQUENCE_CLASSIFICATION", weights)
         if order is not None and fit.missing:
             raise KdlabError(f"The head in {checkpoint.folder} is not whole: it lacks {listed(fit.missing, 160)}.")
-        encoder = TextEncoder(model)
+        encoder = wrap(model)
         head = _head_layer(encoder)
         if order is None:
             if checkpoint.has_head:  # another task's head: draw a new one

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdlab.errors import KdlabError
-from kdlab.models.encoder import count_parameters, get_family
+from kdlab.models.encoder import BILSTM, count_parameters, get_family
 from kdlab.system.foreign import MIB, door, read_fields
 from kdlab.system.shown import clipped, listed, shown
 
@@ -19,7 +19,7 @@ _LAYERS, _LABELS = 1000, 10_000
 _PREFIXES = {"Bert": "bert", "Roberta": "roberta", "DistilBert": "distilbert"}  # of a class, in files of before 2019
 _PROBLEMS = (None, "regression", "single_label_classification", "multi_label_classification")
 _LAYER_KEYS = ("num_hidden_layers", "n_layers")
-# what the three architectures know; whatever else stands in a file changes nothing of them (or would have foreign code
+# what the four architectures know; whatever else stands in a file changes nothing of them (or would have foreign code
 # run, other weights read, or tuples come out of a forward pass)
 _KNOWN = frozenset(
     " ".join(
@@ -29,7 +29,7 @@ _KNOWN = frozenset(
             "initializer_range layer_norm_eps pad_token_id bos_token_id eos_token_id classifier_dropout is_decoder",
             "add_cross_attention tie_word_embeddings sinusoidal_pos_embds n_layers n_heads dim hidden_dim dropout",
             "attention_dropout activation qa_dropout seq_classif_dropout id2label label2id num_labels problem_type",
-            "use_cache",
+            "use_cache embedding_size classifier_size pair separator_token_id",
         )
     ).split()
 )
@@ -71,10 +71,13 @@ def read_configuration(folder: Path) -> Any:
     with door(path, _ADVICE):
         from transformers import CONFIG_MAPPING
 
+        if kind == BILSTM:
+            import kdlab.models.bilstm  # noqa: F401  (which registers it)
+
         config = CONFIG_MAPPING[kind].from_dict(fields)
         if not config.initializer_range >= 0:
             raise KdlabError(f"{path} says initializer_range={config.initializer_range}: it can't be negative.")
-        if not 1 <= config.num_hidden_layers <= _LAYERS:
+        if kind != BILSTM and not 1 <= config.num_hidden_layers <= _LAYERS:
             raise KdlabError(f"{path} says num_hidden_layers={config.num_hidden_layers}: it must be 1 to {_LAYERS}.")
         _check_embeddings(config, path)
     config._name_or_path = ""
@@ -133,8 +136,8 @@ def _check_embeddings(config: Any, path: Path) -> None:
     pad = config.pad_token_id
     if pad is not None and not 0 <= pad < config.vocab_size:
         raise KdlabError(f"{path} says pad_token_id={pad}, and its vocab_size is {config.vocab_size}: {_ADVICE}.")
-    if pad is None and get_family(config.model_type, "").counts_from_padding:
-        raise KdlabError(f"{path} names no pad_token_id, from which {config.model_type} counts positions: {_ADVICE}.")
+    if pad is None and get_family(config.model_type, "").reads_padding:
+        raise KdlabError(f"{path} names no pad_token_id, by which {config.model_type} knows padding: {_ADVICE}.")
 
 
 def _labels(fields: Mapping[str, Any], path: Path) -> dict[str, Any]:

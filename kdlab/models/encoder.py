@@ -1,8 +1,12 @@
-"""One interface to Hugging Face encoders with a classification head: BERT (and MiniLM), RoBERTa, DistilBERT."""
+"""One interface to Hugging Face encoders with a classification head: BERT (and MiniLM), RoBERTa, DistilBERT.
+
+``kdlab/models/recurrent.py`` has the one encoder that is no transformer, as far as the interface goes.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +24,7 @@ class Family:
 
     Attributes:
         backbone: Attribute of the sequence classifier that holds the encoder.
-        layers: Path from the encoder to its list of layers.
+        layers: Path from the encoder to its list of layers; None where it has none that could be tapped.
         counts_from_padding: Whether positions are counted from behind the padding index, so that as many rows of the
             table are no token's (RoBERTa).
         segments: Whether ``forward`` takes token types.
@@ -28,18 +32,25 @@ class Family:
     """
 
     backbone: str
-    layers: str
+    layers: str | None
     counts_from_padding: bool = False
     segments: bool = True
     projections: tuple[str, str, str] | None = None
 
+    @property
+    def reads_padding(self) -> bool:
+        """Whether what it makes of an input depends on which id is the padding's."""
+        return self.counts_from_padding or self.layers is None
 
+
+BILSTM = "kdlab_bilstm"
 _SELF = ("attention.self.query", "attention.self.key", "attention.self.value")
 _LIN = ("attention.q_lin", "attention.k_lin", "attention.v_lin")
 FAMILIES: dict[str, Family] = {
     "bert": Family("bert", "encoder.layer", projections=_SELF),
     "roberta": Family("roberta", "encoder.layer", counts_from_padding=True, projections=_SELF),
     "distilbert": Family("distilbert", "transformer.layer", segments=False, projections=_LIN),
+    BILSTM: Family("bilstm", None, segments=False),
 }
 
 
@@ -52,7 +63,7 @@ def get_family(model_type: str, where: str) -> Family:
     if model_type not in FAMILIES:
         raise KdlabError(
             f"{where} is of architecture '{model_type}', which kdlab does not drive: give a checkpoint of "
-            f"{', '.join(FAMILIES)} (MiniLM and the like are 'bert')."
+            f"{', '.join(name for name in FAMILIES if name != BILSTM)} (MiniLM and the like are 'bert')."
         )
     return FAMILIES[model_type]
 
@@ -89,7 +100,7 @@ class TextEncoder(nn.Module):
     @property
     def depth(self) -> int:
         """Number of layers."""
-        return int(self.config.num_hidden_layers)
+        return depth_of(self.config)
 
     @property
     def num_outputs(self) -> int:
@@ -103,7 +114,7 @@ class TextEncoder(nn.Module):
     def encoder_layers(self) -> nn.ModuleList:
         """The layers, from the first."""
         backbone = getattr(self.model, self.family.backbone)
-        return backbone.get_submodule(self.family.layers)  # type: ignore[no-any-return]
+        return backbone.get_submodule(self.family.layers or "")  # type: ignore[no-any-return]
 
     @property
     def word_table(self) -> Tensor:
@@ -214,9 +225,16 @@ def freeze(encoder: TextEncoder) -> TextEncoder:
     return encoder
 
 
+def depth_of(config: Any) -> int:
+    """The number of layers of a Hugging Face configuration that can be tapped or taken; a BiLSTM has 0."""
+    return 0 if get_family(config.model_type, "The model").layers is None else int(config.num_hidden_layers)
+
+
 def usable_positions(config: Any) -> int:
-    """The longest input, in tokens, that a Hugging Face configuration has positions for."""
+    """The longest input, in tokens, that a Hugging Face configuration has positions for; a BiLSTM reads any."""
     family = get_family(config.model_type, "The model")
+    if family.layers is None:
+        return sys.maxsize
     unused = int(config.pad_token_id) + 1 if family.counts_from_padding else 0
     return int(config.max_position_embeddings) - unused
 

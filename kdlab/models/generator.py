@@ -120,6 +120,8 @@ class MaskedLM(nn.Module):
 def has_mlm_head(checkpoint: Checkpoint) -> bool:
     """Whether the weights of a whole masked-LM head are in the checkpoint, tied to its word embeddings."""
     kind, names = checkpoint.config.model_type, checkpoint.weight_names
+    if kind not in HEADS:
+        return False
     parts = [(f"{part}.{end}", f"{part}.{_OLD[end]}") for part in HEADS[kind] for end in _OLD]
     return BIASES[kind] in names and all(names.intersection(pair) for pair in parts) and _is_tied(checkpoint)
 
@@ -135,7 +137,9 @@ def _is_tied(checkpoint: Checkpoint) -> bool:
 
 
 def check_mask_token(checkpoint: Checkpoint) -> None:
-    """Raises ``KdlabError`` where its tokenizer has no mask token."""
+    """Raises ``KdlabError`` where it is no transformer, or its tokenizer has no mask token."""
+    if checkpoint.config.model_type not in HEADS:
+        raise KdlabError(f"{checkpoint.source} is a BiLSTM, which fills in no masks: give a masked LM.")
     if checkpoint.tokenizer.mask_token_id is None:
         raise KdlabError(f"The tokenizer of {checkpoint.source} has no mask token: give a masked LM as the generator.")
 

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from kdlab.errors import KdlabError
 from kdlab.models.configuration import FILE as CONFIG
-from kdlab.models.encoder import get_family, parameter_shapes
+from kdlab.models.encoder import depth_of, get_family, parameter_shapes
 from kdlab.models.weights import Stored
 from kdlab.system.foreign import door
 from kdlab.system.shown import clipped, shown
 
 _LAYER = re.compile(r"\.layer\.(\d+)\.")
-_IN_ENCODER = re.compile(r"(^|\.)(embeddings|encoder|transformer|layer)\.")
+_IN_ENCODER = re.compile(r"(^|\.)(embeddings|encoder|transformer|layer|lstm)\.")
 # what a file may hold besides the encoder and its classifier: other heads of the same encoder, and counters
 LEFT_OVER = re.compile(
     r"(^|\.)position_ids$|^cls\.|^lm_head\.|^vocab_(transform|layer_norm|projector)\.|^qa_outputs\.|(^|\.)pooler\."
@@ -53,7 +53,7 @@ def check_shapes(folder: Path, config: Any, headers: Mapping[str, Stored]) -> No
         KdlabError: The file has another number of layers, lacks a matrix, or has it in another shape.
     """
     numbers = {int(match[1]) for name in headers if (match := _LAYER.search(name))}
-    depth = int(config.num_hidden_layers)
+    depth = depth_of(config)
     if len(numbers) != depth:
         raise KdlabError(
             f"{folder}/{CONFIG} says num_hidden_layers={depth}, and its weights are those of {len(numbers)} layers: "
@@ -84,7 +84,7 @@ def _remedy(name: str, shape: tuple[int, ...], headers: Mapping[str, Stored]) ->
 
 
 def _is_of_encoder(name: str) -> bool:
-    return ".layer." in name or ".embeddings." in name
+    return any(part in name for part in (".layer.", ".embeddings.", ".lstm."))
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Students: a checkpoint of their own, or some layers of a donor (``[DONOR:]layers:bottom:3``)."""
+"""Students: a checkpoint, some layers of a donor (``[DONOR:]layers:bottom:3``), or a new BiLSTM (``bilstm``)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 from kdlab.errors import KdlabError
+from kdlab.models.bilstm import HIDDEN
 from kdlab.models.encoder import TextEncoder
 
 _HOWS = ("bottom", "top", "skip")
 _HELP = "write layers:bottom:3, layers:top:3, layers:skip:3 or a list such as layers:0,2,4"
+_WIDEST = 4096  # hidden units of a BiLSTM
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,12 @@ class StudentSpec:
     """The parsed value of ``--student``.
 
     Attributes:
-        checkpoint: A folder or name on the hub whose weights the student starts from as they are; None for layers.
+        checkpoint: A folder or name on the hub whose weights the student starts from as they are; None for the others.
         donor: Where layers come from; None is the fine-tuned teacher.
         how: ``bottom``, ``top``, ``skip`` or ``list``.
         count: Number of layers for bottom, top and skip.
         layers: The explicit list.
+        bilstm: Hidden units a direction of a new BiLSTM over the teacher's token ids; 0 for the others.
     """
 
     checkpoint: str | None = None
@@ -34,19 +37,36 @@ class StudentSpec:
     how: str = ""
     count: int = 0
     layers: tuple[int, ...] = ()
+    bilstm: int = 0
 
     @property
     def from_teacher(self) -> bool:
         """Whether the student is built from the fine-tuned teacher's layers, embeddings and head."""
-        return self.checkpoint is None and self.donor is None
+        return self.checkpoint is None and self.donor is None and not self.bilstm
+
+    @property
+    def reads_as_teacher(self) -> bool:
+        """Whether the teacher's checkpoint says how texts become ids, for the student has no tokenizer of its own."""
+        return self.from_teacher or bool(self.bilstm)
 
 
 def parse_student(text: str) -> StudentSpec:
     """Reads a student specification.
 
+    A folder that is called ``bilstm`` is written ``./bilstm``.
+
     Raises:
-        KdlabError: What follows ``layers:`` is not a choice of layers.
+        KdlabError: What follows ``layers:`` is not a choice of layers, or what follows ``bilstm:`` no number of units.
     """
+    word, _, units = text.partition(":")
+    if word == "bilstm":
+        hidden = int(units) if re.fullmatch(r"[0-9]{1,4}", units) else 0 if ":" in text else HIDDEN
+        if not 1 <= hidden <= _WIDEST:
+            raise KdlabError(
+                f"Student '{text}': '{units}' is no number of hidden units a direction, 1 to {_WIDEST}; write bilstm "
+                f"for {HIDDEN}, or bilstm:300."
+            )
+        return StudentSpec(bilstm=hidden)
     match = re.fullmatch(r"(?:(?P<donor>.+):)?layers:(?P<choice>.*)", text)
     if not match:
         return StudentSpec(checkpoint=text)

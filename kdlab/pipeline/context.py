@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from kdlab.data.module import GLUEDataModule, TextDataModule
+from kdlab.data.domains import DomainDataModule
+from kdlab.data.module import TextDataModule
 from kdlab.data.selection import parse_rule
 from kdlab.data.task_data import TaskData
 from kdlab.data.tasks import TRAIN
@@ -40,18 +41,18 @@ class RunContext:
         self.plan = plan
         self.reporter = reporter
 
-    def data(self, training: TrainingConfig, seed: int, task: TaskData | None = None) -> GLUEDataModule:
+    def data(self, training: TrainingConfig, seed: int, task: TaskData | None = None) -> DomainDataModule:
         """The task's data, batched for one training; without augmented examples where ``task`` has none."""
-        plan = self.plan
-        return GLUEDataModule(
-            task=plan.task.spec,
-            splits=(task or plan.task).splits,
+        plan, task = self.plan, task or self.plan.task
+        return DomainDataModule(
+            task=task.spec,
+            splits=task.splits,
             tokenizer=plan.text.tokenizer,
             tokenizer_fingerprint=plan.text.tokenizer_fingerprint,
             max_length=plan.max_length,
             batch_size=training.batch_size // training.accumulate,
             eval_batch_size=plan.hardware.eval_batch(training.eval_batch_size),
-            select_on=plan.task.select_on,
+            select_on=task.select_on,
             seed=seed,
             cache=plan.cache,
             workers=plan.config.data.workers,
@@ -68,10 +69,10 @@ class RunContext:
         return obtain_teacher(plan.teacher, self.teacher_data, own, own.seed, plan.hardware, plan.cache, self.reporter)
 
     @cached_property
-    def teacher_data(self) -> GLUEDataModule:
+    def teacher_data(self) -> DomainDataModule:
         """The task's data as the teacher is trained and asked on it."""
         own = self.plan.config.teacher
-        return self.data(own, own.seed, self.plan.task.unaugmented)
+        return self.data(own, own.seed, self.plan.task.for_teacher)
 
     @cached_property
     def answering_teacher(self) -> TextEncoder:
@@ -85,13 +86,13 @@ class RunContext:
 
     @cached_property
     def teacher_predictions(self) -> dict[str, Prediction]:
-        """The teacher's logits on every dev and test split; warns where it learned nothing."""
+        """The teacher's logits on every reported and unlabelled split; warns where it learned nothing."""
         plan = self.plan
         if plan.teacher is None:
             return {}
         if plan.teacher.status not in (AS_IS, FOUND):
             _ = self.teacher  # as the plan says, though the cache may hold answers of one that was removed
-        splits = (*plan.task.dev_splits, *plan.task.test_splits)
+        splits = (*plan.task.reported_splits, *plan.task.unlabelled_splits)
         predictions = {name: self.cached_teacher.prediction(self.teacher_data.split(name)) for name in splits}
         then = "a student can learn nothing from it; check the teacher's settings and label order"
         self.check_learned(predictions, "teacher", then)
@@ -134,11 +135,11 @@ class RunContext:
         return [name for name, key in self.plan.tokens_keys.items() if key in found]
 
     def predict_all(self, encoder: TextEncoder, data: TextDataModule, fitted: Fitted) -> dict[str, Prediction]:
-        """A student's float32 logits on every dev and test split; on one, the chosen epoch's own."""
+        """A student's float32 logits on every reported and unlabelled split; on one, the chosen epoch's own."""
         plan, known = self.plan, {}
         if fitted.answers is not None and plan.hardware.precision == "32-true":
             known[plan.task.select_on] = fitted.answers
-        names = (*plan.task.dev_splits, *plan.task.test_splits)
+        names = (*plan.task.reported_splits, *plan.task.unlabelled_splits)
         size, device = data.eval_batch_size, plan.hardware.device
         return {name: known.get(name) or predict(encoder, data.split(name), size, device) for name in names}
 
@@ -146,7 +147,9 @@ class RunContext:
         """A student's metrics on a seeded sample of train's own rows, and its size: they tell of overfitting."""
         task, rows = self.plan.task.spec, data.split(TRAIN)
         draw = np.random.default_rng(self.plan.config.data.split_seed)
-        own = len(self.plan.task.unaugmented.splits[TRAIN])  # augmented rows stand behind them
+        own = len(self.plan.task.unaugmented.splits[TRAIN])  # augmented rows and a source domain's stand behind them
+        if rows.domain is not None and rows.domain.all():
+            own = len(rows)  # all are the source's
         sample = rows.take(np.sort(draw.permutation(own)[:ON_TRAIN]).tolist())
         made = predict(encoder, sample, data.eval_batch_size, self.plan.hardware.device)
         gold = torch.from_numpy(np.asarray(sample.labels))
@@ -164,13 +167,13 @@ class RunContext:
         """Warns where an encoder does no better than one answer to everything.
 
         Args:
-            predictions: Its logits on each dev split.
+            predictions: Its logits on each reported split.
             who: Teacher or student.
             then: What follows from it and what to do, which ends the sentence.
         """
         task = self.plan.task
         metric = task.spec.monitor if task.spec.regression else "accuracy"
-        split = task.dev_splits[0]
+        split = task.reported_splits[0]
         labels = torch.tensor(task.splits[split].labels)
         score = evaluate(predictions[split].logits, labels, [metric], task.spec.regression)[metric]
         constant = trivial(labels, metric, task.spec.regression)

@@ -6,13 +6,14 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from kdlab.data.module import GLUEDataModule
+from kdlab.data.module import TextDataModule
 from kdlab.data.ood.sets import source_digest
 from kdlab.data.selection import DIVERGENCE
 from kdlab.evaluation.predict import Prediction
 from kdlab.methods.base import DistillModule
 from kdlab.models.checkpoint import load_encoder
 from kdlab.models.encoder import TextEncoder
+from kdlab.models.recurrent import new_bilstm
 from kdlab.models.student import take_layers
 from kdlab.pipeline.context import RunContext
 from kdlab.pipeline.evaluate import evaluate_run, is_recorded
@@ -94,6 +95,7 @@ def _train_and_record(context: RunContext, seed: int, folder: RunFolder, fresh: 
     meter = Meter()
     predictions = context.predict_all(student, data, fitted)
     on_train = context.score_on_train(student, data)
+    findings = module.findings(data)
     cost = {**context.cost_of_teacher(), "training": fitted.cost, "evaluation": meter.cost()}
     context.check_learned(predictions, "student", "it has learned nothing yet; train it longer, or at another rate")
     from_cache = context.answers_from_cache()
@@ -101,6 +103,8 @@ def _train_and_record(context: RunContext, seed: int, folder: RunFolder, fresh: 
     ood = _answer_ood(context, student, folder)
     finish_loggers(loggers, _closing_figures(record, ood), {fitted.metric: fitted.value}, fitted.steps, reporter)
     if rank() == 0:
+        for name, text in findings.items():
+            write_atomic(folder.path / name, text)
         _write_record(folder, plan, record, student, predictions, teacher_predictions)
     _show(record, folder, reporter)
     if ood:
@@ -116,7 +120,7 @@ def _prepare(folder: RunFolder, config: dict[str, Any], fresh: bool) -> None:
     barrier()
 
 
-def _build(context: RunContext, seed: int) -> tuple[DistillModule, GLUEDataModule]:
+def _build(context: RunContext, seed: int) -> tuple[DistillModule, TextDataModule]:
     """The method with student, teacher and all it wants, and its data."""
     plan = context.plan
     data = context.data(plan.config.training, seed)
@@ -134,6 +138,8 @@ def _build(context: RunContext, seed: int) -> tuple[DistillModule, GLUEDataModul
 def _build_student(context: RunContext, seed: int) -> TextEncoder:
     """The student with its starting weights."""
     plan, student = context.plan, context.plan.student
+    if student.spec.bilstm:
+        return new_bilstm(student.config, seed)
     if student.donor is None:
         if context.teacher is None or student.layers is None:
             raise ValueError("a student of the teacher's layers needs the teacher")

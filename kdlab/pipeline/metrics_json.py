@@ -43,13 +43,13 @@ def run_record(
         plan: What was decided.
         seed: The student's.
         fitted: How training ended.
-        student: The student's logits on each dev and test split.
+        student: The student's logits on each reported and unlabelled split.
         teacher: The teacher's, or empty without one.
         answers_from_cache: Splits on which the teacher had answered before.
         on_train: The student's metrics on training rows, and on how many.
         cost: Of each part of the run.
     """
-    main, spec = plan.task.dev_splits[0], plan.task.spec
+    main, spec = plan.task.reported_splits[0], plan.task.spec
     ours = _scores(plan, student)
     theirs = _scores(plan, teacher) if teacher else {}
     return RunRecord(
@@ -112,28 +112,29 @@ def _teacher_record(
         source=plan.teacher.checkpoint.source,
         status=plan.teacher.status,
         parameters=plan.teacher_parameters,
-        samples_per_second=answers[plan.task.dev_splits[0]].samples_per_second,
+        samples_per_second=answers[plan.task.reported_splits[0]].samples_per_second,
         metrics=metrics,
         answers_from_cache=answers_from_cache,
         classes=_classes(plan, answers),
+        domain=plan.config.teacher.domain if plan.config.data.source and plan.teacher.order is None else None,
     )
 
 
 def _scores(plan: Plan, predictions: dict[str, Prediction]) -> Scores:
     spec, splits = plan.task.spec, plan.task.splits
     scores = {}
-    for split in plan.task.dev_splits:
+    for split in plan.task.reported_splits:
         labels = torch.tensor(splits[split].labels)
         scores[split] = evaluate(predictions[split].logits, labels, spec.metrics, spec.regression)
     return scores
 
 
 def _classes(plan: Plan, predictions: dict[str, Prediction]) -> dict[str, ClassScores]:
-    """Each class on the dev splits; nothing for scores."""
+    """Each class on the reported splits; nothing for scores."""
     spec, splits = plan.task.spec, plan.task.splits
     if spec.regression:
         return {}
-    labels = {split: torch.tensor(splits[split].labels) for split in plan.task.dev_splits}
+    labels = {split: torch.tensor(splits[split].labels) for split in plan.task.reported_splits}
     return {s: ClassScores(**class_scores(predictions[s].logits, gold, spec.labels)) for s, gold in labels.items()}
 
 
@@ -147,11 +148,12 @@ def _constant(plan: Plan) -> Scores:
     spec, splits = plan.task.spec, plan.task.splits
     return {
         split: {m: trivial(torch.tensor(splits[split].labels), m, spec.regression) for m in spec.metrics}
-        for split in plan.task.dev_splits
+        for split in plan.task.reported_splits
     }
 
 
 def _divergence(plan: Plan, student: dict[str, Prediction], teacher: dict[str, Prediction]) -> Scores:
-    """How far the student is from the teacher on each dev split."""
+    """How far the student is from the teacher on each reported split."""
     scored = plan.task.spec.regression
-    return {split: divergence(student[split].logits, teacher[split].logits, scored) for split in plan.task.dev_splits}
+    splits = plan.task.reported_splits
+    return {split: divergence(student[split].logits, teacher[split].logits, scored) for split in splits}

@@ -29,7 +29,7 @@ from kdlab.transformations.words import edited_share
 
 _READ = 64  # blocks that the teacher reads at a time
 _EVERY = 10.0  # seconds between two lines of progress
-_FORMAT = 1  # raised when an augmenter makes other examples of the same
+_FORMAT = 2  # raised when an augmenter makes other examples of the same
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def choose_backbone(run: RunConfig, needed: bool, embedded_data: bool, hub: Hub)
         return EMBEDDED, ()
     if cached_on_disk(BACKBONE) or hub.online:
         return BACKBONE, ()
-    if not parse_student(run.student.source).from_teacher and not needed:
+    if not parse_student(run.student.source).reads_as_teacher and not needed:
         return BACKBONE, ()  # named but never used: no teacher is needed
     if run.profile == "paper":
         raise KdlabError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kdlab.data.domains import BOTH
 from kdlab.data.tasks import TaskSpec
 from kdlab.planning.plan import Plan, student_head
 from kdlab.planning.teacher import head_reason
@@ -19,7 +20,8 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         reporter.announce(f"SUBSTITUTED: {sentence}")
     sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in task.splits.items())
     rule = plan.select_by
-    carved = " (carved out of train; dev is only reported)" if task.select_on == "holdout" else ""
+    reported = task.reported_splits[0]
+    carved = f" (carved out of train; {reported} is only reported)" if task.select_on == "holdout" else ""
     chosen = f"chosen by {rule.words(task.spec.monitor)} on {task.select_on}{carved}"
     chosen = chosen if rule.chooses else f"chosen by {rule.words(task.spec.monitor)}"
     rows = [
@@ -31,6 +33,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         *(("", f"its answers on {', '.join(names)} are in the cache") for names in [plan.answered()] if names),
         ("student", _student_line(plan)),
         *((name, resource.describe()) for name, resource in plan.resources.items()),
+        *plan.method.foresight_of(plan.settings.method).items(),
         (
             "training",
             f"{plan.steps()} steps: {plan.epochs()}{_least(run.training.min_steps)}{_turns(plan)}, batch "
@@ -79,6 +82,9 @@ def _teacher_line(plan: Plan) -> str:
     used = "" if plan.method.needs_of(plan.settings.method) else " (the student's donor; the loss does not use it)"
     why = f" ({plan.teacher.reason})" if plan.teacher.reason else ""
     fixed = f", seed {plan.config.teacher.seed}" if plan.teacher.order is None else ""
+    if plan.config.data.source is not None and plan.teacher.order is None:
+        domain = plan.config.teacher.domain
+        fixed += ", made of both domains' rows" if domain == BOTH else f", made of the {domain} domain's rows"
     return (
         f"{plan.teacher.checkpoint.source}, {plan.teacher.status}{why}{fixed}, {plan.teacher_parameters:,} parameters, "
         f"fingerprint {plan.teacher.key[:12]}{used}"

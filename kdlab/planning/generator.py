@@ -10,7 +10,7 @@ from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import usable_positions
-from kdlab.models.generator import check_mask_token, has_mlm_head
+from kdlab.models.generator import HEADS, check_mask_token, has_mlm_head
 from kdlab.models.vocabulary import check_one_vocabulary
 from kdlab.system.files import fingerprint
 from kdlab.types import MaskedLMResource
@@ -81,7 +81,8 @@ def plan_generator(
         KdlabError: Its vocabulary is not the teacher's, or it has too few positions or no mask token.
     """
     pair = [checkpoint for checkpoint in (student, reader) if checkpoint is not None]
-    chosen = asked or next((c for c in pair if has_mlm_head(c)), pair[0])
+    able = [checkpoint for checkpoint in pair if checkpoint.config.model_type in HEADS] or pair
+    chosen = asked or next((c for c in able if has_mlm_head(c)), able[0])
     why = "the generator writes the ids that the teacher reads, so take one of the teacher's family"
     check_one_vocabulary((wish.setting, chosen), ("the teacher", reader), why, task.sample)
     check_mask_token(chosen)

@@ -21,8 +21,8 @@ NOT_IN_IDENTITY = (
     "augment",  # its examples stand in the data's fingerprint
     *("method", "task", "data", "student", "training"),  # put in below
 )
-NOT_IN_DATA = ("dir", "workers")
-TEACHERS_OWN = ("source", "seed", "labels", "method")  # they stand elsewhere in the teacher's fingerprint
+NOT_IN_DATA = ("dir", "workers", "source", "source_dir", "limit_source")  # the data has a fingerprint of its own
+TEACHERS_OWN = ("source", "seed", "labels", "method", "domain")  # they stand elsewhere in the teacher's fingerprint
 
 WAS = {"select_by": "metric"}
 """What the first records were made with, where a later setting's default is another."""
@@ -45,9 +45,13 @@ FIRST: dict[str, frozenset[str]] = {
         "kd_weight adv_weight",
         "cilda": "generator n_g n_s p gumbel_temperature generator_learning_rate head_steps temperature ce_weight "
         "kd_weight adv_weight crd_weight alpha1 alpha2 crd_temperature width",
+        "l2a": "samples source_samples edit_prior alpha word_temperature keep_original masked_lm head_steps attention "
+        "relation_heads attention_weight hidden_weight dark_weight temperature selector keep_rate reward reward_rows "
+        "reward_fraction reward_by selector_hidden selector_learning_rate discount baseline sample_from weights "
+        "generator_learning_rate generator_batch",
     }.items()
 }
-"""The settings of the first records by section."""
+"""The settings of the first records of each section."""
 
 
 def run_part(settings: Resolved, method: type[DistillModule], task: str) -> dict[str, Any]:

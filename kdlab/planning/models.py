@@ -9,8 +9,9 @@ from kdlab.data.selection import parse_rule
 from kdlab.data.sources import Hub
 from kdlab.data.task_data import TaskData
 from kdlab.errors import KdlabError
+from kdlab.methods.contract import MethodContract
 from kdlab.models.checkpoint import Checkpoint, labelled_config
-from kdlab.models.encoder import usable_positions
+from kdlab.models.encoder import depth_of, usable_positions
 from kdlab.models.student import parse_student
 from kdlab.models.tokenizer import check_as_written
 from kdlab.models.vocabulary import check_one_vocabulary
@@ -22,6 +23,7 @@ from kdlab.planning.student import StudentPlan, count_weights, plan_student
 from kdlab.planning.teacher import TeacherPlan, TeacherQuestion, plan_teacher
 from kdlab.system.cache import Cache
 from kdlab.system.files import fingerprint
+from kdlab.types import Need
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def choose_models(request: Request, hub: Hub, cache: Cache) -> Models:
     run, method, own, task = request.run, request.method, request.settings.method, request.task
     spec = parse_student(run.student.source)
     needs_teacher = bool(method.needs_of(own)) or spec.from_teacher
-    base = open_checkpoint(request.backbone, hub) if needs_teacher else None
+    base = open_checkpoint(request.backbone, hub) if needs_teacher or spec.reads_as_teacher else None
+    taught = base if needs_teacher else None
     donor_source = spec.checkpoint or spec.donor
     donor = None if donor_source is None else open_checkpoint(donor_source, hub)
     if base is not None and donor is not None:
@@ -68,23 +71,46 @@ def choose_models(request: Request, hub: Hub, cache: Cache) -> Models:
     for checkpoint in (c for c in (base, donor) if c is not None):
         check_as_written(checkpoint.tokenizer, checkpoint.folder, task.sample)
     student = plan_student(spec, donor, base, task)
-    if base is not None:
-        method.check_pair(own, base.config, student.config)
+    check_taps(method, own, taught.config if taught else None, student.config)
+    if taught is not None:
+        method.check_pair(own, taught.config, student.config)
     text = base or donor
     if text is None:
         raise ValueError("neither teacher nor student has a tokenizer")
     max_length = _max_length(run.data.max_length, [c.config for c in (base, donor) if c], task)
     teacher, parameters = None, 0
-    if base is not None:
-        parameters = count_weights(base, labelled_config(base.config, task.spec.labels))
-        teacher = _plan_teacher(request, base, max_length, hub, cache)
+    if taught is not None:
+        parameters = count_weights(taught, labelled_config(taught.config, task.spec.labels))
+        teacher = _plan_teacher(request, taught, max_length, hub, cache)
     around = Surroundings(donor, base, task, max_length, run.teacher.seed, hub)
     return Models(teacher, parameters, student, text, max_length, plan_resources(method, own, around))
 
 
+def check_taps(method: type[MethodContract], settings: Any, teacher: Any | None, student: Any) -> None:
+    """Refuses a method that reads layers for networks that have none.
+
+    Args:
+        method: Its class.
+        settings: Its settings.
+        teacher: Hugging Face configuration of the teacher, where there is one.
+        student: Hugging Face configuration of the student.
+
+    Raises:
+        KdlabError: One of the two is a BiLSTM.
+    """
+    taps, needs = method.taps_of(settings), method.needs_of(settings)
+    pair = {"student": student, "teacher": teacher if Need.TEACHER in needs else None}
+    for who, config in pair.items():
+        if taps and config is not None and depth_of(config) == 0:
+            raise KdlabError(
+                f"{method.name} works on {taps}, and the {who} is a BiLSTM, which has none: take a {who} of layers, or "
+                "a method that reads logits alone, such as kd."
+            )
+
+
 def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub, cache: Cache) -> TeacherPlan:
     run, method, settings = request.run, request.teacher_method, request.settings.teacher_method
-    around = Surroundings(None, base, request.task.unaugmented, max_length, run.teacher.seed, hub)
+    around = Surroundings(None, base, request.task.for_teacher, max_length, run.teacher.seed, hub)
     asked = TeacherQuestion(
         spec=request.task.spec,
         config=run.teacher,
@@ -106,7 +132,7 @@ def _rows_of_teacher(request: Request) -> str:
     """
     task, wishes = request.task, request.teacher_method.splits_of(request.settings.teacher_method)
     rows, rule = (
-        task.unaugmented.training_fingerprint,
+        task.for_teacher.training_fingerprint,
         parse_rule(request.run.data.select_by).for_model(taught=False).text,
     )
     if wishes:

@@ -97,7 +97,7 @@ class Plan:
             seed,
             self.task.fingerprint,
             self.teacher.key if self.teacher else "",
-            self.student.donor.weights_fingerprint if self.student.donor else "",
+            self.student.key,
             self.text.tokenizer_fingerprint,
             self.max_length,
             list(self.substituted),
@@ -190,7 +190,7 @@ def check_fit(request: Request, models: Models) -> None:
             )
         trainings.append(("teacher", *makers, run.teacher))
     for section, method, settings, training in trainings:
-        data = task if section == "training" else task.unaugmented
+        data = task if section == "training" else task.for_teacher
         if training.batch_size // training.accumulate < hardware.devices:
             raise KdlabError(
                 f"{section}.batch_size={training.batch_size} with accumulate={training.accumulate} leaves fewer "

@@ -8,6 +8,7 @@ from typing import Any
 
 from kdlab.config.resolve import Draft
 from kdlab.config.schema import Resolved, RunConfig, TeacherConfig
+from kdlab.data.domains import SourceDomain, with_source
 from kdlab.data.ood.sets import OODSet, read_sets
 from kdlab.data.ood.specs import choose_sets
 from kdlab.data.selection import AUTO, settle_rule
@@ -85,14 +86,20 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
     if backbone == EMBEDDED:
         settings = draft.with_preset(EMBEDDED)
         run = settings.run
-    taught = needs_teacher or parse_student(run.student.source).from_teacher
+    student = parse_student(run.student.source)
+    if student.bilstm:
+        settings = draft.with_preset("bilstm")
+        run = settings.run
+    taught = needs_teacher or student.from_teacher
     teachers = teacher_method.splits_of(settings.teacher_method) if taught else {}
     wishes = _wishes(method.splits_of(settings.method), teachers)
-    cut = (run.data.limit_train, run.data.selection, run.data.holdout, run.data.split_seed)
+    cut = (run.data.amount, run.data.selection, run.data.holdout, run.data.split_seed)
     task = load_data(spec, source, hub, *cut, wishes)
     if run.augment is not None:
         task = with_augmented(task, run.augment)
         substituted = (*substituted, *(task.augmented.substituted if task.augmented else ()))
+    if run.data.source is not None:
+        task = with_source(task, _source_domain(run, run.data.source), hub, run.data.split_seed)
     held_out = run.data.selection != HOLDOUT or run.data.holdout > 0
     rule = settle_rule(run.data.select_by, len(task.splits[task.select_on]) if held_out else 0)
     draft.with_defaults({"data.select_by": rule})
@@ -131,7 +138,7 @@ def _with_floor(
     trained = [("training", method, settings.method, settings.run.training, task)]
     if teacher_method is not None:
         teachers = (teacher_method, settings.teacher_method, settings.run.teacher)
-        trained.append(("teacher", *teachers, task.unaugmented))
+        trained.append(("teacher", *teachers, task.for_teacher))
     found: dict[str, int] = {}
     for section, kind, own, training, data in trained:
         said = f"{section}.epochs" in overrides or f"{section}.max_steps" in overrides
@@ -149,6 +156,13 @@ def _with_floor(
                 )
             found[f"{section}.epochs"] = enough
     return draft.with_defaults(found)
+
+
+def _source_domain(run: RunConfig, name: str) -> SourceDomain:
+    """What the settings say of the source domain of this name."""
+    data = run.data
+    domains = (data.domains, run.teacher.domain)
+    return SourceDomain(name, data.source_dir, data.limit_source, *domains, data.holdout)
 
 
 def _wishes(own: Mapping[str, SplitWish], teachers: Mapping[str, SplitWish]) -> dict[str, SplitWish]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kdlab.data.tasks import DEV, TEST
 from kdlab.errors import KdlabError, nearest
 from kdlab.evaluation.metrics import divergence
 from kdlab.reports.pictures import grouped_bars
@@ -55,7 +56,7 @@ def check_measure(name: str) -> None:
 
 
 def divergence_of(record: RunRecord, folder: Path) -> Scores:
-    """The divergence of a run on each dev split; empty without a teacher.
+    """The divergence of a run on each reported split; empty without a teacher.
 
     Args:
         record: The run's figures.
@@ -104,8 +105,8 @@ def collect(folders: Sequence[Path], say: Callable[[str], None]) -> list[Row]:
         method, seed, embedded = shown(record.method), record.seed, record.source.embedded
         for split, found in splits.items():
             values = {name: value for name, value in found.items() if math.isfinite(value)}
-            parts = [shown(record.task), *([split] if split != "dev" else []), *(["(embedded)"] if embedded else [])]
-            task = " ".join(parts)
+            parts = [shown(record.task), "" if split in (DEV, TEST) else split, "(embedded)" if embedded else ""]
+            task = " ".join(filter(None, parts))
             by_seed = groups.setdefault((task, method, embedded), {}).setdefault(record.fingerprints.experiment, {})
             if seed in by_seed:
                 say(f"{folder} repeats seed {seed} of {method} on {task} and is left out.")

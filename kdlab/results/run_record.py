@@ -76,7 +76,7 @@ class TeacherRecord:
     """The teacher: where it came from, how it was obtained, its size, speed, metrics and classes by split.
 
     The speed is NaN where its answers were computed on other hardware; ``answers_from_cache`` names the splits on which
-    they were there already.
+    they were there already. ``domain`` says which rows it is made of where there is a source domain.
     """
 
     source: str
@@ -86,6 +86,7 @@ class TeacherRecord:
     metrics: Scores
     answers_from_cache: list[str] = field(default_factory=list)
     classes: dict[str, ClassScores] = field(default_factory=dict)
+    domain: str | None = None
 
 
 @dataclass(frozen=True)

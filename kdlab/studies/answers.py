@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdlab.data.ood.specs import OOD
-from kdlab.data.tasks import TaskSpec
+from kdlab.data.tasks import DEV, TEST, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.results.ood import read_ood
 from kdlab.results.record import RunFolder
@@ -48,8 +48,8 @@ class Column:
 
     @property
     def name(self) -> str:
-        """As a study's file writes it."""
-        return self.metric if self.split in ("", "dev") else f"{self.split} {self.metric}"
+        """As a study's file writes it: a split is named unless it is dev, or a labelled test."""
+        return self.metric if self.split in ("", DEV, TEST) else f"{self.split} {self.metric}"
 
 
 def find_column(name: str, spec: TaskSpec, ood: Sequence[str] = ()) -> Column:
@@ -63,16 +63,16 @@ def find_column(name: str, spec: TaskSpec, ood: Sequence[str] = ()) -> Column:
     Raises:
         KdlabError: There is none.
     """
-    dev = next(iter(spec.dev_splits), "dev")
+    main = next(iter(spec.reported_splits), DEV)
     split, _, metric = name.rpartition(" ")
     plain = [one for one in _PLAIN if one != KL or not spec.regression]  # scores have no divergence in nats
     if not split and metric in plain:
-        return Column("" if metric != KL else dev, metric)
+        return Column("" if metric != KL else main, metric)
     if split in ood and metric in OOD[split].task.metrics:
         return Column(split, metric, ood=True)
-    split, metric = split or dev, metric or spec.metrics[0]
-    if split not in spec.dev_splits or metric not in (*spec.metrics, *(one for one in plain if one == KL)):
-        known = [*spec.metrics, *(f"{s} {m}" for s in spec.dev_splits[1:] for m in spec.metrics), *plain]
+    split, metric = split or main, metric or spec.metrics[0]
+    if split not in spec.reported_splits or metric not in (*spec.metrics, *(one for one in plain if one == KL)):
+        known = [*spec.metrics, *(f"{s} {m}" for s in spec.reported_splits[1:] for m in spec.metrics), *plain]
         known += [f"{one} {m}" for one in ood for m in OOD[one].task.metrics]
         raise KdlabError(f"There is no column '{name[:80]}' on {spec.name}. Known: {', '.join(known)}.")
     return Column(split, metric)

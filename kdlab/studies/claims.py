@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from kdlab.data.tasks import TaskSpec
 from kdlab.studies.answers import HOURS, KL, Column, find_column, pair
+from kdlab.studies.notes import Results
 from kdlab.studies.schema import Claim, Study
-from kdlab.studies.table import Results, markdown_lines, paper_figure
+from kdlab.studies.table import markdown_lines, paper_figure
 from kdlab.studies.verdicts import UNDECIDED, Verdict, judge
 
 

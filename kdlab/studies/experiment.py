@@ -17,10 +17,11 @@ from kdlab.pipeline.finished import open_run
 from kdlab.pipeline.run import open_reporter
 from kdlab.studies.answers import KL
 from kdlab.studies.claims import claim_column, judge_study, verdict_markdown
+from kdlab.studies.notes import Results
 from kdlab.studies.read import read_study
 from kdlab.studies.run import Plans, describe_cells, plan_study, run_study, specs_of
 from kdlab.studies.schema import Study
-from kdlab.studies.table import Results, StudyTable, make_table
+from kdlab.studies.table import StudyTable, make_table
 from kdlab.system.console import Reporter
 from kdlab.system.files import write_atomic
 

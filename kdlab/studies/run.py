@@ -180,7 +180,7 @@ def _check_same_data(study: Study, plans: Plans) -> None:
             )
         same_task = next(c for c in study.cells if c.task == cell.task)
         theirs = plans[same_task.row, cell.task].task
-        changed = [s for s in other.spec.dev_splits if theirs.fingerprints.get(s) != other.fingerprints.get(s)]
+        changed = [s for s in other.spec.reported_splits if theirs.fingerprints.get(s) != other.fingerprints.get(s)]
         if changed:
             raise KdlabError(
                 f"{study.file}:{cell.line}: '{cell.row}' would be judged on other rows of {cell.task} than "

@@ -10,19 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdlab.data.tasks import TaskSpec
+from kdlab.data.domains import TARGET
+from kdlab.data.tasks import DEV, TaskSpec
 from kdlab.results.ood import read_ood
 from kdlab.results.record import RunFolder
 from kdlab.results.run_record import RunRecord
 from kdlab.results.tables import mean_and_sd
 from kdlab.studies.answers import HOURS, KL, PARAMETERS, SPEED, Column, figure, find_column
-from kdlab.studies.schema import STATISTICS, Columns, Figure, Study
+from kdlab.studies.notes import Results, Runs, notes_on
+from kdlab.studies.schema import Columns, Figure, Study
 
 TEACHER = "teacher"
-Runs = Sequence[tuple[RunRecord, Path]]
-"""Records of one cell, with their folders."""
-Results = Mapping[tuple[str, str], Runs]
-"""Row and task to the records of its seeds."""
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 _LATEX |= {"±": r"$\pm$", "²": r"$^2$", "α": r"$\alpha$", "δ": r"$\delta$", "–": "--", "×": r"$\times$"}
 
@@ -178,23 +176,23 @@ def make_table(study: Study, specs: Mapping[str, TaskSpec], results: Results) ->
             paper = paper_figure(study.paper.get(row, {}), specs, task, column)
             values = _values(column, results.get((row, task), ()))
             entries[row].append(Entry(row, task, column, values, paper))
-    return StudyTable(study, tuple(places), entries, tuple(_notes(study, results)))
+    return StudyTable(study, tuple(places), entries, tuple(notes_on(study, results)))
 
 
 def _columns(study: Study, spec: TaskSpec, task: str, results: Results) -> list[Column]:
-    """Those that the paper has; without a paper the metrics on dev, and the divergence where there is a teacher."""
+    """Those that the paper has; without one the reported metrics, and the divergence where there is a teacher."""
     ood = study.ood_of(task)
     named = [
         name for figures in (study.paper, study.elsewhere) for row in figures.values() for name in row.get(task, {})
     ]
     if named:
         return list(dict.fromkeys(find_column(name, spec, ood) for name in named))
-    columns = [Column(split, metric) for split in spec.dev_splits for metric in spec.metrics]
+    columns = [Column(split, metric) for split in spec.reported_splits for metric in spec.metrics]
     columns += [find_column(f"{name} accuracy", spec, ood) for name in ood]
     here = [record for (_, on), runs in results.items() if on == task for record, _ in runs]
     columns = [c for c in columns if c.ood or not here or any(c.split in r.student.metrics for r in here)]
     splits = dict.fromkeys(split for record in here for split in record.divergence or {})
-    return columns + [Column(split, KL) for split in splits if not spec.regression and split in spec.dev_splits]
+    return columns + [Column(split, KL) for split in splits if not spec.regression and split in spec.reported_splits]
 
 
 def paper_figure(
@@ -204,8 +202,8 @@ def paper_figure(
     by_column = figures.get(task, {})
     if column.name in by_column:
         return by_column[column.name]
-    dev = next(iter(specs[task].dev_splits), "dev")
-    return by_column.get("") if (column.split, column.metric) == (dev, specs[task].metrics[0]) else None
+    main = next(iter(specs[task].reported_splits), DEV)
+    return by_column.get("") if (column.split, column.metric) == (main, specs[task].metrics[0]) else None
 
 
 def _values(column: Column, runs: Runs) -> tuple[float, ...]:
@@ -223,7 +221,8 @@ def _teachers(results: Results) -> dict[str, Taught]:
     for (_, task), runs in results.items():
         for record, folder in runs:
             if record.teacher is not None:
-                of_task = by_source.setdefault(record.teacher.source, {}).setdefault(task, {})
+                of = f" of the {record.teacher.domain} domain" if record.teacher.domain not in (None, TARGET) else ""
+                of_task = by_source.setdefault(f"{record.teacher.source}{of}", {}).setdefault(task, {})
                 key = str(record.fingerprints.teacher)
                 if key not in of_task or not math.isnan(record.teacher.samples_per_second):
                     of_task[key] = record, folder
@@ -251,30 +250,6 @@ def _of_teacher(by_task: Taught, task: str, column: Column) -> tuple[float, ...]
         return () if math.isnan(speed) else (speed,)
     value = record.teacher.metrics.get(column.split, {}).get(column.metric)
     return () if value is None else (100 * value,)
-
-
-def _notes(study: Study, results: Results) -> list[str]:
-    """What is to be known of the figures."""
-    records = [record for runs in results.values() for record, _ in runs]
-    notes = []
-    if records:
-        counts = sorted({len(runs) for runs in results.values() if runs})
-        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        kind = {"median": "median", "best": "best"}.get(study.statistic, "mean")
-        beside = "; in brackets the paper's" if study.paper or study.elsewhere else ""
-        notes.append(f"Ours: {kind} ± standard deviation over {seeds} seed{'s' * (counts != [1])}, in points{beside}.")
-    if study.paper:
-        runs = f" of {study.runs}" if study.runs else ""
-        searched = "; ".join(f"{key} of {', '.join(map(str, values))}" for key, values in study.search.items())
-        notes.append(
-            f"The paper: {STATISTICS[study.statistic]}{runs}{f', searched over {searched}' if searched else ''}."
-        )
-    if any(record.source.embedded for record in records):
-        notes.append("EMBEDDED CORPUS: kdlab's own grammar, not GLUE; a paper's figures are GLUE's.")
-    substituted = dict.fromkeys(text for record in records for text in record.substituted)
-    if substituted:
-        notes.append(f"SUBSTITUTED: {'; '.join(substituted)}.")
-    return notes
 
 
 def _number(value: float, column: Column) -> str:

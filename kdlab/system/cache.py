@@ -56,7 +56,7 @@ def default_root() -> Path:
         raise KdlabError(f"{what}: set KDLAB_CACHE to a folder that can be written.") from error
 
 
-KINDS = ("teacher", "generator", "tokens", "logits")
+KINDS = ("teacher", "generator", "tokens", "logits", "pool")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ one sentence. Outside the door an unexpected exception keeps its traceback: it i
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import yaml
 
@@ -88,6 +89,21 @@ def opened(path: Path, limit: int = TABLE_LIMIT) -> Iterator[BinaryIO]:
         file = os.fdopen(descriptor, "rb")
     with file:
         yield file
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[BinaryIO]:
+    """A regular file as ``opened`` gives it, or what is inside it where its name ends in ``.gz``.
+
+    Raises:
+        KdlabError: It can't be opened. What is broken inside shows while it is read, so read it behind a ``door``.
+    """
+    with opened(path) as file:
+        if path.suffix != ".gz":
+            yield file
+            return
+        with gzip.open(file) as inside:
+            yield cast("BinaryIO", inside)
 
 
 def check_regular(path: Path, limit: int = TABLE_LIMIT) -> None:

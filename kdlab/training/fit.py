@@ -210,6 +210,10 @@ class RunListener(Listener):
         """A sentence for the user."""
         self.reporter.warn(text)
 
+    def say(self, text: str) -> None:
+        """A line of progress."""
+        self.reporter.say(text)
+
     def show(self, pairs: list[tuple[str, str]]) -> None:
         """Pairs of original and made text."""
         self.samples.show(pairs)

@@ -58,8 +58,14 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class _Input:
-    """What the model reads for a place: ids, segments, and where the hidden word is."""
+class Hidden:
+    """What the model reads for a place.
+
+    Attributes:
+        ids: Of the tokens, the mask among them.
+        types: Their segments.
+        at: Where the hidden word is.
+    """
 
     ids: list[int]
     types: list[int]
@@ -156,15 +162,11 @@ class Filler:
                         logits[row, old] = -torch.inf
                 yield [start + i for i in group], logits
 
-    def _logits(self, inputs: Sequence[_Input], labels: Sequence[int]) -> Tensor:
+    def _logits(self, inputs: Sequence[Hidden], labels: Sequence[int]) -> Tensor:
         """Logits of the hidden words, ``(M, V)`` float32."""
-        width = max(len(one.ids) for one in inputs)
-        ids = torch.tensor([one.ids + [self._reader.pad] * (width - len(one.ids)) for one in inputs])  # (M, T)
-        types = torch.tensor([one.types + [0] * (width - len(one.types)) for one in inputs])
-        mask = torch.tensor([[1] * len(one.ids) + [0] * (width - len(one.ids)) for one in inputs])
-        at = torch.tensor([one.at for one in inputs])
+        ids, types, mask, at = (part.to(self.device) for part in padded(inputs, self._reader.pad))
         told = None if min(labels) < 0 else torch.tensor(labels, device=self.device)
-        logits: Tensor = self._cloze(*(part.to(self.device) for part in (ids, mask, types, at)), told)
+        logits: Tensor = self._cloze(ids, mask, types, at, told)
         return logits
 
 
@@ -188,7 +190,7 @@ class Reader:
         self._single = self._frame(self._core.encode(self.mask))
         self._pair = self._frame(self._core.encode(self.mask, self.mask))
 
-    def inputs(self, blanks: Sequence[Blank]) -> list[_Input | None]:
+    def inputs(self, blanks: Sequence[Blank]) -> list[Hidden | None]:
         """The input of each place; None where the tokenizer makes something else of the mask."""
         hidden = [_hidden(blank, self.mask) for blank in blanks]
         others = list(dict.fromkeys(text for blank in blanks for text in (blank.before, blank.after) if text))
@@ -201,7 +203,7 @@ class Reader:
             for blank, (_, start), encoded in zip(blanks, hidden, own, strict=True)
         ]
 
-    def _input(self, own: Any, start: int, before: Any, after: Any) -> _Input | None:
+    def _input(self, own: Any, start: int, before: Any, after: Any) -> Hidden | None:
         other = before or after
         frame = self._pair if other else self._single
         room = self.max_length - sum(map(len, frame[0]))
@@ -220,7 +222,7 @@ class Reader:
         for part, fixed, kind, kind_behind in zip(parts, frame[0][1:], frame[2], frame[1][1:], strict=True):
             found += [*part, *fixed]
             types += [kind] * len(part) + [kind_behind] * len(fixed)
-        return _Input(found, types, at)
+        return Hidden(found, types, at)
 
     def _frame(self, encoded: Any) -> tuple[list[list[int]], list[int], list[int]]:
         """Special ids before, between and behind texts, their segments, and the texts' segments."""
@@ -235,6 +237,20 @@ class Reader:
                 fixed.append([])
                 kinds.append(0)
         return fixed, kinds, texts
+
+
+def padded(inputs: Sequence[Hidden], pad: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Inputs as one batch: ids, segments and mask, each ``(M, T)``, and the hidden positions ``(M,)``.
+
+    Args:
+        inputs: M of them.
+        pad: Id of padding.
+    """
+    width = max(len(one.ids) for one in inputs)
+    ids = torch.tensor([one.ids + [pad] * (width - len(one.ids)) for one in inputs])
+    types = torch.tensor([one.types + [0] * (width - len(one.types)) for one in inputs])
+    mask = torch.tensor([[1] * len(one.ids) + [0] * (width - len(one.ids)) for one in inputs])
+    return ids, types, mask, torch.tensor([one.at for one in inputs])
 
 
 def _window(at: int, length: int, room: int) -> tuple[int, int]:

@@ -75,6 +75,14 @@ def test_without_kd_no_teacher_is_made(lab: Lab, tmp_path: Path):
     assert "parameters" in lab.run(*words).field("teacher")
 
 
+@pytest.mark.parametrize("method", ["pkd", "tinybert_kd", "ad2"])
+def test_a_donors_first_four_layers(lab: Lab, tmp_path: Path, method: str):
+    donor = write_checkpoint(tmp_path / "donor", layers=6, seed=1)
+    (folder,) = lab.train(tmp_path / "out", "--student", f"{donor}:layers:bottom:4", method=method)
+    assert metrics(folder)["student"]["made_of"] == f"layers 0, 1, 2, 3 of {donor}"
+    assert json.loads((folder / "student" / "config.json").read_text())["num_hidden_layers"] == 4
+
+
 def test_heads_that_differ_are_refused_before_training(lab: Lab, tmp_path: Path):
     student = write_checkpoint(tmp_path / "student", layers=2, seed=1)
     config = json.loads((student / "config.json").read_text())

@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from kdlab.models.bilstm import BiLSTMConfig
+from kdlab.models.checkpoint import labelled_config
+from kdlab.models.recurrent import new_bilstm
 from kdlab.system.cache import Cache
 
 SECONDS, BYTES = 10, 2 << 30
@@ -96,6 +99,7 @@ def world(tmp_path_factory) -> Path:
         rows = [f"the {WORDS[9 + i % 16]} {WORDS[9 + i * 5 % 16]},{('neg', 'pos')[i % 2]}" for i in range(size)]
         (root / f"{name}.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
     write_checkpoint(root / "enc", labels=("neg", "pos"))
+    write_bilstm(root / "lstm")
     shutil.copytree(root / "enc", root / "shards")
     weights = load_file(root / "enc" / "model.safetensors")
     (root / "shards" / "model.safetensors").unlink()
@@ -109,6 +113,13 @@ def world(tmp_path_factory) -> Path:
     (record,) = (root / "out").glob("*/metrics.json")
     record.parent.rename(root / "run")
     return root
+
+
+def write_bilstm(folder: Path) -> None:
+    """A classifier of pairs with the tiny checkpoint's tokenizer."""
+    write_checkpoint(folder)
+    config = BiLSTMConfig(vocab_size=len(WORDS), embedding_size=8, hidden_size=6, classifier_size=10, pair=True)
+    new_bilstm(labelled_config(config, ("neg", "pos")), 0).model.save_pretrained(folder)
 
 
 def words(root: Path, teacher: str = "enc") -> list[object]:
@@ -153,6 +164,7 @@ JSON_FILES = {
     "tokenizer.json": ("enc", "enc/tokenizer.json"),
     "tokenizer_config.json": ("enc", "enc/tokenizer_config.json"),
     "index": ("shards", "shards/model.safetensors.index.json"),
+    "BiLSTM's config.json": ("lstm", "lstm/config.json"),
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
+import statistics
 import subprocess
 import sys
 from collections import Counter
@@ -11,6 +13,7 @@ from collections import Counter
 import pytest
 
 from kdlab.data.embedded import VERSION, generate, pretraining_text
+from kdlab.data.embedded.helpfulness import HELPFUL
 from kdlab.data.examples import Examples
 from kdlab.data.tasks import TASKS
 from kdlab.errors import KdlabError
@@ -26,8 +29,14 @@ FINGERPRINTS = {  # task: SHA-256 of the fingerprints of its splits, in order, f
     "rte": "56185b03cb4c5b07f39b7ddac47c1f220f3fe2984e0d924e87eb1fe187047175",
     "wnli": "3b68e07da10fd7163ccf101c9e876c5fa7c4251a0feeb4f15840c97aee31e160",
     "ax": "ad12f18aaa30d7dd623c06977532082e10c22322d953b29a93fdcbcd813145e3",
+    "scitail": "ef651fb6e3ee22b88afe3e4e7d744776fccec0bd60d1862595f46f2facf11e0e",
+    "cikm": "1685bdd6936746ea0b5208668cd2c73081909c9c39cff5a1d6eacfa965e322ed",
+    "rt": "9e67de35e7b396a5561511a1a72ae2db32badf9243307d0fa96b34277171c598",
+    "watches": "54f29a0a8600a6183ba6aa1b43805a71a377b3dc3255f6c5af8d5baa772fb4da",
+    "electronics": "828eb32628797dbc83c679b533d3f364cd4d75d5f2a6e942f3872b17afe470ec",
+    "home": "14a75a80be18a7154aa6262b38a66fd50f509e771bacce16edd998c07634a7fe",
 }
-PAIRS = ("rte", "mrpc", "qqp", "qnli", "mnli", "wnli")
+PAIRS = ("rte", "mrpc", "qqp", "qnli", "mnli", "wnli", "scitail", "cikm")
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +81,14 @@ def test_schema(corpus, task):
     for split, examples in splits.items():
         assert examples.ids == tuple(range(len(examples)))
         assert (examples.text_pair is None) == (spec.text_pair is None)
-        assert (examples.labels is None) == split.startswith("test")
+        assert (examples.labels is None) == (split in spec.unlabelled_splits)
         if examples.labels is not None:
             assert len(examples.labels) == len(examples)
-            assert len(examples) >= (2500 if split == "train" else 600)
-            if spec.regression:
+            assert len(examples) >= (2500 if split == "train" else 500)
+            if task in HELPFUL:
+                assert all(0 <= label <= 1 for label in examples.labels)
+                assert 0.15 < statistics.stdev(examples.labels) < 0.35
+            elif spec.regression:
                 assert all(0 <= label <= 5 and label * 4 == int(label * 4) for label in examples.labels)
             else:
                 assert set(examples.labels) == set(range(len(spec.labels)))
@@ -142,3 +154,26 @@ def linear_accuracy(splits: dict[str, Examples], first: bool) -> float:
     model = linear.LogisticRegression(C=0.3, max_iter=500)
     model.fit(counter.fit_transform(words(splits["train"])), splits["train"].labels)
     return float(model.score(counter.transform(words(splits["dev"])), splits["dev"].labels))
+
+
+@pytest.mark.parametrize(("source", "target"), [("mnli", "scitail"), ("qqp", "cikm"), ("sst2", "rt")])
+def test_a_target_has_words_and_sentences_of_its_own(corpus, source, target):
+    def bigrams(task: str) -> set[tuple[str, str]]:
+        texts = [text.lower().rstrip(".?").split() for text in sentences(corpus[task]["train"])]
+        return {pair for words in texts for pair in itertools.pairwise(words)}
+
+    ours = bigrams(target)
+    assert len(ours - bigrams(source)) > 0.5 * len(ours)
+    assert not sentences(corpus[source]["train"]) & sentences(corpus[target]["test"])
+
+
+def test_words_are_worth_something_else_to_readers_of_another_domain(corpus):
+    def worth(task: str, word: str) -> float:
+        scores: dict[bool, list[float]] = {True: [], False: []}
+        for text, score in zip(corpus[task]["train"].text, corpus[task]["train"].labels, strict=True):
+            scores[f" {word}" in text].append(score)
+        return statistics.mean(scores[True]) - statistics.mean(scores[False])
+
+    assert worth("electronics", "than the") > worth("watches", "than the") + 0.05
+    assert worth("watches", "still") > worth("electronics", "still") + 0.05
+    assert min(worth("electronics", "because"), worth("watches", "because")) > 0.1

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from kdlab.data.examples import Examples
-from kdlab.data.subset import carve, limit
+from kdlab.data.subset import carve, limit, limit_and_rest
 from kdlab.errors import KdlabError
 
 
@@ -127,3 +127,31 @@ def test_the_choice_is_the_same_in_another_process():
     }
     examples = Examples(tuple(range(60)), ("t",) * 60, None, (0, 1, 1) * 20)
     assert outputs == {f"{limit(examples, '10%', 5).ids} {carve(examples, 0.1, 5)[1].ids}\n"}
+
+
+def test_so_many_of_each_class_are_nested():
+    wanted = ["2 a class", "5 a class", "10 a class"]
+    small, middle, large = (limit(SKEWED, amount, 7) for amount in wanted)
+    assert Counter(large.labels) == {0: 10, 1: 10, 2: 10}
+    assert set(small.ids) < set(middle.ids) < set(large.ids)
+    assert list(middle.ids) == sorted(middle.ids)
+    chosen, rest = limit_and_rest(SKEWED, "5 a class", 7)
+    assert chosen == middle
+    assert sorted(chosen.ids + rest.ids) == list(SKEWED.ids)
+    assert limit(SKEWED, "5 a class", 8).ids != middle.ids
+
+
+@pytest.mark.parametrize(
+    ("examples", "amount", "words"),
+    [
+        (make([0] * 9 + [1] * 9), "3 a class", ["label 'rare' has 0", "ask for fewer"]),
+        (SKEWED, "11 a class", ["11 training examples of each label", "label 'rare' has 10", "ask for fewer"]),
+        (SKEWED, "0 a class", ["'0 a class'", "40 a class"]),
+        (SKEWED, "a class", ["'a class'"]),
+        (SCORES, "5 a class", ["these examples have scores", "--limit-train"]),
+    ],
+)
+def test_what_each_class_can_not_give(examples, amount, words):
+    with pytest.raises(KdlabError) as error:
+        limit_and_rest(examples, amount, 0, ("common", "some", "rare"))
+    assert all(word in str(error.value) for word in words), str(error.value)

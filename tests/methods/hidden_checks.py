@@ -7,6 +7,8 @@ or ``kdlab.ops``.
 from __future__ import annotations
 
 import copy
+import dataclasses
+from types import SimpleNamespace
 
 import torch
 from helpers import PAIRS, tiny_batch, tiny_encoder
@@ -215,3 +217,41 @@ def _equal(losses, expected, factors, measured=None):
     for name, value in {**expected, **(measured or {})}.items():
         _close(losses.terms[name].float(), value)
     _close(losses.total, sum(factors[name] * value for name, value in expected.items()))
+
+
+def by_hand_map_mse(ours, theirs, pair, rows, batch):
+    """Mean over examples of the mean over heads and pairs of real tokens of ``(A_S - A_T)²``."""
+    n, m = pair
+    gaps = []
+    for i in rows:
+        k = int(batch.attention_mask[i].sum())
+        gaps.append((ours.attentions[m - 1][i, :, :k, :k] - theirs.attentions[n - 1][i, :, :k, :k]).square().mean())
+    return sum(gaps) / len(gaps)
+
+
+def check_l2a(patch):
+    """``l2a`` is ``L_att + L_hidden + L_dark`` of the last layers on what is kept, and no gold label."""
+    import kdlab.methods.l2a
+
+    batch, t = tiny_batch(logits=True), 2.0
+    kept = torch.tensor([True, False, True, True, False, False])
+    rows = kept.nonzero().squeeze(1).tolist()
+    patch.setattr(kdlab.methods.l2a.L2A, "_keep", lambda *_: kept)
+    for hidden, parts in ((16, {}), (24, {}), (16, {"attention_weight": 0.0}), (16, {"dark_weight": 0.0})):
+        weights = {"attention_weight": 0.7, "hidden_weight": 0.3, "dark_weight": 2.0, **parts}
+        module = equal_pair("l2a", hidden=hidden, temperature=t, selector="random", **weights)
+        module.begin_phase(PhaseContext(module.phases()[0], TrainingConfig(), 1, 0))
+        losses = module.compute_loss(batch)
+        ours, theirs = (by_hand_pass(e, batch) for e in (module.student, module.teacher))
+        some = dataclasses.replace(batch, attention_mask=batch.attention_mask[kept])
+        project = None if hidden == 16 else module.match.project.weight
+        states = [SimpleNamespace(hidden_states=[h[kept] for h in out.hidden_states]) for out in (ours, theirs)]
+        expected = {
+            "attention": by_hand_map_mse(ours, theirs, (4, 2), rows, batch),
+            "hidden": by_hand_features(*states, ((4, 2),), some, project),
+            "dark": t**2 * by_hand_kl(batch.teacher_logits[kept], ours.logits[kept], t),
+        }
+        expected = {name: value for name, value in expected.items() if weights[f"{name}_weight"]}
+        _equal(losses, expected, {name: weights[f"{name}_weight"] for name in expected}, {"kept": torch.tensor(0.5)})
+        batch.labels[:] = 1 - batch.labels
+        _close(module.compute_loss(batch).total, losses.total)

@@ -15,6 +15,9 @@
 | sign turned, gradient cut, other temperature, softmax for one-hot in max steps | check_max_step | test_a_max_step_… |
 | student as the anchor, no cosine, t left out, last layer alone | check_min_step | test_a_min_step_is_its_formula |
 | special tokens or padding masked, examples without a mask | check_only_masked_… | test_only_masked_positions_change |
+| L_KD turned round, on other layers, on padding, on other candidates | check_l2a | test_l2a_is_its_formula |
+| reward turned round, of no difference, of another split; returns of the past | check_reward, check_selector_steps | \
+test_l2a_is_rewarded_by_what_a_step_adds, … |
 | partner's mask dropped | check_mask_union, check_mixkd | test_mixkd_attends_to_the_union, … |
 | type embedding not mixed | check_token_types_mixed, check_mixkd | test_mixkd_mixes_token_types, … |
 """
@@ -29,6 +32,7 @@ import torch
 from hidden_checks import (
     check_ad2,
     check_delta_at_padding,
+    check_l2a,
     check_pkd,
     check_relations,
     check_same_dropout,
@@ -44,6 +48,7 @@ from objective_checks import (
     check_teacher_mode,
     check_token_types_mixed,
 )
+from selector_checks import check_reward, check_selector_steps
 from text_checks import check_annealing_kd, check_max_step, check_min_step, check_only_masked_positions_change
 
 import kdlab.methods.ad2
@@ -52,18 +57,21 @@ import kdlab.methods.annealing_kd
 import kdlab.methods.cilda
 import kdlab.methods.finetune
 import kdlab.methods.kd
+import kdlab.methods.l2a
 import kdlab.methods.mixkd
 import kdlab.methods.pkd
 import kdlab.methods.shared.layer_match
+import kdlab.methods.shared.selector
 import kdlab.methods.tinybert_kd
 import kdlab.ops.ascent
-from kdlab.losses.attention import map_kl, map_mse
+from kdlab.losses.attention import map_kl, map_mse, score_mse
 from kdlab.losses.contrastive import info_nce
 from kdlab.losses.hidden import hidden_mse, pkd_loss
 from kdlab.losses.soft_targets import logit_mse, mixed_supervised, soft_cross_entropy, supervised
 from kdlab.methods.adversarial_text import AdversarialText
 from kdlab.methods.annealing_kd import AnnealingKD
 from kdlab.methods.base import DistillModule
+from kdlab.methods.shared.selector import state_of
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM
 from kdlab.models.layer_maps import parse_layer_map
@@ -71,6 +79,7 @@ from kdlab.ops.ascent import ascend, random_start
 from kdlab.ops.attention import attention_scores
 from kdlab.ops.gumbel import draw_mask, fill_embeddings, straight_through
 from kdlab.ops.mixup import MixPlan, mix_embeddings, mix_mask
+from kdlab.ops.policy import discounted_returns, policy_loss
 
 
 def negated(loss):
@@ -300,6 +309,30 @@ def clean_text(module, batch):
     return batch, torch.zeros(())
 
 
+def other_rows(out, rows, right=kdlab.methods.l2a._rows_of):
+    """The student's answers to other candidates than the teacher's."""
+    return right(out, rows.flip(0))
+
+
+def punished(episode, value):
+    """A rise of the score is punished."""
+    episode.rewards.append(-value)
+
+
+def score_as_reward(module, player, batch, right=kdlab.methods.l2a.L2A.loss_of):
+    """The score before is left out."""
+    losses = right(module, player, batch)
+    if player == "selector":
+        module.episode.rewards[-1] = module.last_score
+    return losses
+
+
+def of_the_past(rewards, discount):
+    """Each step gets what came before it."""
+    return discounted_returns(rewards[::-1], discount)[::-1]
+
+
+L2A, SELECTOR = kdlab.methods.l2a, kdlab.methods.shared.selector
 FINETUNE, KD, MIXKD = kdlab.methods.finetune, kdlab.methods.kd, kdlab.methods.mixkd
 PKD, TINY, AD2, MATCH = (
     kdlab.methods.pkd,
@@ -393,6 +426,20 @@ WRONG = {
     "mate_kd: padding masked": (TEXT, "draw_mask", padding_masked, check_only_masked_positions_change),
     "mate_kd: examples left as they are": (TEXT, "draw_mask", by_chance_alone, check_only_masked_positions_change),
     "mate_kd: special words": (MaskedLM, "forward", with_special_words, check_only_masked_positions_change),
+    "l2a: sign of the soft loss": (L2A, "soft_cross_entropy", negated(soft_cross_entropy), check_l2a),
+    "l2a: t² missing": (L2A, "soft_cross_entropy", without_t2, check_l2a),
+    "l2a: KL of the student from the teacher": (L2A, "soft_cross_entropy", turned_round, check_l2a),
+    "l2a: padding compared": (MATCH, "hidden_mse", with_padding, check_l2a),
+    "l2a: scores for maps": (MATCH._DISTANCES, "mse", score_mse, check_l2a),
+    "l2a: first layers": (L2A, "_last_layers", lambda *_: ((1, 1),), check_l2a),
+    "l2a: candidates that are dropped": (L2A, "_rows_of", other_rows, check_l2a),
+    "l2a: sign of the reward": (SELECTOR.Episode, "reward", punished, check_reward),
+    "l2a: the score itself as the reward": (L2A.L2A, "loss_of", score_as_reward, check_reward),
+    "l2a: reward of the split that selects": (L2A, "REWARD", "dev", check_reward),
+    "l2a: states without the teacher": (L2A, "state_of", lambda t, s, r: state_of(s, s, r), check_reward),
+    "l2a: sign of the policy's loss": (L2A, "policy_loss", negated(policy_loss), check_selector_steps),
+    "l2a: rewards of the past": (SELECTOR, "discounted_returns", of_the_past, check_selector_steps),
+    "l2a: no discount": (SELECTOR, "discounted_returns", lambda r, _: discounted_returns(r, 1.0), check_selector_steps),
     "base: teacher in train mode": (DistillModule, "train", LightningModule.train, check_teacher_mode),
 }
 

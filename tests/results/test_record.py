@@ -54,7 +54,7 @@ def test_figures_are_written_last(records: dict[str, Path]):
 def test_figures_follow_from_the_predictions(records: dict[str, Path], task: str, who: str):
     spec = get_task(task)
     by_split = metrics(records[task])[who]["metrics"]
-    assert set(by_split) == set(spec.dev_splits)
+    assert set(by_split) == set(spec.reported_splits)
     for split, figures in by_split.items():
         lines = predictions(records[task], split)
         logits = torch.tensor([line[f"{who}_logits"] for line in lines])

@@ -1,4 +1,4 @@
-"""The embedded corpus: every GLUE task written by a seeded grammar, for work without a network.
+"""The embedded corpus: every named task written by a seeded grammar, for work without a network.
 
 The texts are made, not collected: a few hundred words, and sentence families for negation and its scope, contrast,
 kinds of things, active and passive, quantity, comparison, converse verbs, pronouns and agreement. They are for trying
@@ -20,7 +20,7 @@ CHALLENGES = "1"
 
 
 def generate(task: str, seed: int = 0) -> dict[str, Examples]:
-    """Every split of a GLUE task in this corpus.
+    """Every split of a task in this corpus.
 
     Args:
         task: A name in ``TASKS``.
@@ -28,7 +28,8 @@ def generate(task: str, seed: int = 0) -> dict[str, Examples]:
 
     Returns:
         Split name to examples, with the split names of ``TaskSpec.splits``. No sentence of a dev or test split is in a
-        split before it; labels are balanced; test splits have none. AX has MNLI's train and dev splits.
+        split before it; labels are balanced; test splits have none, but for tasks whose test is labelled. AX has
+        MNLI's train and dev splits.
 
     Raises:
         KdlabError: No such task.

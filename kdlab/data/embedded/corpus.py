@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kdlab.data.embedded.acceptability import judged
 from kdlab.data.embedded.clauses import sentence
+from kdlab.data.embedded.domains import DOMAINS, Row, row_of, size_of
 from kdlab.data.embedded.inference import three_way, two_way
 from kdlab.data.embedded.lexicon import COUNTRY, TOWN, Lexicon
 from kdlab.data.embedded.paraphrase import graded, news
@@ -16,7 +17,6 @@ from kdlab.data.examples import Examples
 from kdlab.data.tasks import get_task
 from kdlab.system.draw import Draw
 
-Row = tuple[str, str, int | float]
 MakeRow = Callable[[Draw, Lexicon, int], Row]
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
@@ -78,6 +78,8 @@ DEFAULT_TRAIN_SIZE = 3500
 
 def size(task: str, split: str) -> int:
     """How many examples a split has."""
+    if task in DOMAINS:
+        return size_of(task, split)
     return SIZES[split] if split in SIZES else TRAIN_SIZES.get(task, DEFAULT_TRAIN_SIZE)
 
 
@@ -91,7 +93,7 @@ def make_split(task: str, seed: int, split: str, seen: set[str]) -> Examples:
         seen: Sentences of the splits made before; this split's are added.
 
     Returns:
-        The examples, shuffled, with labels (the caller takes them from test splits).
+        The examples, shuffled, with labels (the caller takes them from unlabelled splits).
     """
     spec, draw = get_task(task), Draw(f"{task}-{seed}-{split}")
     rows: list[Row] = []
@@ -99,7 +101,7 @@ def make_split(task: str, seed: int, split: str, seen: set[str]) -> Examples:
     pairs: set[tuple[str, str]] = set()
     while len(rows) < size(task, split):
         lexicon = COUNTRY if split.endswith("_mm") or (task == "ax" and draw.chance(0.3)) else TOWN
-        row = ROWS[task](draw, lexicon, len(rows))
+        row = row_of(task)(draw, len(rows)) if task in DOMAINS else ROWS[task](draw, lexicon, len(rows))
         if row[0] == row[1] or row[0] in seen or row[1] in seen or (row[0], row[1]) in pairs:
             continue
         rows.append(row)
@@ -118,7 +120,7 @@ def make_split(task: str, seed: int, split: str, seen: set[str]) -> Examples:
 
 
 def make_task(task: str, seed: int) -> dict[str, Examples]:
-    """Every split of a task; test splits have no labels."""
+    """Every split of a task; test splits have labels where the task's are labelled."""
     spec = get_task(task)
     splits: dict[str, Examples] = {}
     seen: set[str] = set()
@@ -130,5 +132,6 @@ def make_task(task: str, seed: int) -> dict[str, Examples]:
     for split in spec.splits:
         if split not in splits:
             made = make_split(task, seed, split, seen)
-            splits[split] = Examples(made.ids, made.text, made.text_pair, None) if split.startswith("test") else made
+            unlabelled = split in spec.unlabelled_splits
+            splits[split] = Examples(made.ids, made.text, made.text_pair, None) if unlabelled else made
     return splits

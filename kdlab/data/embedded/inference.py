@@ -112,7 +112,7 @@ def kind(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
     return joined(draw, lexicon, clauses, contrast=True, alone=draw.chance(ALONE)), hypothesis
 
 
-_COMPARE: dict[str, Callable[[int, int], bool]] = {
+COMPARE: dict[str, Callable[[int, int], bool]] = {
     "exactly": lambda number, bound: number == bound,
     "at least": lambda number, bound: number >= bound,
     "at most": lambda number, bound: number <= bound,
@@ -124,10 +124,10 @@ _COMPARE: dict[str, Callable[[int, int], bool]] = {
 def number(draw: Draw, lexicon: Lexicon, label: str) -> Pair:
     """The premise counts, the hypothesis compares."""
     fact, other = two_facts(draw, lexicon)
-    words, bound = draw.pick(tuple(_COMPARE)), 4 + draw.below(6)
+    words, bound = draw.pick(tuple(COMPARE)), 4 + draw.below(6)
     near = range(bound - 2, bound + 3)
-    right = draw.pick([n for n in near if _COMPARE[words](n, bound)])
-    wrong = draw.pick([n for n in near if not _COMPARE[words](n, bound)])
+    right = draw.pick([n for n in near if COMPARE[words](n, bound)])
+    wrong = draw.pick([n for n in near if not COMPARE[words](n, bound)])
 
     def counted(base: Fact, count: str) -> str:
         return clause(draw, replace(base, thing=Thing(base.thing.noun, count=count), where="", when=""))

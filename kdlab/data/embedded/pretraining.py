@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kdlab.data.embedded.corpus import ROWS, Row, make_task
+from kdlab.data.embedded.corpus import ROWS, make_task
+from kdlab.data.embedded.domains import Row
 from kdlab.data.embedded.lexicon import COUNTRY, TOWN
 from kdlab.system.draw import Draw
 

@@ -14,8 +14,8 @@ _GOOD = words(
 _BAD = words(
     "dull boring clumsy awful shallow tedious predictable weak lifeless bland messy silly stale painful dreary"
 )
-_WORKS = ("film", "movie", "drama", "comedy", "thriller", "sequel", "story", "documentary")
-_PARTS = ("plot", "script", "music", "acting", "ending", "dialogue", "opening", "pace", "camera work", "humor", "cast")
+WORKS = ("film", "movie", "drama", "comedy", "thriller", "sequel", "story", "documentary")
+PARTS = ("plot", "script", "music", "acting", "ending", "dialogue", "opening", "pace", "camera work", "humor", "cast")
 _STRONG = ("", "", "very ", "really ", "truly ", "deeply ", "quite ")
 _WINS = ("works", "succeeds", "shines", "wins us over")
 _FAILS = ("fails", "falls apart", "disappoints", "falls flat")
@@ -29,9 +29,9 @@ def _word(draw: Draw, good: bool) -> str:
 
 def _plain(draw: Draw, good: bool) -> str:
     """The plot is brilliant and the cast is warm."""
-    one, two = draw.some(_PARTS, 2)
+    one, two = draw.some(PARTS, 2)
     first, second = f"{draw.pick(_STRONG)}{_word(draw, good)}", f"{draw.pick(_STRONG)}{_word(draw, good)}"
-    work = draw.pick(_WORKS)
+    work = draw.pick(WORKS)
     return draw.pick(
         (
             f"the {one} of this {work} is {first} and the {two} is {second}",
@@ -44,7 +44,7 @@ def _plain(draw: Draw, good: bool) -> str:
 
 def _denied(draw: Draw, good: bool) -> str:
     """The film is not dull: the denied word is the opposite of the verdict."""
-    word, other, work, part = _word(draw, not good), _word(draw, not good), draw.pick(_WORKS), draw.pick(_PARTS)
+    word, other, work, part = _word(draw, not good), _word(draw, not good), draw.pick(WORKS), draw.pick(PARTS)
     return draw.pick(
         (
             f"the {work} is not {word} at all, and its {part} is never {other}",
@@ -59,7 +59,7 @@ def _denied(draw: Draw, good: bool) -> str:
 def _contrast(draw: Draw, good: bool) -> str:
     """Although the plot is dull, the film works: the main clause decides."""
     weak, strong = f"{draw.pick(_STRONG)}{_word(draw, not good)}", f"{draw.pick(_STRONG)}{_word(draw, good)}"
-    part, work, name = draw.pick(_PARTS), draw.pick(_WORKS), draw.pick(_CRITICS)
+    part, work, name = draw.pick(PARTS), draw.pick(WORKS), draw.pick(_CRITICS)
     verdict = draw.pick(_WINS if good else _FAILS)
     return draw.pick(
         (
@@ -77,7 +77,7 @@ def _contrast(draw: Draw, good: bool) -> str:
 
 def _turned(draw: Draw, good: bool) -> str:
     """It is not dull, as others say, but brilliant; it never becomes brilliant and stays dull."""
-    word, other, work, part = _word(draw, good), _word(draw, not good), draw.pick(_WORKS), draw.pick(_PARTS)
+    word, other, work, part = _word(draw, good), _word(draw, not good), draw.pick(WORKS), draw.pick(PARTS)
     name = draw.pick(_CRITICS)
     return draw.pick(
         (

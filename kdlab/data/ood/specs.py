@@ -6,7 +6,7 @@ This module imports only the standard library, so that ``--list ood`` answers at
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kdlab.data.label_map import NO_ALIASES, LabelMap, merge_labels
 from kdlab.data.tasks import DEV, TASKS, Metric, TaskSpec
@@ -25,7 +25,7 @@ class OODSpec:
             ``dev``.
         meaning: Names that a model may use for a label (lower case, ``_`` for blanks and hyphens), each to the set's
             label.
-        trained_on: GLUE tasks whose models it is meant for.
+        trained_on: Tasks whose models it is meant for.
         group: Column by which examples are grouped; groups are also reported separately (HANS's heuristic).
         groups: The values of that column.
         literals: True where the file holds texts as Python bytes literals, ``b'…'`` (PAWS-QQP).
@@ -102,17 +102,14 @@ _SETS = (
         groups=("lexical_overlap", "subsequence", "constituent"),
     ),
     OODSpec(
-        TaskSpec(
-            name="scitail",
-            text="premise",
-            text_pair="hypothesis",
+        replace(
+            TASKS["scitail"],
             labels=("entailment", "not_entailment"),
             metrics=_metrics("accuracy"),
-            aliases={"entails": "entailment", "neutral": "not_entailment"},
             splits={DEV: "test"},
             files={DEV: "domain/scitail/test.jsonl"},
             other_files={DEV: ("ood/scitail/test.jsonl", "scitail/test.jsonl")},
-            hub=("allenai/scitail", "tsv_format"),
+            labelled_test=False,
             description="inference on science questions (Khot et al. 2018); for MNLI and RTE",
         ),
         _follows("not_entailment"),

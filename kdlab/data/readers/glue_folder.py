@@ -56,7 +56,7 @@ def load_glue(spec: TaskSpec, root: Path) -> Loaded:
         if path is not None:
             splits[split], split_notes = _read_split(owner, split, path, keep, drop)
             notes.extend(split_notes)
-        elif split not in spec.test_splits or spec.train_task:  # AX consists of its test set
+        elif split not in spec.unlabelled_splits or spec.train_task:  # AX consists of its test set
             names = " or ".join(_file_names(owner, split))
             raise KdlabError(
                 f"{folders[0]} holds no {names}, the {split} split of task {spec.name}: put the file there."
@@ -156,7 +156,7 @@ def _read_split(
     spec: TaskSpec, split: str, path: Path, keep: _Pairs | None, drop: _Pairs | None
 ) -> tuple[Examples, list[str]]:
     """The examples of one file, and notes on what was skipped."""
-    test = split in spec.test_splits
+    test = split in spec.unlabelled_splits
     text, pair, label = spec.file_columns
     rows, header = _open(spec, path)
     names = tuple(name for name in (text, pair, None if test else label) if name is not None)

@@ -87,7 +87,7 @@ def convert(dataset: Any, spec: TaskSpec, split: str, source: str) -> tuple[Exam
     Raises:
         KdlabError: A column is missing, a row has no label in a labelled split, or a label is not the task's.
     """
-    test = split in spec.test_splits
+    test = split in spec.unlabelled_splits
     columns = (spec.text, spec.text_pair, spec.label)
     names = [name for name in (spec.text, spec.text_pair, None if test else spec.label) if name is not None]
     for name in names:

@@ -53,13 +53,13 @@ def read_rows(
     """
     text, pair, label = columns
     names = tuple(name for name in (text, pair, label if labelled else None) if name is not None)
-    rows = _objects(path, names, label) if path.suffix.lower() == ".jsonl" else _cells(path, names)
+    rows = read_objects(path, names, label) if path.suffix.lower() == ".jsonl" else read_cells(path, names)
     for line, cells in rows:
         yield line, cells[text] or "", cells[pair] if pair else None, cells[label] if labelled else None
 
 
-def _cells(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """The names columns of a CSV or TSV file with a header."""
+def read_cells(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """The columns of these names of a CSV or TSV file with a header; raises ``KdlabError`` for what is broken."""
     rows = _csv_rows(path, names) if path.suffix.lower() == ".csv" else split_tabs(path)
     _, header = next(rows, (1, []))
     at = find_columns(path, header, names)
@@ -95,8 +95,29 @@ def _csv_rows(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, list[st
             yield line, fields
 
 
-def _objects(path: Path, names: tuple[str, ...], label: str) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """The names fields of a file with one JSON object a line; blank lines are left out."""
+def read_objects(path: Path, names: tuple[str, ...], label: str) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """The fields of these names of a file with one JSON object a line.
+
+    Args:
+        path: The file, whatever its ending.
+        names: Of the fields; all are texts.
+        label: The one that may be a number, or true or false.
+
+    Raises:
+        KdlabError: A line is no JSON object with these fields.
+    """
+    for line, row in json_rows(path, names):
+        yield line, {name: json_text(path, line, name, row[normal(name)], name == label) for name in names}
+
+
+def json_rows(path: Path, names: tuple[str, ...]) -> Iterator[tuple[int, dict[str, object]]]:
+    """The objects of a file with one JSON object a line, with the fields of these names; blank lines are left out.
+
+    Numbers are strings, as they are written in the file.
+
+    Raises:
+        KdlabError: A line is no JSON object with these fields.
+    """
     for line, raw in read_lines(path):
         if not raw.strip():
             continue
@@ -115,10 +136,10 @@ def _objects(path: Path, names: tuple[str, ...], label: str) -> Iterator[tuple[i
         for name in names:
             if normal(name) not in row:
                 raise KdlabError(f"{path}:{line}: no field {name!r}; the fields there are {listed(row)}: add it.")
-        yield line, {name: _json_text(path, line, name, row[normal(name)], name == label) for name in names}
+        yield line, row
 
 
-def _json_text(path: Path, line: int, name: str, value: object, label: bool) -> str | None:
+def json_text(path: Path, line: int, name: str, value: object, label: bool) -> str | None:
     """A JSON value as text: sentences must be strings, labels and scores may also be numbers, true or false."""
     if label and isinstance(value, bool):
         return "true" if value else "false"

@@ -11,6 +11,7 @@ from typing import NoReturn, cast
 import yaml
 
 from kdlab.data.examples import Collector, Examples, Loaded, clip, normal
+from kdlab.data.overlap import repeated
 from kdlab.data.readers.tables import FORMATS, kind_of, read_rows
 from kdlab.data.subset import carve
 from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, Metric, TaskSpec
@@ -18,7 +19,9 @@ from kdlab.errors import KdlabError, nearest
 from kdlab.system.foreign import read_yaml
 from kdlab.system.shown import listed
 
-_FIELDS = ("name", "files", "columns", "labels", "score_range", "aliases", "metrics", "description")
+_FIELDS = (
+    *("name", "files", "columns", "labels", "score_range", "aliases", "metrics", "labelled_test", "description"),
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CLASSES: tuple[Metric, ...] = ("accuracy", "f1", "matthews")
 _SCORES: tuple[Metric, ...] = ("pearson", "spearman")
@@ -94,7 +97,7 @@ def load_task(path: Path) -> TaskSpec:
     if not _NAME.fullmatch(name):
         sheet.fail("name", f"is {clip(name)}: use up to 64 letters, digits, dots, hyphens and underscores")
     if name in TASKS:
-        sheet.fail("name", f"is {name!r}, a task of GLUE: choose another name")
+        sheet.fail("name", f"is {name!r}, a task of kdlab's: choose another name")
     columns = sheet.mapping("columns", ("text", "text_pair", "label"))
     pair = columns.get("text_pair")
     text = sheet.word("columns", columns.get("text", "text"))
@@ -120,6 +123,7 @@ def load_task(path: Path) -> TaskSpec:
         splits={split: split for split in splits},
         aliases=_aliases(sheet, labels),
         files=files,
+        labelled_test=_labelled_test(sheet, files),
         description=_description(sheet),
     )
 
@@ -133,7 +137,7 @@ def load_custom(spec: TaskSpec, base: Path, seed: int = 0) -> Loaded:
         seed: Chooses the dev examples where there is no dev file.
 
     Returns:
-        The splits; a test split has no labels, even where its file has a label column.
+        The splits; a test split has no labels, even where its file has a label column, but under ``labelled_test``.
 
     Raises:
         KdlabError: A file is missing or a row is broken; the message names file and line.
@@ -143,7 +147,7 @@ def load_custom(spec: TaskSpec, base: Path, seed: int = 0) -> Loaded:
     for split, name in spec.files.items():
         path = base / name
         collector = Collector(spec, split, str(path), spec.file_columns)
-        rows = read_rows(path, spec.file_columns, labelled=split not in spec.test_splits)
+        rows = read_rows(path, spec.file_columns, labelled=split not in spec.unlabelled_splits)
         quoted: list[int] = []
         for position, (line, text, pair, label) in enumerate(rows):
             collector.add(line, position, text, pair, label)
@@ -162,7 +166,7 @@ def load_custom(spec: TaskSpec, base: Path, seed: int = 0) -> Loaded:
         name = spec.files[TRAIN]
         splits[TRAIN], splits[DEV] = _carve_dev(spec, splits[TRAIN], base / name, seed)
         notes.append(f"dev: {len(splits[DEV])} examples carved out of {name} (seed {seed}), for there is no dev file")
-    notes += _repeated(splits)
+    notes += repeated(splits)
     return Loaded({split: splits[split] for split in spec.splits}, tuple(notes))
 
 
@@ -170,18 +174,6 @@ def _looks_quoted(text: str) -> bool:
     """Whether a text is written as CSV writes one with quotes in it: between quotes, those inside doubled."""
     inner = text[1:-1]
     return len(text) > 2 and text[0] == text[-1] == '"' and '""' in inner and '"' not in inner.replace('""', "")
-
-
-def _repeated(splits: dict[str, Examples]) -> list[str]:
-    """A note for each split that repeats texts of train, because scores on such texts are too high."""
-    train, notes = splits[TRAIN], []
-    train_texts = set(zip(train.text, train.text_pair or train.text, strict=True))
-    for name, examples in splits.items():
-        if name != TRAIN:
-            texts = zip(examples.text, examples.text_pair or examples.text, strict=True)
-            repeated = sum(text in train_texts for text in texts)
-            notes += [f"{name}: {repeated} of {len(examples)} texts are in train too"] if repeated else []
-    return notes
 
 
 def _read_sheet(path: Path) -> _Sheet:
@@ -265,6 +257,16 @@ def _aliases(sheet: _Sheet, labels: tuple[str, ...]) -> dict[str, str]:
         if other in labels and other != name:
             sheet.fail("aliases", f"maps the label {clip(other)} to {clip(name)}: an alias must not be a label itself")
     return aliases
+
+
+def _labelled_test(sheet: _Sheet, files: dict[str, str]) -> bool:
+    """Whether the test file is labelled and reported."""
+    value = sheet.values.get("labelled_test", False)
+    if not isinstance(value, bool):
+        sheet.fail("labelled_test", f"is {clip(str(value))}: write true or false")
+    if value and TEST not in files:
+        sheet.fail("labelled_test", "is true, and 'files' has no entry 'test': name the file, or leave this out")
+    return value
 
 
 def _description(sheet: _Sheet) -> str:

@@ -20,6 +20,9 @@ class Listener:
     def warn(self, text: str) -> None:
         """Takes a sentence for the user."""
 
+    def say(self, text: str) -> None:
+        """Takes a line about what takes long."""
+
     def show(self, pairs: list[tuple[str, str]]) -> None:
         """Takes pairs of original and made text, in the student step under way."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kdlab.data.readers.glue_folder import load_glue
-from kdlab.data.tasks import TASKS, get_task
+from kdlab.data.tasks import GLUE, get_task
 from kdlab.errors import KdlabError
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "glue"
@@ -313,10 +313,10 @@ def test_missing_folders_and_files(tmp_path):
     assert "holds no dev.tsv, the dev split" in fails("sst2", tmp_path)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", GLUE)
 def test_any_task_on_nonsense_is_an_error_of_ours(tmp_path, task):
     folder_name = get_task(task).folder or task
-    for file in {*TASKS[task].files.values(), "dev_matched.tsv"}:
+    for file in {*GLUE[task].files.values(), "dev_matched.tsv"}:
         (tmp_path / folder_name).mkdir(exist_ok=True)
         (tmp_path / folder_name / file).write_bytes(b"\x00\t\n\t\t\t\n,,,\n")
     assert fails(task, tmp_path)

@@ -377,3 +377,21 @@ def test_a_task_that_is_not_on_the_hub():
     assert not hub_cached(spec)
     with pytest.raises(KdlabError, match="Task mine is not on the Hugging Face hub"):
         load_hub(spec, offline=False)
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "labels"),
+    [("rt", ("text",), ["neg", "pos"]), ("scitail", ("premise", "hypothesis"), None)],
+)
+def test_a_labelled_test_split_keeps_its_labels(monkeypatch, task, columns, labels):
+    datasets = pytest.importorskip("datasets")
+    kind = datasets.ClassLabel(names=labels) if labels else datasets.Value("string")
+    features = datasets.Features({**{name: datasets.Value("string") for name in columns}, "label": kind})
+    said = [1, 0] if labels else ["entails", "neutral"]
+    rows = {**{name: ["a", "b"] for name in columns}, "label": said}
+    parts = {name: datasets.Dataset.from_dict(rows, features=features) for name in ("train", "validation", "test")}
+    monkeypatch.setattr(hub, "open_dataset", lambda name, offline: parts)
+    loaded = load_hub(get_task(task), offline=False)
+    assert {split: examples.labels for split, examples in loaded.splits.items()} == dict.fromkeys(
+        ("train", "dev", "test"), (1, 0)
+    )

@@ -42,7 +42,7 @@ def test_a_whole_description(tmp_path):
     assert spec.aliases == {"0": "negative", "1": "positive"}
     assert spec.metrics == ("accuracy", "f1")
     assert spec.files == {"train": "train.csv", "dev": "dev.csv", "test": "test.csv"}
-    assert (spec.dev_splits, spec.test_splits) == (("dev",), ("test",))
+    assert (spec.reported_splits, spec.unlabelled_splits) == (("dev",), ("test",))
     assert spec.description == "stars of a review"
     assert spec.num_outputs == 2
 
@@ -191,7 +191,7 @@ def test_a_label_without_examples_is_noted(tmp_path):
         ("aliases: {", "aliases: 3 #", "task.yaml:5: field 'aliases' is a number: write a mapping"),
         ("name: reviews", "name: a/b", "task.yaml:1: field 'name' is 'a/b': use up to 64 letters"),
         ("name: reviews", "name: ..", "field 'name' is '..'"),
-        ("name: reviews", "name: rte", "task.yaml:1: field 'name' is 'rte', a task of GLUE: choose another name"),
+        ("name: reviews", "name: rte", "task.yaml:1: field 'name' is 'rte', a task of kdlab's: choose another name"),
         ("name: reviews", "name:", "task.yaml:1: field 'name' holds missing"),
         ("name: reviews\n", "", "task.yaml:1: field 'name' holds missing"),
         ("name: reviews", "name: a\nname: b", "task.yaml:2: field 'name' stands there twice"),
@@ -290,3 +290,19 @@ def test_a_missing_file_is_named(tmp_path):
     assert "train.csv can't be read" in fails(tmp_path, SHORT % "csv")
     (tmp_path / "train.csv").mkdir()
     assert "train.csv is a folder" in fails(tmp_path, SHORT % "csv")
+
+
+def test_a_labelled_test_file_is_read_with_its_labels(tmp_path):
+    text = YAML + "labelled_test: true\n"
+    files = {"train.csv": CSV, "dev.csv": CSV, "test.csv": CSV}
+    spec = task(tmp_path, text, files)
+    assert (spec.reported_splits, spec.unlabelled_splits) == (("test",), ())
+    assert load_custom(spec, tmp_path).splits["test"].labels == (0, 1, 0)
+    spec = task(tmp_path, text.replace(" dev: dev.csv,", ""), {**files, "train.csv": CSV * 5})
+    assert spec.reported_splits == ("test",)
+    assert task(tmp_path, YAML + "labelled_test: false\n").reported_splits == ("dev",)
+    broken = {**files, "test.csv": "stars,body\n5,good\n"}
+    assert "test.csv:2: label '5' in column 'stars' is none of" in fails(tmp_path, text, broken)
+    assert "field 'labelled_test' is 'yes': write true or false" in fails(tmp_path, YAML + "labelled_test: 'yes'\n")
+    alone = YAML.replace(", test: test.csv", "") + "labelled_test: true\n"
+    assert "field 'labelled_test' is true, and 'files' has no entry 'test'" in fails(tmp_path, alone)

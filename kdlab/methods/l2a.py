@@ -1,0 +1,377 @@
+"""L2A: learning to augment (Feng et al. 2021, arXiv:2101.08106)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from kdlab.augmentation.p_s import EditPriorSettings, expected_share
+from kdlab.data.module import TextDataModule
+from kdlab.data.tasks import SOURCE_ROWS, TRAIN, TaskSpec
+from kdlab.errors import KdlabError
+from kdlab.losses.soft_targets import soft_cross_entropy
+from kdlab.methods.base import DistillModule, MethodConfig, PhaseContext
+from kdlab.methods.l2a_settings import AUTO, CARVED, GENERATOR, LEARNED, LOSS, RANDOM, VALIDATION, L2AConfig
+from kdlab.methods.shared.candidates import Asked, Pool, obtain_pool
+from kdlab.methods.shared.findings import candidate_table
+from kdlab.methods.shared.layer_match import LayerMatch, check_attention
+from kdlab.methods.shared.players import STUDENT, adamw
+from kdlab.methods.shared.selector import Episode, Selector, state_of
+from kdlab.methods.shared.writer import Writer
+from kdlab.models.encoder import TextEncoder
+from kdlab.models.generator import MaskedLM
+from kdlab.ops.policy import candidate_weights, effective_sample_size, policy_entropy, policy_loss
+from kdlab.system.distributed import gather_rows
+from kdlab.transformations.masked_lm import Filler
+from kdlab.types import (
+    Batch,
+    CarvedRows,
+    EncoderOutput,
+    LossTerms,
+    MaskedLMResource,
+    Need,
+    Projections,
+    Resource,
+    SplitWish,
+    ValidationRows,
+)
+
+SELECTOR = "selector"
+MASKED_LM, REWARD = "masked_lm", "reward"
+TYPICAL, BERT_VOCABULARY = 20, 30_522  # a text's words and a masked LM's, where the plan says how many are edited
+
+
+class L2A(DistillModule):
+    """``L_KD = L_att + L_hidden + L_dark`` (Eq. 2 and 3) on candidates that a selector keeps; no gold label is used.
+
+    Candidates are drawn from P_s around the rows of the target and of a source domain (``--source``). The selector sees
+    both networks' answers to a candidate and keeps or drops it; what a batch's step adds to the student's score on the
+    reward part is its reward, and behind each epoch the selector makes a step for every batch of it (Algorithm 1). Of a
+    batch one candidate is kept at least. The paper's variants: without ``--source`` it is L2A w/o src, with
+    ``data.domains=source`` w/o tgt.
+    """
+
+    name: ClassVar[str] = "l2a"
+    Config: ClassVar[type[MethodConfig]] = L2AConfig
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS, Need.TEACHER})
+    config: L2AConfig
+
+    def __init__(self, config: L2AConfig, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:
+        super().__init__(config, student, teacher, task)
+        self.match: LayerMatch | None = None
+        if config.reads_layers:
+            theirs = self.frozen_teacher.config
+            self.check_pair(config, theirs, student.config)
+            pairs = _last_layers(theirs, student.config)
+            self.match = LayerMatch(
+                theirs,
+                student.config,
+                hidden=pairs if config.hidden_weight else (),
+                attention=pairs if config.attention_weight else (),
+                kind=config.attention,
+                distance="scores" if config.attention == "scores" else "mse",
+                relation_heads=config.relation_heads,
+            )
+        self.episode = Episode()
+        self.last_score: float | None = None
+        self.pool: Pool | None = None
+        self.judge: dict[str, Tensor] = {}  # the selector behind the last epoch, whichever epoch's student is chosen
+        if config.selector == LEARNED:
+            self.selector = Selector(task.num_outputs, config.selector_hidden)
+
+    # --- before training ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def needs_of(cls, config: L2AConfig) -> frozenset[Need]:
+        """Without attention and hidden states, cached logits are enough."""
+        return cls.needs if config.reads_layers else frozenset({Need.LOGITS})
+
+    @classmethod
+    def taps_of(cls, config: L2AConfig) -> str:
+        """The last layers' attention and hidden states, as far as they have a weight."""
+        parts = {"attention": config.attention_weight, "hidden states": config.hidden_weight}
+        read = [name for name, weight in parts.items() if weight]
+        settings = [f"{cls.name}.{name.split()[0]}_weight=0" for name in read]
+        leave = "leave" if len(read) > 1 else "leaves"
+        return f"{' and '.join(read)} of the last layer (which {' and '.join(settings)} {leave} out)" if read else ""
+
+    @classmethod
+    def players_of(cls, config: L2AConfig) -> tuple[str, ...]:
+        """The student, the selector where it learns, and the generator where the pool is drawn of it."""
+        selects = (SELECTOR,) if config.selector == LEARNED else ()
+        return (STUDENT, *selects, *((GENERATOR,) if config.sample_from == GENERATOR else ()))
+
+    @classmethod
+    def foresight_of(cls, config: L2AConfig) -> dict[str, str]:
+        """How many words candidates differ in."""
+        share = expected_share(TYPICAL, config.alpha, config.edit_prior, BERT_VOCABULARY)
+        of = f"{config.edit_prior} with α {config.alpha:g}"
+        return {"candidates": f"{share * TYPICAL:.1f} of {TYPICAL} words edited on average, {of}"}
+
+    @classmethod
+    def rows_of(cls, config: L2AConfig, sizes: Mapping[str, int]) -> int:
+        """Candidates of all rows.
+
+        Raises:
+            KdlabError: There are none.
+        """
+        others = sizes.get(SOURCE_ROWS, 0)
+        own = sizes[TRAIN] - others
+        rows = own * config.samples + others * config.source_samples
+        if not rows:
+            which, count = ("source_samples", others) if others else ("samples", own)
+            raise KdlabError(
+                f"{cls.name}: the pool would be empty, for {cls.name}.{which}=0 and there are {count} such rows."
+            )
+        return rows
+
+    @classmethod
+    def resources_of(cls, config: L2AConfig) -> dict[str, Resource]:
+        """A masked LM."""
+        return {MASKED_LM: MaskedLMResource(config.masked_lm, config.head_steps, f"{cls.name}.masked_lm")}
+
+    @classmethod
+    def splits_of(cls, config: L2AConfig) -> dict[str, SplitWish]:
+        """Rows on which the student is scored after each batch.
+
+        Where they are carved out of train every selector goes without them, so that all have the same rows.
+        """
+        if config.selector != LEARNED and config.reward == VALIDATION:
+            return {}
+        if config.reward == CARVED:
+            return {REWARD: CarvedRows(config.reward_fraction)}
+        carved = config.reward_fraction if config.reward == AUTO else 0.0
+        return {REWARD: ValidationRows(config.reward_rows, carved, f"set {cls.name}.reward=carved")}
+
+    @classmethod
+    def check_pair(cls, config: L2AConfig, teacher: Any, student: Any) -> None:
+        """The last layers' attention must be comparable."""
+        if config.attention_weight:
+            pairs = _last_layers(teacher, student)
+            check_attention(config.section, config.attention, config.relation_heads, pairs, teacher, student)
+
+    def take(self, name: str, resource: Any) -> None:
+        """Takes the masked LM; P_s stays as it is, and what learns is a copy."""
+        masked_lm: MaskedLM = resource
+        self._masked_lm = [masked_lm]  # in a list, for it is no part of this module: no player, in no checkpoint
+        if self.config.sample_from == GENERATOR:
+            self.generator = Writer(copy.deepcopy(masked_lm))
+
+    def players(self) -> dict[str, Iterable[Parameter]]:
+        """The student with the projection, the selector, the generator."""
+        others = ("teacher.", f"{SELECTOR}.", f"{GENERATOR}.")
+        found: dict[str, Iterable[Parameter]] = {
+            STUDENT: [p for n, p in self.named_parameters() if not n.startswith(others)]
+        }
+        if self.config.selector == LEARNED:
+            found[SELECTOR] = self.selector.parameters()
+        if self.config.sample_from == GENERATOR:
+            found[GENERATOR] = self.generator.parameters()
+        return found
+
+    def optimizer_of(self, player: str, parameters: list[Parameter]) -> Optimizer:
+        """The selector's is the paper's Adam."""
+        c = self.config
+        if player == SELECTOR:
+            return torch.optim.Adam(parameters, c.selector_learning_rate, betas=(0.9, 0.998))
+        if player == GENERATOR:
+            return adamw(parameters, c.generator_learning_rate, 0.0, fused=self.trainer.precision != "16-mixed")
+        return super().optimizer_of(player, parameters)
+
+    def schedule_of(self, player: str, optimizer: Optimizer, steps: int) -> LRScheduler | None:
+        """The student's alone falls."""
+        return super().schedule_of(player, optimizer, steps) if player == STUDENT else None
+
+    def begin_phase(self, context: PhaseContext) -> None:
+        """Draws the projection and the selector."""
+        super().begin_phase(context)
+        if self.match is not None:
+            self.match.draw(context.seed)
+        if self.config.selector == LEARNED:
+            self.selector.draw(context.seed)
+
+    # --- candidates --------------------------------------------------------------------------------------------------
+
+    def begin_epoch(self, epoch: int, data: TextDataModule) -> None:
+        """Draws the pool: once from P_s, or before each epoch from the generator."""
+        if self.pool is None or self.config.sample_from == GENERATOR:
+            self.pool = self._draw_pool(epoch, data)
+        data.train_on(self.pool.split)
+
+    def _draw_pool(self, epoch: int, data: TextDataModule) -> Pool:
+        c, drawn_from = self.config, self._masked_lm[0]
+        if c.sample_from == GENERATOR and epoch:
+            drawn_from = self.generator.masked_lm
+        prior = EditPriorSettings(c.edit_prior, c.alpha, c.word_temperature)
+        seed = self.context.seed * 1_000_003 + (epoch if c.sample_from == GENERATOR else 0)
+        asked = Asked(c.samples, c.source_samples, prior, c.keep_original, seed)
+        return obtain_pool(
+            data,
+            asked,
+            drawn_from,
+            lambda: Filler(drawn_from, data.max_length, self.device),
+            lambda done, total: self.context.listener.say(f"  candidates: {done:,} of {total:,} drawn"),
+        )
+
+    # --- a step ------------------------------------------------------------------------------------------------------
+
+    def loss_of(self, player: str, batch: Batch) -> LossTerms | None:
+        """The student's loss; then, for the selector, what the student's step was worth."""
+        if player == STUDENT:
+            if self.config.selector == LEARNED and self.last_score is None:
+                self.last_score = self._standing()
+            return self.compute_loss(batch)
+        if player == SELECTOR:
+            score = self._standing()
+            self.episode.reward(score - (self.last_score or 0.0))
+            self.terms.add({"reward": torch.tensor(self.episode.rewards[-1])})
+            self.last_score = score
+        return None
+
+    def _standing(self) -> float:
+        """How good the student is on the reward part; more is better."""
+        return -self.score(REWARD, LOSS) if self.config.reward_by == LOSS else self.score(REWARD)
+
+    def compute_loss(self, batch: Batch) -> LossTerms:
+        """L_KD on the candidates of the batch that are kept."""
+        ours = self.student.read(batch, None if self.match is None else self.match.student_taps)
+        kept = self._keep(batch, ours.logits)  # (B,) of the batch that processes share
+        own = kept if batch.rows is None else kept[batch.rows]
+        terms = self._distance(batch, ours, own.nonzero().squeeze(1))
+        if batch.rows is not None:  # a process counts by the candidates that it kept; the base takes it by its rows
+            share = own.sum() / kept.sum() / batch.fraction
+            terms = {name: term * share for name, term in terms.items()}
+        c = self.config
+        weights = {"attention": c.attention_weight, "hidden": c.hidden_weight, "dark": c.dark_weight}
+        total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        if batch.rows is not None:  # processes wait for each other's gradients, of every weight in every step
+            total = total + 0 * (ours.logits.sum() + sum(p.sum() for p in self._matched()))
+        return LossTerms(total, terms | self._counts(batch, kept))
+
+    def _matched(self) -> Iterable[Parameter]:
+        """The weights of the projection, where there is one."""
+        return () if self.match is None else self.match.parameters()
+
+    def _distance(self, batch: Batch, ours: EncoderOutput, rows: Tensor) -> dict[str, Tensor]:
+        """The terms of L_KD on some rows of a batch."""
+        c = self.config
+        if not len(rows):  # another process has the candidates that were kept
+            weights = {"attention": c.attention_weight, "hidden": c.hidden_weight, "dark": c.dark_weight}
+            return {name: ours.logits.sum() * 0 for name, weight in weights.items() if weight}
+        some, student = batch.take(rows), _rows_of(ours, rows)
+        terms: dict[str, Tensor] = {}
+        if self.match is not None:
+            with torch.no_grad():
+                theirs = self.frozen_teacher.read(some, self.match.teacher_taps)
+            if c.attention_weight:
+                terms["attention"] = self.match.attention_loss(student, theirs, some.attention_mask)
+            if c.hidden_weight:
+                terms["hidden"] = self.match.hidden_loss(student, theirs, some.attention_mask)
+        if c.dark_weight:
+            soft = some.soft_labels()
+            terms["dark"] = soft_cross_entropy(student.logits, soft, c.temperature, True, self.task.regression)
+        return terms
+
+    @torch.no_grad()
+    def _keep(self, batch: Batch, logits: Tensor) -> Tensor:
+        """Which candidates of the batch that processes share are kept, ``(B,)`` bool; one at least."""
+        c, whole = self.config, batch.whole or batch
+        chance = torch.full((len(whole),), c.keep_rate if c.selector == RANDOM else 1.0, device=logits.device)
+        states = None
+        if c.selector == LEARNED:
+            own = gather_rows(logits.detach().float(), batch.rows, len(whole))
+            states = state_of(whole.soft_labels(), own, self.task.regression)
+            chance = torch.sigmoid(self.selector(states))
+        drawn = torch.rand(len(whole), generator=self.shared_rng).to(chance.device)
+        kept = drawn < chance
+        if not bool(kept.any()):
+            kept[(chance - drawn).argmax()] = True
+        if states is not None and self.training:
+            self.episode.add(states, kept.float(), whole.index)
+        return kept
+
+    def _counts(self, batch: Batch, kept: Tensor) -> dict[str, Tensor]:
+        """What part of the batch was kept, by domain where there are two, and how much of the kept was edited."""
+        whole = batch.whole or batch
+        terms = {"kept": kept.float().mean()}
+        if self.pool is None:
+            return terms
+        if whole.domain is not None and self.pool.split.domain is not None and self.pool.split.domain.any():
+            for number, domain in enumerate(("target", "source")):
+                if bool((whole.domain == number).any()):
+                    terms[f"kept_{domain}"] = kept[whole.domain == number].float().mean()
+        edited = torch.from_numpy(self.pool.edited[whole.index[kept].cpu().numpy()])
+        return {**terms, "edited": edited.mean().to(kept.device)}
+
+    # --- behind an epoch ---------------------------------------------------------------------------------------------
+
+    def end_epoch(self, epoch: int) -> None:
+        """A step of the selector for every batch of the epoch, then the generator's on the candidates."""
+        if self.config.selector != LEARNED or self.pool is None:
+            return
+        seen, self.episode = self.episode, Episode()
+        worth = seen.advantages(self.config.discount, self.config.baseline)
+        for states, actions, advantage in zip(seen.states, seen.actions, worth, strict=True):
+            logits = self.selector(states.to(self.device))
+            loss = policy_loss(logits, actions.to(self.device), advantage)
+            self.step(SELECTOR, LossTerms(loss, {"entropy": policy_entropy(logits.detach())}))
+        self.judge = {name: weight.detach().cpu().clone() for name, weight in self.selector.state_dict().items()}
+        keep = torch.ones(len(self.pool))
+        with torch.no_grad():
+            for states, index in zip(seen.states, seen.index, strict=True):
+                keep[index] = torch.sigmoid(self.selector(states.to(self.device))).cpu()
+        self._teach_generator(keep, self.pool)
+
+    def _teach_generator(self, keep: Tensor, pool: Pool) -> None:
+        c = self.config
+        origin, log_prob = torch.from_numpy(pool.origin), torch.from_numpy(pool.log_prob)
+        weights = candidate_weights(c.weights, keep, log_prob, origin, c.alpha)
+        ess = torch.tensor(effective_sample_size(weights, origin))
+        self.terms.add({"effective_samples": ess})
+        if c.sample_from != GENERATOR or self.context.data is None:
+            return
+        places = self.generator.places_of(
+            pool, self.context.data.examples[TRAIN], weights, self.context.data.max_length
+        )
+        for some in self.generator.batches(places, c.generator_batch, self.shared_rng):
+            self.step(GENERATOR, LossTerms(self.generator.loss(some), {}))
+
+    # --- kept and shown ----------------------------------------------------------------------------------------------
+
+    def method_state(self) -> dict[str, Any]:
+        """The epoch under way, and the score behind the last step."""
+        return {"episode": self.episode.state_dict(), "last_score": self.last_score, "judge": self.judge}
+
+    def restore_method_state(self, state: dict[str, Any]) -> None:
+        """Takes them back."""
+        self.episode = Episode.from_state(state["episode"])
+        self.last_score = state["last_score"]
+        self.judge = dict(state["judge"])
+
+    def findings(self, data: TextDataModule) -> dict[str, str]:
+        """A table of candidates by the chance that the selector keeps them, most kept and most dropped first."""
+        if self.config.selector != LEARNED or not self.config.show:
+            return {}
+        pool = self.pool or self._draw_pool(0, data)
+        selector = copy.deepcopy(self.selector)
+        if self.judge:
+            selector.load_state_dict(self.judge)
+        return {"candidates.md": candidate_table(selector, self.student, pool, data, self.config.show, self.device)}
+
+
+def _last_layers(teacher: Any, student: Any) -> tuple[tuple[int, int], ...]:
+    return ((int(teacher.num_hidden_layers), int(student.num_hidden_layers)),)
+
+
+def _rows_of(out: EncoderOutput, rows: Tensor) -> EncoderOutput:
+    """Some rows of a pass."""
+    parts = {n: Projections(p.query[rows], p.key[rows], p.value[rows], p.heads) for n, p in out.projections.items()}
+    return replace(out, logits=out.logits[rows], hidden={n: h[rows] for n, h in out.hidden.items()}, projections=parts)

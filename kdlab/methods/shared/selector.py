@@ -1,0 +1,100 @@
+"""L2A's selector: a small network that keeps or drops examples, and what it has done in the epoch under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdlab.ops.policy import discounted_returns
+
+
+class Selector(nn.Module):
+    """Logits of keeping an example, of what teacher and student answer to it; at first it keeps every second one.
+
+    Args:
+        outputs: C of each network.
+        hidden: Units of its hidden layer; 128 in the paper.
+    """
+
+    def __init__(self, outputs: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(2 * outputs, hidden)
+        self.keep = nn.Linear(hidden, 1)
+        self.drawn = False
+
+    def draw(self, seed: int) -> None:
+        """Draws its weights the first time."""
+        if not self.drawn:
+            draw = torch.Generator().manual_seed(seed)
+            nn.init.normal_(self.hidden.weight, std=self.hidden.in_features**-0.5, generator=draw)
+            nn.init.zeros_(self.hidden.bias)
+            nn.init.zeros_(self.keep.weight)
+            nn.init.zeros_(self.keep.bias)
+        self.drawn = True
+
+    def forward(self, states: Tensor) -> Tensor:
+        """``(B, 2C)`` to ``(B,)`` float32, whatever precision is around."""
+        with torch.autocast(states.device.type, enabled=False):
+            return self.keep(torch.tanh(self.hidden(states.float()))).squeeze(-1)  # type: ignore[no-any-return]
+
+
+def state_of(teacher: Tensor, student: Tensor, regression: bool) -> Tensor:
+    """What the selector sees of examples: both networks' probabilities, or their scores, ``(B, 2C)`` float32.
+
+    Args:
+        teacher: Logits ``(B, C)``.
+        student: Logits ``(B, C)``.
+        regression: Whether they are scores.
+    """
+    answers = [logits.detach().float() for logits in (teacher, student)]
+    return torch.cat(answers if regression else [one.softmax(-1) for one in answers], dim=-1)
+
+
+@dataclass
+class Episode:
+    """The steps of an epoch: what the selector saw, what it did, and what came of it.
+
+    Attributes:
+        states: ``(B, 2C)`` of each step, on the CPU.
+        actions: ``(B,)``, 1 for kept.
+        index: Positions of the examples in the pool, ``(B,)``.
+        rewards: How much the score rose in each step.
+    """
+
+    states: list[Tensor] = field(default_factory=list)
+    actions: list[Tensor] = field(default_factory=list)
+    index: list[Tensor] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+
+    def add(self, states: Tensor, actions: Tensor, index: Tensor) -> None:
+        """A step whose reward is still to come."""
+        self.states.append(states.cpu())
+        self.actions.append(actions.cpu())
+        self.index.append(index.cpu())
+
+    def reward(self, value: float) -> None:
+        """The reward of the last step."""
+        self.rewards.append(value)
+
+    def advantages(self, discount: float, baseline: bool) -> list[float]:
+        """The return of each step, less the mean of all of them where there is a baseline."""
+        returns = discounted_returns(self.rewards, discount)
+        mean = sum(returns) / len(returns) if baseline and returns else 0.0
+        return [value - mean for value in returns]
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint, as plain values: one tensor of each kind, for thousands take long to write."""
+        sizes = [len(actions) for actions in self.actions]
+        kinds = {name: getattr(self, name) for name in ("states", "actions", "index")}
+        joined = {name: torch.cat(parts) if parts else torch.empty(0) for name, parts in kinds.items()}
+        return {**joined, "sizes": sizes, "rewards": list(self.rewards)}
+
+    @staticmethod
+    def from_state(state: dict[str, Any]) -> Episode:
+        """From a checkpoint."""
+        sizes = list(state["sizes"])
+        parts = {name: list(state[name].split(sizes)) if sizes else [] for name in ("states", "actions", "index")}
+        return Episode(parts["states"], parts["actions"], parts["index"], list(state["rewards"]))
