@@ -66,7 +66,7 @@ class ValidationRows(SplitWish):
     """Rows of the task's validation part, where another part is reported.
 
     Attributes:
-        at_most: How many, a stratified subset; 0 takes all.
+        at_most: How many, a stratified subset; 0 takes all. Errors call the method's setting for it ``PART_rows``.
         fraction: Of train, in (0, 1), that is carved out where the task has no such part; 0 refuses the task.
         otherwise: What to set for a task that is refused, for errors.
     """
@@ -82,13 +82,16 @@ class OtherTaskRows(SplitWish):
 
     Attributes:
         task: Its name, or a task file.
-        data_dir: Folder in the GLUE layout; None is looked for as the run's own data is.
+        data_dir: Folder with its files; None looks for a task that kdlab knows by name as for the run's own data, and
+            takes the files that a task file names.
         setting: The setting that names the task, for errors.
+        dir_setting: The setting that names the folder, for errors; empty where there is none.
     """
 
     task: str
     data_dir: str | None
     setting: str
+    dir_setting: str = ""
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,9 @@ def time_epoch(steps: int, bf16: bool, folder: Path) -> tuple[float, float]:
     spent, scored, ends = [0.0], module.score, module.end_epoch
     marks: list[float] = []
 
-    def score(split: str) -> float:
+    def score(split: str, metric: str | None = None) -> float:
         started = time.perf_counter()
-        found = scored(split)
+        found = scored(split, metric)
         spent[0] += time.perf_counter() - started
         return found
 

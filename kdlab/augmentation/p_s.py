@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,9 @@ class EditPriorSettings(Settings):
                 raise KdlabError(f"{section}.{name}={getattr(self, name)}: it must be positive.")
 
 
+@lru_cache(maxsize=4096)
 def log_edit_prior(words: int, alpha: float, prior: str, vocabulary: int) -> NDArray[np.float64]:
-    """Logarithms of the probabilities of 0 to m edits, ``(m + 1,)``.
+    """Logarithms of the probabilities of 0 to m edits, ``(m + 1,)``; read only, for they are kept by m.
 
     Args:
         words: m, how many can be edited.
@@ -66,11 +68,15 @@ def log_edit_prior(words: int, alpha: float, prior: str, vocabulary: int) -> NDA
     log_choices = np.array([math.lgamma(words + 1) - math.lgamma(k + 1) - math.lgamma(words - k + 1) for k in d])
     factor = {"binomial": 0.0, "literal": 1.0, "araml": 1.0 - 1.0 / alpha}[prior]
     weights = log_choices - d / alpha + factor * d * math.log(max(vocabulary - 1, 1))
-    return np.asarray(weights - np.logaddexp.reduce(weights))
+    logs = np.asarray(weights - np.logaddexp.reduce(weights))
+    logs.setflags(write=False)
+    return logs
 
 
 def expected_share(words: int, alpha: float, prior: str, vocabulary: int) -> float:
-    """Mean share of edited words in a text of m words."""
+    """Mean share of edited words in a text of m words; 0 where there is none."""
+    if not words:
+        return 0.0
     probabilities = np.exp(log_edit_prior(words, alpha, prior, vocabulary))
     return float((probabilities * np.arange(words + 1)).sum() / words)
 

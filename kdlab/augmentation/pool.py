@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from kdlab.augmentation.base import TRIES, Made, Source
 from kdlab.augmentation.p_s import EditPrior
@@ -18,7 +19,7 @@ def draw_pool(
     seed: int,
     keep_original: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> list[tuple[int, Made]]:
+) -> Iterator[tuple[int, Made]]:
     """Independent draws; unedited ones stay as they fall, and one text may be drawn twice, as P_s has it.
 
     Args:
@@ -30,30 +31,26 @@ def draw_pool(
             ancestor has it (Ke et al. 2019).
         progress: Told how many draws are done, and of how many.
 
-    Returns:
+    Yields:
         Position of the example and the draw, ``sum(copies)`` in all. Where a masked LM can't be asked about a place in
         six draws, the example itself stands in.
     """
-    texts = [{side: Words(source.texts[side]) for side in source.sides} for source in sources]
-    wanted = [(i, copy) for i, count in enumerate(copies) for copy in range(count)]
-    found: list[tuple[int, Made]] = []
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
+    wanted = ((i, copy) for i, count in enumerate(copies) for copy in range(count))
+    done, total = 0, sum(copies)
+    while some := list(islice(wanted, _AT_ONCE)):
+        texts = {i: {side: Words(sources[i].texts[side]) for side in sources[i].sides} for i in {i for i, _ in some}}
         drawn: dict[tuple[int, int], Made] = {}
-        todo = some
+        todo = [(i, copy) for i, copy in some if copy or not keep_original]
         for turn in range(TRIES):
+            if not todo:
+                break
             keys = [(sources[i], texts[i], augmenter.draw(seed, sources[i], copy, turn)) for i, copy in todo]
             for key, made in zip(todo, augmenter.drawn(keys), strict=True):
                 if made is not None:
                     drawn[key] = made
             todo = [key for key in todo if key not in drawn]
-            if not todo:
-                break
         for i, copy in some:
-            made = drawn.get((i, copy))
-            if made is None or (keep_original and copy == 0):
-                made = augmenter.unedited(sources[i], texts[i])
-            found.append((i, made))
+            yield i, drawn.get((i, copy)) or augmenter.unedited(sources[i], texts[i])
+        done += len(some)
         if progress is not None:
-            progress(len(found), len(wanted))
-    return found
+            progress(done, total)

@@ -8,7 +8,7 @@ from typing import Any
 
 from kdlab.config.files import flatten
 from kdlab.config.schema import LOGGERS, PROFILES, RunConfig
-from kdlab.data.domains import BOTH, DOMAINS, TARGET
+from kdlab.data.domains import BOTH, DOMAINS, SOURCE, TARGET
 from kdlab.data.selection import AUTO, parse_rule
 from kdlab.errors import KdlabError, nearest
 
@@ -118,6 +118,17 @@ def _check_domains(run: RunConfig) -> None:
     for key, (value, default) in said.items():
         if data.source is None and value != default:
             raise KdlabError(f"{key}={value}, but there is no source domain: name one by --source, or leave {key} out.")
+    chooses = data.selection == "dev" and (data.select_by == AUTO or parse_rule(data.select_by).chooses)
+    if run.teacher.domain == SOURCE and chooses and data.holdout == 0:
+        raise KdlabError(
+            f"teacher.domain={SOURCE}: the teacher's epoch is chosen on rows of the source, and data.holdout=0 holds "
+            "none of them out: give a fraction such as data.holdout=0.1, or add data.select_by=last."
+        )
+    if run.augment is not None and data.domains == SOURCE:
+        raise KdlabError(
+            f"augment={run.augment} adds examples to the target's rows, and data.domains=source trains on none of "
+            "them: leave one of the two out."
+        )
 
 
 def _one_of(key: str, value: str, words: tuple[str, ...]) -> None:

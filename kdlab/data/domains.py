@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from kdlab.data.examples import Examples, joined
-from kdlab.data.module import GLUEDataModule
+from kdlab.data.module import GLUEDataModule, Made
 from kdlab.data.overlap import without_shared
 from kdlab.data.sources import Hub, choose_source, find_task
 from kdlab.data.subset import carve, limit
@@ -18,13 +17,10 @@ from kdlab.models.checkpoint import EMBEDDED
 from kdlab.system.cache import Cache
 from kdlab.types import OtherTaskRows
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 TARGET, SOURCE, BOTH = "target", "source", "both"
 DOMAINS = (TARGET, SOURCE, BOTH)
 """Words for the rows of the task itself, of the source domain, and of the two together."""
-SETTING = "data.source"
+SETTING, DIR_SETTING, LIMIT_SETTING = "data.source", "data.source_dir", "data.limit_source"
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,8 @@ class SourceDomain:
         limit: Part of its rows, as ``--limit-train`` says it; None takes all.
         student: Which domains the student's training rows are of.
         teacher: Which domains a fine-tuned teacher is made of.
-        holdout: Fraction of the source's rows that chooses the epoch of a teacher made of them alone; 0 for none.
+        holdout: Fraction of the source's rows that chooses the epoch of a teacher made of them alone; 0 for none, and
+            then the split that chooses the student's only watches.
     """
 
     task: str
@@ -53,7 +50,8 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
 
     The source's rows have the task's labels, by name and aliases. Those whose text stands in a split of the task are
     left out, whatever part of the task's rows is trained on: SST-2 has sentences of RT, and with them a scarce target
-    would not be scarce, nor a student judged on what it has not read.
+    would not be scarce, nor a student judged on what it has not read. Where neither student nor teacher is made of the
+    source's rows, they are not read.
 
     Args:
         task: The target domain: limited, carved and augmented.
@@ -64,7 +62,10 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
     Raises:
         KdlabError: The rows can't be had, their labels are not the task's, or no row is left.
     """
-    wish = OtherTaskRows(asked.task, asked.data_dir, SETTING)
+    if (asked.student, asked.teacher) == (TARGET, TARGET):
+        name = find_task(asked.task, hub)[0].name
+        return replace(task, notes=(*task.notes, f"source domain: {name} is not read, for nobody is made of its rows"))
+    wish = OtherTaskRows(asked.task, asked.data_dir, SETTING, DIR_SETTING)
     rows, origin = rows_of_other(wish, task.spec, task.source, hub)
     own = task.unaugmented.splits
     rows, shared = without_shared(rows, own if task.leftover is None else {**own, "left over": task.leftover})
@@ -75,7 +76,7 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
             f"in {task.spec.name} as well: name another task."
         )
     if asked.limit is not None:
-        rows = limit(rows, asked.limit, seed)
+        rows = limit(rows, asked.limit, seed, task.spec.labels, LIMIT_SETTING)
     also = f", without {shared:,} whose text the target has" if shared else ""
     part = f"{len(rows):,} of {total:,}" if len(rows) < total else f"{total:,}"
     notes = (*task.notes, f"source domain: {part} rows {origin}{also}")
@@ -98,15 +99,19 @@ def _of(domains: str, target: Examples, source: Examples) -> Examples:
 
 
 def _for_teacher(own: TaskData, asked: SourceDomain, rows: Examples, seed: int) -> TaskData | None:
-    """What the teacher is made of; None for the target's own rows. One of the source alone is chosen on source rows."""
+    """What the teacher is made of; None for the target's own rows.
+
+    The epoch of a teacher of the source alone is chosen on rows of the source, whatever chooses the student's: with the
+    target's dev it would know labels of the target.
+    """
     if asked.teacher == TARGET:
         return None
     if asked.teacher == BOTH:
         return replace(own, splits={**own.splits, TRAIN: _of(BOTH, own.splits[TRAIN], rows)})
-    splits = {**own.splits, TRAIN: rows}
-    if HOLDOUT in splits:
-        splits[TRAIN], splits[HOLDOUT] = carve(rows, asked.holdout, seed, HOLDOUT_AT_MOST, own.spec.labels)
-    return replace(own, splits=splits)
+    if not asked.holdout:
+        return replace(own, splits={**own.splits, TRAIN: rows})
+    train, held_out = carve(rows, asked.holdout, seed, HOLDOUT_AT_MOST, own.spec.labels)
+    return replace(own, splits={**own.splits, TRAIN: train, HOLDOUT: held_out}, select_on=HOLDOUT)
 
 
 class DomainDataModule(GLUEDataModule):
@@ -117,7 +122,7 @@ class DomainDataModule(GLUEDataModule):
 
     @classmethod
     def read(
-        cls,
+        cls: type[Made],
         task: str,
         text: str = EMBEDDED,
         data_dir: str | None = None,
@@ -131,7 +136,7 @@ class DomainDataModule(GLUEDataModule):
         split_seed: int = 0,
         cache: Cache | None = None,
         source: SourceDomain | None = None,
-    ) -> Self:
+    ) -> Made:
         """Reads a target and a source domain, as ``kdlab run --source`` does.
 
         Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 from lightning import LightningDataModule
@@ -20,9 +20,7 @@ from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.models.checkpoint import EMBEDDED, cached_on_disk, resolve_checkpoint
 from kdlab.system.cache import Cache
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
+Made = TypeVar("Made", bound="GLUEDataModule")  # typing.Self is of Python 3.11
 TeacherLogits = Callable[[EncodedSplit], NDArray[np.float32]]
 """The teacher's clean logits ``(N, C)`` on a split of N rows."""
 
@@ -158,7 +156,7 @@ class GLUEDataModule(TextDataModule):
 
     @classmethod
     def read(
-        cls,
+        cls: type[Made],
         task: str,
         text: str = EMBEDDED,
         data_dir: str | None = None,
@@ -171,7 +169,7 @@ class GLUEDataModule(TextDataModule):
         seed: int = 0,
         split_seed: int = 0,
         cache: Cache | None = None,
-    ) -> Self:
+    ) -> Made:
         """Reads a task's data and the tokenizer of a checkpoint, as ``kdlab run`` does.
 
         Args:
@@ -199,7 +197,7 @@ class GLUEDataModule(TextDataModule):
 
     @classmethod
     def of(
-        cls,
+        cls: type[Made],
         data: TaskData,
         hub: Hub,
         text: str,
@@ -208,7 +206,7 @@ class GLUEDataModule(TextDataModule):
         eval_batch_size: int,
         seed: int,
         cache: Cache | None,
-    ) -> Self:
+    ) -> Made:
         """A task's data as the tokenizer of a checkpoint reads it; the arguments are those of ``read``."""
         checkpoint = resolve_checkpoint(text, cached_on_disk(text) or not hub.online)
         return cls(

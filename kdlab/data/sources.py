@@ -70,7 +70,9 @@ def find_task(name: str, hub: Hub | None = None) -> tuple[TaskSpec, Path | None]
     return get_task(name), None
 
 
-def choose_source(spec: TaskSpec, base: Path | None, profile: str, data_dir: str | None, hub: Hub) -> Source:
+def choose_source(
+    spec: TaskSpec, base: Path | None, profile: str, data_dir: str | None, hub: Hub, setting: str = "--data-dir"
+) -> Source:
     """Chooses the source of the data under a profile.
 
     Args:
@@ -80,6 +82,7 @@ def choose_source(spec: TaskSpec, base: Path | None, profile: str, data_dir: str
             takes the embedded corpus; ``embedded`` takes nothing else.
         data_dir: ``--data-dir``.
         hub: Contacted only where the choice depends on it.
+        setting: What names the folder, for messages.
 
     Raises:
         KdlabError: The profile allows none of the available sources.
@@ -88,19 +91,19 @@ def choose_source(spec: TaskSpec, base: Path | None, profile: str, data_dir: str
         return Source("files", str(data_dir or base))
     if spec.hub is not None and not spec.folder and spec.name not in TASKS:
         if data_dir is not None:
-            raise KdlabError(f"--data-dir {data_dir}: {spec.name} comes from the hub, so leave it out.")
+            raise KdlabError(f"{setting} {data_dir}: {spec.name} comes from the hub, so leave it out.")
         return Source("hub", "/".join(filter(None, spec.hub)))
     if profile == "embedded":
         if data_dir is not None:
             raise KdlabError(
-                f"--profile embedded uses the embedded corpus, and --data-dir {data_dir} names another: leave one out "
+                f"--profile embedded uses the embedded corpus, and {setting} {data_dir} names another: leave one out "
                 "(the embedded encoder on your own data is --teacher embedded)."
             )
         return Source("embedded", f"grammar {embedded.VERSION}")
     if data_dir is not None:
         if not Path(data_dir).expanduser().is_dir():
             what = needed_files(spec) if spec.name in DOMAIN else "GLUE's RTE/, SST-2/, …"
-            raise KdlabError(f"There is no folder {data_dir}: --data-dir is a folder with {what}.")
+            raise KdlabError(f"There is no folder {data_dir}: {setting} is a folder with {what}.")
         return Source("local", data_dir)
     if spec.hub is None:
         if profile == "paper":

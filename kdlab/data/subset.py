@@ -19,12 +19,14 @@ A_CLASS = " a class"
 _BINS = 10
 
 
-def limit(examples: Examples, amount: str, seed: int) -> Examples:
+def limit(examples: Examples, amount: str, seed: int, labels: Sequence[str] = (), setting: str = "") -> Examples:
     """A stratified subset of the examples: the first part of ``limit_and_rest``."""
-    return limit_and_rest(examples, amount, seed)[0]
+    return limit_and_rest(examples, amount, seed, labels, setting)[0]
 
 
-def limit_and_rest(examples: Examples, amount: str, seed: int, labels: Sequence[str] = ()) -> tuple[Examples, Examples]:
+def limit_and_rest(
+    examples: Examples, amount: str, seed: int, labels: Sequence[str] = (), setting: str = ""
+) -> tuple[Examples, Examples]:
     """A stratified subset of the examples and the rest, both in the examples' order.
 
     Args:
@@ -33,6 +35,7 @@ def limit_and_rest(examples: Examples, amount: str, seed: int, labels: Sequence[
             of at least the size keeps all.
         seed: Chooses the subset; subsets of one seed are nested.
         labels: Names of the labels, for messages.
+        setting: What says the amount, for messages; ``--limit-train`` and its like by default.
 
     Returns:
         The subset, with at least one example of every label that the examples have, and the rest.
@@ -42,13 +45,13 @@ def limit_and_rest(examples: Examples, amount: str, seed: int, labels: Sequence[
             more than a label has.
     """
     if amount.endswith(A_CLASS):
-        return _of_each(examples, amount, seed, labels)
+        return _of_each(examples, amount, seed, labels, setting)
     match = _AMOUNT.fullmatch(amount.strip())
     number = Fraction(match[1] + (match[2] or "")) if match else Fraction(0)
     percent = bool(match and match[3])
     if number <= 0 or (percent and number > 100) or (not percent and number.denominator != 1):
         raise KdlabError(
-            f"The amount of training examples {amount!r} is neither a whole number from 1 nor a percentage up to 100%: "
+            f"{_said(amount, setting)} is neither a whole number from 1 nor a percentage up to 100%: "
             f"write for example 500 or 10%."
         )
     strata = _strata(examples)
@@ -56,8 +59,8 @@ def limit_and_rest(examples: Examples, amount: str, seed: int, labels: Sequence[
     size = max(_round(len(examples) * number / 100), classes) if percent else int(number)
     if size < min(classes, len(examples)):
         raise KdlabError(
-            f"The amount of training examples {amount!r} is less than the {classes} labels of the data: take at least "
-            f"one example a label."
+            f"{_said(amount, setting)} is less than the {classes} labels of the data: take at least one example a "
+            "label."
         )
     if size >= len(examples):
         return examples, examples.take([])
@@ -65,17 +68,22 @@ def limit_and_rest(examples: Examples, amount: str, seed: int, labels: Sequence[
     return examples.take(sorted(order[:size])), examples.take(sorted(order[size:]))
 
 
-def _of_each(examples: Examples, amount: str, seed: int, labels: Sequence[str]) -> tuple[Examples, Examples]:
+def _said(amount: str, setting: str) -> str:
+    """What was said of the amount, for messages."""
+    return f"{setting}={amount}" if setting else f"The amount of training examples {amount!r}"
+
+
+def _of_each(
+    examples: Examples, amount: str, seed: int, labels: Sequence[str], setting: str
+) -> tuple[Examples, Examples]:
     """So many examples of every label, and the rest."""
     number = amount.removesuffix(A_CLASS).strip()
     if not re.fullmatch("[1-9][0-9]{0,11}", number):
-        raise KdlabError(
-            f"The amount of training examples {amount!r}: write a whole number from 1, such as 40{A_CLASS}."
-        )
+        raise KdlabError(f"{_said(amount, setting)}: write a whole number from 1, such as 40{A_CLASS}.")
     if not _classification(examples):
         raise KdlabError(
-            f"The amount of training examples {amount!r} counts labels, and these examples have scores: give a number "
-            "or a percentage by --limit-train, such as 1%."
+            f"{_said(amount, setting)} counts labels, and these examples have scores: give a number or a percentage "
+            f"by {setting or '--limit-train'}, such as 1%."
         )
     strata = _strata(examples)
     for label in range(len(labels)) if labels else strata:
@@ -83,8 +91,8 @@ def _of_each(examples: Examples, amount: str, seed: int, labels: Sequence[str]) 
         if len(members) < int(number):
             name = clip(labels[label]) if labels else f"number {label}"
             raise KdlabError(
-                f"{int(number)} training examples of each label are asked for, and label {name} has {len(members)}: "
-                "ask for fewer."
+                f"{int(number)} training examples of each label are asked for{f' by {setting}' if setting else ''}, "
+                f"and label {name} has {len(members)}: ask for fewer."
             )
     shuffled = _shuffled(strata, f"limit:{seed}")
     taken = {position for members, _ in shuffled.values() for position in members[: int(number)]}

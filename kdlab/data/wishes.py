@@ -8,7 +8,7 @@ from kdlab.data.examples import Examples
 from kdlab.data.label_map import merge_labels
 from kdlab.data.sources import Hub, Source, choose_source, file_of, find_task, naming, read_source
 from kdlab.data.subset import carve, limit
-from kdlab.data.tasks import DEV, TEST, TRAIN, TaskSpec
+from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.system.shown import listed
 from kdlab.system.spelling import plain
@@ -73,7 +73,7 @@ def _validation_rows(
     name: str, wish: ValidationRows, rows: Examples, spec: TaskSpec, seed: int
 ) -> tuple[Examples, str]:
     """Rows of a validation part, and where they come from."""
-    some = limit(rows, str(wish.at_most), seed) if wish.at_most else rows
+    some = limit(rows, str(wish.at_most), seed, spec.labels, f"{name}_rows") if wish.at_most else rows
     origin = f"{len(some):,} of the {len(rows):,} of {DEV}, which is not reported"
     _check_labels(name, some, origin, spec)
     return some, origin
@@ -102,12 +102,15 @@ def rows_of_other(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub)
         KdlabError: There are no such rows, or their labels are not this task's.
     """
     other, base = find_task(wish.task, hub)
-    folder = wish.data_dir or (source.where if source.kind == "local" else None)
-    own = choose_source(other, base, "embedded" if source.embedded else "auto", folder, hub)
+    named = base is None and other.name in TASKS  # task files and sets of the hub say where they lie
+    beside = source.where if named and source.kind == "local" else None
+    profile = "embedded" if source.embedded else "auto"
+    own = choose_source(other, base, profile, wish.data_dir or beside, hub, wish.dir_setting or "its folder")
     if own.embedded and not source.embedded:
+        give = f"give its folder by {wish.dir_setting}, or name" if wish.dir_setting else "name"
         raise KdlabError(
             f"{wish.setting}={wish.task}: its data is not on this machine and the hub can't be reached, and rows of "
-            "the embedded corpus don't go into a run on real data: give its folder, or a task file."
+            f"the embedded corpus don't go into a run on real data: {give} a task file."
         )
     rows = read_source(other, own, hub, 0).splits[TRAIN]
     origin = f"of {other.name} ({own.kind}: {own.where})"
@@ -116,7 +119,13 @@ def rows_of_other(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub)
             f"{wish.setting}={wish.task}: one of {other.name} and {spec.name} has pairs and the other single texts: "
             "name another task."
         )
-    if spec.regression and other.regression:
+    if spec.score_range is not None and other.score_range is not None:
+        if other.score_range != spec.score_range:
+            raise KdlabError(
+                f"{wish.setting}={wish.task}: its scores go {_range(other.score_range)} and those of {spec.name} "
+                f"{_range(spec.score_range)}, and scores are joined as they are: bring the files of one to the range "
+                "of the other, and give them as a task file with that score_range."
+            )
         return rows, origin
     meaning = {plain(a): name for a, name in _worded(spec).items()} | {plain(name): name for name in spec.labels}
     label_map = merge_labels(spec.labels, meaning, other.labels, _worded(other))
@@ -130,6 +139,10 @@ def rows_of_other(wish: OtherTaskRows, spec: TaskSpec, source: Source, hub: Hub)
 
 def _names(spec: TaskSpec) -> str:
     return listed(spec.labels) if spec.labels else "scores"
+
+
+def _range(scores: tuple[float, float]) -> str:
+    return f"from {scores[0]:g} to {scores[1]:g}"
 
 
 def _worded(spec: TaskSpec) -> dict[str, str]:

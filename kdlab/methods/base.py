@@ -73,8 +73,8 @@ class DistillModule(MethodContract):
         self.epoch_begun = -1
 
     @torch.no_grad()
-    def score(self, split: str) -> float:
-        """The task's first metric of the student's answers on a labelled split; every process must ask.
+    def score(self, split: str, metric: str | None = None) -> float:
+        """The task's first metric, or ``metric``, of the student's answers on a labelled split; every process must ask.
 
         Modes are put back, and no random number is drawn. The phase must have been begun with data.
         """
@@ -82,7 +82,7 @@ class DistillModule(MethodContract):
             raise ValueError("a score needs data: the phase was begun without any")
         with evaluating(self):
             answers = answers_on(self.context.data, split, self.answer, self.device)
-        return scores_of(answers, self.task)[self.task.monitor]
+        return scores_of(answers, self.task)[metric or self.task.monitor]
 
     def train(self, mode: bool = True) -> DistillModule:
         """Sets the mode of everything but the teacher, which stays in eval mode."""

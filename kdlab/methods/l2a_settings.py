@@ -15,6 +15,7 @@ GENERATOR = "generator"
 LEARNED, RANDOM, ALL = "learned", "random", "all"
 P_S = "p_s"
 VALIDATION, CARVED, AUTO = "validation", "carved", "auto"
+METRIC, LOSS = "metric", "loss"
 
 
 @dataclass
@@ -43,6 +44,8 @@ class L2AConfig(MethodConfig):
             rows, or ``auto``, the first where the task has a validation part that is not reported.
         reward_rows: At most so many rows of the validation part; 0 takes all. They are scored after every batch.
         reward_fraction: Part of train that is carved out.
+        reward_by: ``metric``, the rise of the task's first metric as in the paper, or ``loss``, the fall of the loss,
+            which also moves where no answer tips over.
         selector_hidden: Units of the selector's hidden layer.
         selector_learning_rate: Of its Adam, with β = (.9, .998).
         discount: γ of Eq. 14, which the paper does not give.
@@ -74,6 +77,7 @@ class L2AConfig(MethodConfig):
     reward: str = AUTO
     reward_rows: int = 128
     reward_fraction: float = 0.25
+    reward_by: str = METRIC
     selector_hidden: int = 128
     selector_learning_rate: float = 3e-5
     discount: float = 0.9
@@ -101,6 +105,7 @@ class L2AConfig(MethodConfig):
         one_of(self, "attention", ("maps", "scores", RELATIONS))
         one_of(self, "selector", (LEARNED, RANDOM, ALL))
         one_of(self, "reward", (AUTO, VALIDATION, CARVED))
+        one_of(self, "reward_by", (METRIC, LOSS))
         one_of(self, "sample_from", (P_S, GENERATOR))
         one_of(self, "weights", WEIGHTS)
         fraction(self, "discount", "keep_rate", "reward_fraction")

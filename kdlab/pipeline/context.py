@@ -43,16 +43,16 @@ class RunContext:
 
     def data(self, training: TrainingConfig, seed: int, task: TaskData | None = None) -> DomainDataModule:
         """The task's data, batched for one training; without augmented examples where ``task`` has none."""
-        plan = self.plan
+        plan, task = self.plan, task or self.plan.task
         return DomainDataModule(
-            task=plan.task.spec,
-            splits=(task or plan.task).splits,
+            task=task.spec,
+            splits=task.splits,
             tokenizer=plan.text.tokenizer,
             tokenizer_fingerprint=plan.text.tokenizer_fingerprint,
             max_length=plan.max_length,
             batch_size=training.batch_size // training.accumulate,
             eval_batch_size=plan.hardware.eval_batch(training.eval_batch_size),
-            select_on=plan.task.select_on,
+            select_on=task.select_on,
             seed=seed,
             cache=plan.cache,
             workers=plan.config.data.workers,

@@ -143,7 +143,7 @@ def plan_augmentation(
     own, rest = take_sections(sections, overrides)
     for name, settings in own.items():
         settings.validate(name)
-    for key in ("augment", "method"):
+    for key in ("augment", "method", "data.source"):
         if key in rest:
             raise KdlabError(f"{key}={rest[key]}: new examples are made of the task's own rows, so leave it out.")
     run = make_plan({"method": "kd", **rest}, cache)

@@ -47,7 +47,7 @@ FIRST: dict[str, frozenset[str]] = {
         "kd_weight adv_weight crd_weight alpha1 alpha2 crd_temperature width",
         "l2a": "samples source_samples edit_prior alpha word_temperature keep_original masked_lm head_steps attention "
         "relation_heads attention_weight hidden_weight dark_weight temperature selector keep_rate reward reward_rows "
-        "reward_fraction selector_hidden selector_learning_rate discount baseline sample_from weights "
+        "reward_fraction reward_by selector_hidden selector_learning_rate discount baseline sample_from weights "
         "generator_learning_rate generator_batch",
     }.items()
 }

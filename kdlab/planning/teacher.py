@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kdlab.config.schema import TeacherConfig
+from kdlab.data.domains import TARGET
 from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.methods.base import DistillModule, MethodConfig
@@ -101,6 +102,11 @@ def plan_teacher(checkpoint: Checkpoint, asked: TeacherQuestion, cache: Cache) -
             f"{listed(spec.labels) if spec.labels else 'none, for it is scored'}."
         )
     if order is not None and plain:
+        if config.domain != TARGET:
+            raise KdlabError(
+                f"teacher.domain={config.domain} says which rows a teacher is made of, and {checkpoint.source} has a "
+                f"head for {spec.name} and is {AS_IS}: leave teacher.domain out, or give a checkpoint without a head."
+            )
         return TeacherPlan(checkpoint, order, key_as_is(checkpoint, order), AS_IS)
     key = fingerprint(
         "teacher",

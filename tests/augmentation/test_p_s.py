@@ -24,6 +24,7 @@ SHARES = {
 @pytest.mark.parametrize(("prior", "shares"), SHARES.items())
 def test_edited_shares(prior: str, shares: tuple[float, ...]):
     for alpha, share in zip((0.6, 0.7, 0.8, 0.9, 1.0), shares, strict=True):
+        assert expected_share(0, alpha, prior, 30_522) == 0.0
         assert expected_share(20, alpha, prior, 30_522) == pytest.approx(share, rel=3e-3 if share < 0.99 else 1e-4)
 
 
@@ -33,6 +34,14 @@ def test_the_prior_is_a_distribution_and_binomial_is_binomial():
     p = 1 / (1 + math.exp(1 / 0.7))
     by_hand = [math.comb(12, d) * p**d * (1 - p) ** (12 - d) for d in range(13)]
     np.testing.assert_allclose(np.exp(log_edit_prior(12, 0.7, "binomial", 100)), by_hand)
+
+
+def test_the_prior_of_a_length_is_computed_once_and_cannot_be_spoiled():
+    logs = log_edit_prior(12, 0.7, "binomial", 100)
+    assert log_edit_prior(12, 0.7, "binomial", 100) is logs
+    with pytest.raises(ValueError, match="read-only"):
+        logs[0] = 0
+    assert log_edit_prior(12, 0.8, "binomial", 100) is not logs
 
 
 def test_the_log_probability_of_a_draw_is_that_of_its_parts():

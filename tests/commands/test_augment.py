@@ -242,6 +242,7 @@ def test_a_part_that_was_cut_short_is_made_again(lab: Lab, tmp_path: Path, resou
         (("--with", "back_translation", "back_translation.command_there=cat"), "back_translation.command_back is not"),
         (("--with", "eda", "augment=x.parquet"), "augment=x.parquet: new examples are made of the task's own rows"),
         (("--with", "eda", "method=finetune"), "method=finetune: new examples are made of the task's own rows"),
+        (("--with", "eda", "data.source=sst2"), "data.source=sst2: new examples are made of the task's own rows"),
         (("--with", "eda.alpha=.1"), "--with names no augmenter"),
         (("--with", "eda", "--resources", "~nobody/x"), "There is no folder ~nobody/x"),
         (("--with", "eda", "--workers", "0"), "--workers 0: it must be 1 or more"),

@@ -9,12 +9,13 @@ import pytest
 
 from kdlab.data import embedded
 from kdlab.data.domains import BOTH, SOURCE, TARGET, DomainDataModule, SourceDomain, with_source
-from kdlab.data.examples import Examples, joined
+from kdlab.data.examples import Examples, Loaded, joined
 from kdlab.data.sources import Hub, Source
 from kdlab.data.task_data import load_data, sizes_of
 from kdlab.data.tasks import SOURCE_ROWS, get_task
+from kdlab.data.wishes import rows_of_other
 from kdlab.errors import KdlabError
-from kdlab.types import CarvedRows, ValidationRows
+from kdlab.types import CarvedRows, OtherTaskRows, ValidationRows
 
 EMBEDDED = Source("embedded", f"grammar {embedded.VERSION}")
 
@@ -53,6 +54,37 @@ def test_students_and_teachers_have_the_domains_that_are_asked_for(student, teac
     assert len(own) == (30 if teacher == SOURCE else 4)
     assert (own == data.splits["holdout"]) == (teacher != SOURCE)
     assert data.for_teacher.splits["dev"] == data.splits["dev"]
+
+
+def test_a_teacher_of_the_source_alone_is_chosen_on_the_source_whatever_chooses_the_student():
+    own = load_data(get_task("rte"), EMBEDDED, Hub(), "20 a class", "dev", 0.1, 0)
+    data = with_source(own, SourceDomain("qnli", limit="300", teacher=SOURCE), Hub(), 0)
+    assert data.select_on == "dev"
+    assert "holdout" not in data.splits
+    made_of = data.for_teacher
+    assert made_of.select_on == "holdout"
+    assert (len(made_of.splits["train"]), len(made_of.splits["holdout"])) == (270, 30)
+    source = with_source(own, SourceDomain("qnli", limit="300", student=SOURCE), Hub(), 0).splits["train"]
+    assert {*made_of.splits["train"].ids, *made_of.splits["holdout"].ids} == set(source.ids)
+    whole = with_source(own, SourceDomain("qnli", limit="300", teacher=SOURCE, holdout=0.0), Hub(), 0).for_teacher
+    assert len(whole.splits["train"]) == 300
+    for teacher in (TARGET, BOTH):
+        made_of = with_source(own, SourceDomain("qnli", limit="300", teacher=teacher), Hub(), 0).for_teacher
+        assert made_of.select_on == "dev"
+
+
+def test_a_source_of_which_nobody_is_made_is_not_read(monkeypatch):
+    import kdlab.data.domains
+
+    own = target()
+    monkeypatch.setattr(kdlab.data.domains, "rows_of_other", lambda *_: pytest.fail("the source's rows were read"))
+    data = with_source(own, SourceDomain("qnli", student=TARGET), Hub(), 0)
+    assert data.splits == own.splits
+    assert data.fingerprint == own.fingerprint
+    assert data.for_teacher.splits == own.splits
+    assert data.notes[-1] == "source domain: qnli is not read, for nobody is made of its rows"
+    with pytest.raises(KdlabError, match="There is no task 'qnly'"):
+        with_source(own, SourceDomain("qnly", student=TARGET), Hub(), 0)
 
 
 def test_the_module_reads_two_domains_into_one_stream(cache):
@@ -115,6 +147,24 @@ def test_sources_that_do_not_fit(task, source, words):
     assert all(word in str(error.value) for word in words), str(error.value)
 
 
+@pytest.mark.parametrize(("scores", "fits"), [("[0, 1]", True), ("[0, 2]", False), ("[1, 5]", False)])
+def test_scores_are_joined_where_their_range_is_one(tmp_path, scores, fits):
+    low, high = scores.strip("[]").split(", ")
+    rows = [(f"A review of number {i}.", (low, high)[i % 2]) for i in range(40)]
+    (tmp_path / "train.csv").write_text("text,label\n" + "".join(f"{text},{score}\n" for text, score in rows))
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\nfiles: {{train: train.csv}}\nscore_range: {scores}\n")
+    before = target("50", "watches")
+    if fits:
+        joint = with_source(before, SourceDomain(str(file)), Hub(), 0).splits["train"]
+        assert set(joint.labels[-joint.from_source :]) == {0.0, 1.0}
+        return
+    with pytest.raises(KdlabError) as error:
+        with_source(before, SourceDomain(str(file)), Hub(), 0)
+    assert f"its scores go from {low} to {high} and those of watches from 0 to 1" in str(error.value)
+    assert "give them as a task file with that score_range" in str(error.value)
+
+
 def test_examples_keep_their_domain():
     one = Examples((1, 2), ("a", "b"), None, (0, 1))
     marked = dataclasses.replace(one, domain=(0, 1))
@@ -154,6 +204,32 @@ def test_a_reward_part_comes_of_the_validation_part_where_there_is_one():
     assert carved.sizes["train"] == 27
     with pytest.raises(KdlabError, match=r"rte has none but those that are reported: set l2a\.reward=carved"):
         target("20 a class", "rte", {"reward": ValidationRows(64, 0.0, "set l2a.reward=carved")})
+
+
+def test_a_reward_part_of_too_few_rows_names_its_own_setting():
+    with pytest.raises(KdlabError, match=r"^reward_rows=1 is less than the 2 labels of the data"):
+        target("20 a class", "rt", {"reward": ValidationRows(1)})
+
+
+def test_a_set_of_the_hub_is_not_looked_for_in_the_targets_folder(monkeypatch, tmp_path):
+    import kdlab.data.wishes
+
+    spec = dataclasses.replace(get_task("sst2"), name="own_reviews", folder="", hub=("own/reviews", "plain"))
+    asked = []
+
+    def read(spec, source, hub, seed):
+        asked.append(source)
+        return Loaded({"train": Examples((0, 1), ("good", "bad"), None, (1, 0))})
+
+    monkeypatch.setattr(kdlab.data.wishes, "find_task", lambda name, hub: (spec, None))
+    monkeypatch.setattr(kdlab.data.wishes, "read_source", read)
+    local = Source("local", str(tmp_path))
+    rows, _ = rows_of_other(OtherTaskRows("hub:own/reviews", None, "data.source"), get_task("rt"), local, Hub())
+    assert asked == [Source("hub", "own/reviews/plain")]
+    assert rows.labels == (1, 0)
+    wrong = OtherTaskRows("hub:own/reviews", str(tmp_path), "data.source", "data.source_dir")
+    with pytest.raises(KdlabError, match=r"^data.source_dir .*: own_reviews comes from the hub, so leave it out"):
+        rows_of_other(wrong, get_task("rt"), local, Hub())
 
 
 def test_a_reward_part_needs_two_labels(monkeypatch):

@@ -23,19 +23,24 @@ def begun(**settings):
 
 def check_reward(patch):
     """A step's reward is what it adds to the score on the reward part, asked for when the student has moved."""
-    module, batch, told = begun(), tiny_batch(logits=True), []
+    for by, sign in (("metric", 1.0), ("loss", -1.0)):
+        _check_rewards(patch, by, sign)
+
+
+def _check_rewards(patch, by, sign):
+    module, batch, told = begun(reward_by=by), tiny_batch(logits=True), []
     scores = iter((0.5, 0.75, 0.25, 0.25))
 
-    def score(split):
-        told.append((split, module.student_step))
-        return next(scores)
+    def score(split, metric="metric"):
+        told.append((split, metric, module.student_step))
+        return sign * next(scores)
 
     patch.setattr(module, "score", score)
     for step in range(3):
         assert module.loss_of("student", batch) is not None
         module.student_step = step + 1
         assert module.loss_of("selector", batch) is None
-    assert told == [("reward", 0), ("reward", 1), ("reward", 2), ("reward", 3)]
+    assert told == [("reward", by, step) for step in range(4)]
     assert module.episode.rewards == [0.25, -0.5, 0.0]
     assert module.terms.means()["reward"] == -0.25 / 3
     for states, actions, index in zip(module.episode.states, module.episode.actions, module.episode.index, strict=True):

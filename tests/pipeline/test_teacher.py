@@ -24,8 +24,8 @@ TRAINING = TrainingConfig(epochs=1, batch_size=8, learning_rate=1e-3)
 OTHER_LABELS = dataclasses.replace(PAIRS, labels=("left", "right"), aliases={})
 
 
-def plan(cache, folder, training=TRAINING, labels=None, seed=0, **changes):
-    config = TeacherConfig(**vars(training), labels=labels, seed=seed)
+def plan(cache, folder, training=TRAINING, labels=None, seed=0, domain="target", **changes):
+    config = TeacherConfig(**vars(training), labels=labels, seed=seed, domain=domain)
     arguments = {"spec": OTHER_LABELS, "data_fingerprint": "data", "max_length": 32, "arithmetic": "32-true"}
     question = TeacherQuestion(config=config, **{**arguments, **changes})
     return plan_teacher(Checkpoint(folder, "tiny"), question, cache)
@@ -52,6 +52,15 @@ def test_a_head_with_the_tasks_labels_is_used_as_it_is(cache, checkpoint_folder)
     assert (planned.status, planned.order, planned.reason) == ("used as it is", [0, 1], "")
     teacher, batch = obtain(planned, cache), tiny_batch()
     assert torch.equal(teacher.eval().classify(batch), tiny_encoder(layers=4).classify(batch))
+
+
+@pytest.mark.parametrize("domain", ["source", "both"])
+def test_a_head_that_is_used_as_it_is_is_made_of_no_rows(cache, checkpoint_folder, domain):
+    with pytest.raises(KdlabError) as error:
+        plan(cache, checkpoint_folder, domain=domain, spec=PAIRS)
+    assert f"teacher.domain={domain} says which rows a teacher is made of, and " in str(error.value)
+    assert "is used as it is: leave teacher.domain out" in str(error.value)
+    assert plan(cache, checkpoint_folder, domain=domain).status == "to be fine-tuned"
 
 
 def test_the_user_states_the_order_of_nameless_labels(cache, tmp_path):

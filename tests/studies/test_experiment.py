@@ -77,8 +77,9 @@ def test_a_file_expands_to_its_cells(name: str):
 def augmenter_of(file: str) -> str:
     """What makes a file of new examples, by its name, as the first lines of the studies say."""
     task, _, maker = Path(file).stem.partition("-")
-    masked_lm = "contextual" if get_task(task).regression else "cbert"
-    return {"masked_lm": masked_lm, "bt": "back_translation"}.get(maker, maker)
+    if maker == "cbert" and get_task(task).regression:  # it is told labels
+        return "contextual"
+    return {"bt": "back_translation"}.get(maker, maker)
 
 
 @pytest.mark.full
@@ -196,6 +197,15 @@ def test_cells_of_the_same_runs_have_each_its_own_seeds(lab: Lab, tmp_path: Path
     assert done.code == 0, done.err
     assert "3 of 3 runs are finished." in done.out
     assert done.out.count("Training the student") == 2
+
+
+@pytest.mark.parametrize(("settings", "said"), [("limit_train: 40", 1), ("limit_train: 40, data.split_seed: 1", 0)])
+def test_seeds_that_share_their_few_rows_are_said_to(lab: Lab, tmp_path: Path, words: list[str], settings, said):
+    file = tmp_path / "few.yaml"
+    file.write_text(f"tasks: [rte]\ncommon: {{data.{settings}}}\ncells: {{FT: {{method: finetune}}}}")
+    done = lab.run("experiment", file, *words)
+    assert done.code == 0, done.err
+    assert done.out.count("All seeds have the same training rows and the same teacher") == said
 
 
 def test_what_is_wrong_is_said_before_the_first_cell(lab: Lab, tmp_path: Path, words: list[str]):

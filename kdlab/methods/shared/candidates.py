@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from kdlab.augmentation.base import Source, Tools
+from kdlab.augmentation.base import Made, Source, Tools
 from kdlab.augmentation.p_s import EditPrior, EditPriorSettings
 from kdlab.augmentation.pool import draw_pool
 from kdlab.data.augmented import Row, read_table, table_of, write_tables
@@ -22,10 +24,50 @@ from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import TRAIN
 from kdlab.system.files import fingerprint
 from kdlab.transformations.masked_lm import Filler
-from kdlab.transformations.words import Edit, edited_share
+from kdlab.transformations.words import Edit, Words
 
 _FORMAT = 1  # raised when candidates are drawn or kept in another way
 _FILE = "candidates.parquet"
+_AT_ONCE = 4096  # rows that are objects at a time
+
+T = TypeVar("T")
+
+
+class Rows(Sequence[T], Generic[T]):
+    """The rows of a table, made objects where they are asked for: as columns they take a twentieth of the memory.
+
+    Args:
+        table: N rows.
+        make: Makes an object of each row of a batch of rows.
+    """
+
+    def __init__(self, table: Any, make: Callable[[Any], Iterable[T]]) -> None:
+        self._table, self._make = table, make
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[T]: ...
+
+    def __getitem__(self, at: int | slice) -> T | list[T]:
+        places = range(len(self))[at]
+        if isinstance(places, range):
+            return [self[i] for i in places]
+        (row,) = [row for part in self._table.slice(places, 1).to_batches() for row in self._make(part)]
+        return row
+
+    def __iter__(self) -> Iterator[T]:
+        for part in self._table.to_batches(max_chunksize=_AT_ONCE):
+            yield from self._make(part)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rows) and bool(self._table.equals(other._table))
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -61,8 +103,8 @@ class Pool:
     """
 
     split: EncodedSplit
-    texts: list[tuple[str, ...]]
-    edits: list[tuple[Edit, ...]]
+    texts: Sequence[tuple[str, ...]]
+    edits: Sequence[tuple[Edit, ...]]
     origin: NDArray[np.int64]
     log_prob: NDArray[np.float64]
     edited: NDArray[np.float32]
@@ -100,53 +142,61 @@ def obtain_pool(
     )
 
     def build(folder: Path) -> None:
-        texts = zip(rows.text, *([rows.text_pair] if rows.text_pair is not None else []), strict=True)
+        texts = zip(*_texts_of(rows).values(), strict=True)
         sources = [Source(i, text, tuple(range(len(text)))) for i, text in enumerate(texts)]
         copies = [asked.source if number else asked.target for number in domain]
         augmenter = EditPrior(asked.prior, Tools(filler=filler()))
         made = draw_pool(augmenter, sources, copies, asked.seed, asked.keep_original, progress)
-        table = [
-            Row(
-                i,
-                z.texts,
-                None,
-                "p_s",
-                asked.seed,
-                tuple((e.side, e.position, e.old, e.new) for e in z.edits),
-                z.log_prob,
-            )
-            for i, z in made
-        ]
-        write_tables(folder / _FILE, [table_of(table, paired, scored)], {})
+        parts = iter(lambda: [_row(i, z, asked.seed) for i, z in islice(made, _AT_ONCE)], [])
+        write_tables(folder / _FILE, (table_of(part, paired, scored) for part in parts), {})
 
-    def load(folder: Path) -> list[dict[str, object]]:
-        return read_table(folder / _FILE)[0].to_pylist()  # type: ignore[no-any-return]
+    def load(folder: Path) -> Any:
+        return read_table(folder / _FILE, [*_texts_of(rows), "source", "edits", "log_prob"])[0]
 
     about = {"task": data.task.name, "examples": len(rows), "draws": asked.target}
     return _as_pool(data.cache.get_or_make("pool", key, build, about, load=load), data, rows, domain)
 
 
-def _as_pool(table: list[dict[str, object]], data: TextDataModule, rows: Examples, domain: tuple[int, ...]) -> Pool:
-    columns = ["text", *(["text_pair"] if rows.text_pair is not None else [])]
-    texts = [tuple(str(row[name]) for name in columns) for row in table]
-    origin = [int(row["source"]) for row in table]  # type: ignore[call-overload]
-    edits = [tuple(Edit(**edit) for edit in row["edits"]) for row in table]  # type: ignore[attr-defined]
-    whole = [tuple(column[i] for column in (rows.text, rows.text_pair) if column is not None) for i in range(len(rows))]
-    labels = rows.labels
+def _row(origin: int, made: Made, seed: int) -> Row:
+    edits = tuple((edit.side, edit.position, edit.old, edit.new) for edit in made.edits)
+    return Row(origin, made.texts, None, "p_s", seed, edits, made.log_prob)
+
+
+def _edits(part: Any) -> Iterator[tuple[Edit, ...]]:
+    """The edits of each of some candidates."""
+    (column,) = part.columns
+    fields = column.flatten().flatten()  # side, position, old and new of all of them, one behind the other
+    every = map(Edit, *(field.to_pylist() for field in fields))
+    return (tuple(islice(every, count)) for count in column.value_lengths().to_pylist())
+
+
+def _texts_of(rows: Examples) -> dict[str, tuple[str, ...]]:
+    """The columns of texts, by their names in a file of candidates."""
+    return {"text": rows.text} | ({} if rows.text_pair is None else {"text_pair": rows.text_pair})
+
+
+def _as_pool(table: Any, data: TextDataModule, rows: Examples, domain: tuple[int, ...]) -> Pool:
+    import pyarrow.compute as pc
+
+    origin = np.array(table["source"].to_numpy())
+    of = origin.tolist()
     examples = Examples(
-        ids=tuple(rows.ids[i] for i in origin),
-        text=tuple(text[0] for text in texts),
-        text_pair=tuple(text[1] for text in texts) if rows.text_pair is not None else None,
-        labels=None if labels is None else tuple(labels[i] for i in origin),
-        domain=tuple(domain[i] for i in origin),
+        ids=tuple(rows.ids[i] for i in of),
+        text=tuple(table["text"].to_pylist()),
+        text_pair=tuple(table["text_pair"].to_pylist()) if rows.text_pair is not None else None,
+        labels=None if rows.labels is None else tuple(rows.labels[i] for i in of),
+        domain=tuple(domain[i] for i in of),
     )
+    own = _texts_of(rows)
+    words = np.array([sum(len(Words(text)) for text in texts) for texts in zip(*own.values(), strict=True)])
+    edits = pc.list_value_length(table["edits"]).to_numpy()  # of words, each of another one
     return Pool(
         split=encode(examples, data.tokenizer, data.tokenizer_fingerprint, data.max_length, data.cache),
-        texts=texts,
-        edits=edits,
-        origin=np.asarray(origin, dtype=np.int64),
-        log_prob=np.asarray([row["log_prob"] for row in table], dtype=np.float64),
-        edited=np.asarray([edited_share(whole[i], e) for i, e in zip(origin, edits, strict=True)], dtype=np.float32),
+        texts=Rows(table.select(list(own)), lambda part: zip(*(c.to_pylist() for c in part.columns), strict=True)),
+        edits=Rows(table.select(["edits"]), _edits),
+        origin=origin,
+        log_prob=np.array(table["log_prob"].to_numpy()),
+        edited=(edits / np.maximum(words, 1)[origin]).astype(np.float32),
     )
 
 
