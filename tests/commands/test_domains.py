@@ -27,7 +27,7 @@ def test_l2a_runs_on_two_domains_and_says_whose_rows_the_teacher_read(lab: Lab, 
     done = lab.run(*EMBEDDED, *SHORT, *words)
     assert done.code == 0, done.err
     assert "made of the target domain's rows" in done.field("teacher")
-    assert done.field("candidates") == "3.2 of 20 words edited on average, binomial with α 0.6"
+    assert done.field("candidates") == "3.2 of 20 words edited on average, 15.9 %, binomial with α 0.6"
     assert "source domain: 60 of" in done.out
     assert "reward: 128 rows for the method, 128 of the" in done.out
     (file,) = tmp_path.glob("*/metrics.json")
