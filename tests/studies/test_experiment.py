@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory):
 
 def test_every_file_is_counted():
     assert {str(file.relative_to(ROOT / "experiments").with_suffix("")) for file in FILES} == set(CELLS)
+
+
+def test_the_page_on_studies_names_each_file():
+    named = set()
+    page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    for folder, studies in re.findall(r"^\| (?:`(\w+)` )?\| (`[^|]*`) \|", page, re.MULTILINE):
+        for first, last in re.findall(r"`(\w+)`(?: to `(\w+)`)?", studies):
+            numbers = range(int(first[-1]), int(last[-1]) + 1) if last else ()
+            names = [f"{first[:-1]}{number}" for number in numbers] or [first]
+            named |= {f"{folder}/{one}".removeprefix("/") for one in names}
+    assert named == set(CELLS)
 
 
 @pytest.mark.parametrize("name", CELLS)
