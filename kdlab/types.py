@@ -52,7 +52,7 @@ class LeftoverRows(SplitWish):
 
 @dataclass(frozen=True)
 class CarvedRows(SplitWish):
-    """A labelled part of train that nobody trains on, for rewards.
+    """A labelled part of train that the student does not train on, for rewards; a teacher of this run does.
 
     Attributes:
         fraction: Of train, in (0, 1).

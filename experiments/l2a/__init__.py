@@ -1,1 +1,1 @@
-"""AD²: tables of the paper, and the gap that its perturbation makes."""
+"""L2A: tables and figures of the paper, and whether its selector learns."""

@@ -58,12 +58,14 @@ class AugmentedFile:
         sha256: Of its bytes.
         manifest: What it says of itself.
         examples: Its rows as examples of the task.
+        sources: Id of the row that each was made of.
     """
 
     path: Path
     sha256: str
     manifest: dict[str, Any]
     examples: Examples
+    sources: tuple[int, ...]
 
     @property
     def substituted(self) -> tuple[str, ...]:
@@ -144,10 +146,11 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> tuple[Any, d
 
     check_regular(path)
     with door(path, _ADVICE):
-        table = pq.read_table(path, columns=None if columns is None else list(columns))
-        manifest = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+        manifest = json.loads((pq.read_schema(path).metadata or {}).get(_KEY, b"{}"))
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise KdlabError(f"{path} holds no augmented examples of this version of kdlab: {_ADVICE}.")
+    with door(path, _ADVICE):
+        table = pq.read_table(path, columns=None if columns is None else list(columns))
     return table, manifest
 
 
@@ -171,13 +174,14 @@ def read_augmented(path: Path, spec: TaskSpec, data: str) -> AugmentedFile:
     Raises:
         KdlabError: The file can't be read, is of other rows, or has a label that the task doesn't have.
     """
-    wanted = ["text", "label", *(["text_pair"] if spec.text_pair is not None else [])]
+    wanted = ["source", "text", "label", *(["text_pair"] if spec.text_pair is not None else [])]
     table, manifest = read_table(path, wanted)
     if manifest.get("data") != data:
         made = manifest.get("of", "other data")
         raise KdlabError(
             f"{path} was made of other training rows ({made}) than this run has of {spec.name}: augment these with the "
-            "same --limit-train, data.split_seed, data.selection and data.holdout, or leave augment= out."
+            "same --limit-train or --target-per-class, data.split_seed, data.selection and data.holdout, or leave "
+            "augment= out."
         )
     columns = table.to_pydict()
     names = {name: i for i, name in enumerate(spec.labels)}
@@ -194,7 +198,7 @@ def read_augmented(path: Path, spec: TaskSpec, data: str) -> AugmentedFile:
         text_pair=None if spec.text_pair is None else tuple(columns["text_pair"]),
         labels=tuple(labels),
     )
-    return AugmentedFile(path, file_digest(path), manifest, examples)
+    return AugmentedFile(path, file_digest(path), manifest, examples, tuple(columns["source"]))
 
 
 def _writable(text: str) -> str:

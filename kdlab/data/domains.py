@@ -87,7 +87,7 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
         splits=splits,
         notes=notes,
         before=task.unaugmented,
-        teachers=_for_teacher(task.unaugmented, asked, rows, seed),
+        teachers=task.teachers if asked.teacher == TARGET else _for_teacher(task.for_teacher, asked, rows, seed),
     )
 
 
@@ -98,14 +98,12 @@ def _of(domains: str, target: Examples, source: Examples) -> Examples:
     return {TARGET: target, SOURCE: other, BOTH: joined(own, other)}[domains]
 
 
-def _for_teacher(own: TaskData, asked: SourceDomain, rows: Examples, seed: int) -> TaskData | None:
-    """What the teacher is made of; None for the target's own rows.
+def _for_teacher(own: TaskData, asked: SourceDomain, rows: Examples, seed: int) -> TaskData:
+    """What a teacher is made of that has rows of the source; ``own`` is what one of the target alone would have.
 
     The epoch of a teacher of the source alone is chosen on rows of the source, whatever chooses the student's: with the
     target's dev it would know labels of the target.
     """
-    if asked.teacher == TARGET:
-        return None
     if asked.teacher == BOTH:
         return replace(own, splits={**own.splits, TRAIN: _of(BOTH, own.splits[TRAIN], rows)})
     if not asked.holdout:

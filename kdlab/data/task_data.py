@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -34,7 +35,8 @@ class TaskData:
         notes: What was skipped, limited or carved, a line each.
         augmented: The file whose examples stand in ``train`` behind its own.
         before: The same data with its own rows alone: without them, and without a source domain's.
-        teachers: What a fine-tuned teacher is made of, where it is not the task's own rows.
+        teachers: What a fine-tuned teacher is made of, where it is not the student's own rows of the task: with what
+            the student's method carves out of train, or a source domain's.
         leftover: Training rows that were left over, which a source domain must not bring back.
     """
 
@@ -113,8 +115,12 @@ def load_data(
     holdout: float,
     seed: int,
     wishes: Mapping[str, SplitWish] = NO_WISHES,
+    teachers: Mapping[str, SplitWish] = NO_WISHES,
 ) -> TaskData:
     """Reads, limits and splits a task's examples; one seed gives teacher and student the same splits.
+
+    A fine-tuned teacher keeps the rows that the student's method carves out of train, so it is the teacher of every
+    method. What the teacher's own method carves out is missing in both.
 
     Args:
         spec: The task.
@@ -124,7 +130,8 @@ def load_data(
         selection: ``holdout`` carves the split that chooses checkpoints out of train; ``dev`` selects on dev.
         holdout: Fraction that is carved out; 0 carves nothing out, and dev is only watched.
         seed: The split seed.
-        wishes: Further splits that a method asks for, by name.
+        wishes: Further splits that the student's method asks for, by name.
+        teachers: Those that the teacher's method asks for; what both ask for under one name must be alike.
 
     Raises:
         KdlabError: A file, row, amount or wish is invalid.
@@ -144,20 +151,42 @@ def load_data(
             train, held_out = carve(splits[TRAIN], holdout, seed, HOLDOUT_AT_MOST, spec.labels, remedy)
         splits = {TRAIN: train, HOLDOUT: held_out, **{k: v for k, v in splits.items() if k != TRAIN}}
         select_on = HOLDOUT
-    for name, wish in wishes.items():
+    for name, wish in teachers.items():
         splits[name], origin = grant(name, wish, splits, leftover, spec, source, hub, seed)
         notes.append(f"{name}: {len(splits[name]):,} rows for the method, {origin}")
-    return TaskData(spec, source, splits, select_on, tuple(notes), leftover=leftover)
+    whole = splits[TRAIN]
+    for name, wish in wishes.items():
+        if name not in teachers:
+            before = splits[TRAIN]
+            splits[name], origin = grant(name, wish, splits, leftover, spec, source, hub, seed)
+            kept = "" if splits[TRAIN] is before else "; a teacher that is trained for this run is trained on them too"
+            notes.append(f"{name}: {len(splits[name]):,} rows for the method, {origin}{kept}")
+    task = TaskData(spec, source, splits, select_on, tuple(notes), leftover=leftover)
+    if splits[TRAIN] is whole:
+        return task
+    return replace(task, teachers=replace(task, splits={**splits, TRAIN: whole}))
 
 
 def with_augmented(task: TaskData, file: str) -> TaskData:
     """The data with the examples of a file of ``kdlab augment`` behind its own training rows.
 
+    The file is made of the rows that a teacher is trained on. Examples of those that the student's method has carved
+    out are left out with them.
+
     Raises:
         KdlabError: The file can't be read, or was made of other rows.
     """
-    more = read_augmented(Path(file).expanduser(), task.spec, task.fingerprints[TRAIN])
-    train = joined(task.splits[TRAIN], more.examples)
+    own, whole = task.splits[TRAIN], task.for_teacher
+    more = read_augmented(Path(file).expanduser(), task.spec, whole.fingerprints[TRAIN])
+    carved = Counter(whole.splits[TRAIN].ids) - Counter(own.ids)
+    kept = [i for i, source in enumerate(more.sources) if source not in carved]
+    left_out = len(more.examples) - len(kept)
+    if left_out:
+        more = replace(more, examples=more.examples.take(kept), sources=tuple(more.sources[i] for i in kept))
+    train = joined(own, more.examples)
     makers = ", ".join(more.manifest.get("augmenters", ()))
-    note = f"train with {len(more.examples):,} examples of {file} besides (made by {makers}); the teacher's has none"
+    also = f", without {left_out:,} of rows that the method has carved out" if left_out else ""
+    note = (
+        f"train with {len(more.examples):,} examples of {file} besides (made by {makers}{also}); the teacher's has none"
+    )
     return replace(task, splits={**task.splits, TRAIN: train}, notes=(*task.notes, note), augmented=more, before=task)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -13,16 +12,14 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from kdlab.augmentation.p_s import EditPriorSettings, expected_share
 from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import SOURCE_ROWS, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
-from kdlab.losses.soft_targets import soft_cross_entropy
 from kdlab.methods.base import DistillModule, MethodConfig, PhaseContext
-from kdlab.methods.l2a_settings import AUTO, CARVED, GENERATOR, LEARNED, LOSS, RANDOM, VALIDATION, L2AConfig
+from kdlab.methods.l2a_loss import LastLayers, check_last_layers
+from kdlab.methods.l2a_settings import GENERATOR, LEARNED, LOSS, RANDOM, L2AConfig
 from kdlab.methods.shared.candidates import Asked, Pool, obtain_pool
 from kdlab.methods.shared.findings import candidate_table
-from kdlab.methods.shared.layer_match import LayerMatch, check_attention
 from kdlab.methods.shared.players import STUDENT, adamw
 from kdlab.methods.shared.selector import Episode, Selector, state_of
 from kdlab.methods.shared.writer import Writer
@@ -31,22 +28,10 @@ from kdlab.models.generator import MaskedLM
 from kdlab.ops.policy import candidate_weights, effective_sample_size, policy_entropy, policy_loss
 from kdlab.system.distributed import gather_rows
 from kdlab.transformations.masked_lm import Filler
-from kdlab.types import (
-    Batch,
-    CarvedRows,
-    EncoderOutput,
-    LossTerms,
-    MaskedLMResource,
-    Need,
-    Projections,
-    Resource,
-    SplitWish,
-    ValidationRows,
-)
+from kdlab.types import Batch, LossTerms, MaskedLMResource, Need, Resource, SplitWish
 
 SELECTOR = "selector"
 MASKED_LM, REWARD = "masked_lm", "reward"
-TYPICAL, BERT_VOCABULARY = 20, 30_522  # a text's words and a masked LM's, where the plan says how many are edited
 
 
 class L2A(DistillModule):
@@ -57,6 +42,9 @@ class L2A(DistillModule):
     reward part is its reward, and behind each epoch the selector makes a step for every batch of it (Algorithm 1). Of a
     batch one candidate is kept at least. The paper's variants: without ``--source`` it is L2A w/o src, with
     ``data.domains=source`` w/o tgt.
+
+    L_hidden has no W where both encoders have one width (see ``LastLayers``). Where ``accumulate`` adds up gradients
+    (only with ``selector=random`` or ``all``), micro-batches weigh alike, however many candidates of each are kept.
     """
 
     name: ClassVar[str] = "l2a"
@@ -66,20 +54,8 @@ class L2A(DistillModule):
 
     def __init__(self, config: L2AConfig, student: TextEncoder, teacher: TextEncoder | None, task: TaskSpec) -> None:
         super().__init__(config, student, teacher, task)
-        self.match: LayerMatch | None = None
-        if config.reads_layers:
-            theirs = self.frozen_teacher.config
-            self.check_pair(config, theirs, student.config)
-            pairs = _last_layers(theirs, student.config)
-            self.match = LayerMatch(
-                theirs,
-                student.config,
-                hidden=pairs if config.hidden_weight else (),
-                attention=pairs if config.attention_weight else (),
-                kind=config.attention,
-                distance="scores" if config.attention == "scores" else "mse",
-                relation_heads=config.relation_heads,
-            )
+        theirs = self.frozen_teacher.config if config.reads_layers else None
+        self.distance = LastLayers(config, theirs, student.config, task.regression)
         self.episode = Episode()
         self.last_score: float | None = None
         self.pool: Pool | None = None
@@ -97,11 +73,7 @@ class L2A(DistillModule):
     @classmethod
     def taps_of(cls, config: L2AConfig) -> str:
         """The last layers' attention and hidden states, as far as they have a weight."""
-        parts = {"attention": config.attention_weight, "hidden states": config.hidden_weight}
-        read = [name for name, weight in parts.items() if weight]
-        settings = [f"{cls.name}.{name.split()[0]}_weight=0" for name in read]
-        leave = "leave" if len(read) > 1 else "leaves"
-        return f"{' and '.join(read)} of the last layer (which {' and '.join(settings)} {leave} out)" if read else ""
+        return config.layers_read
 
     @classmethod
     def players_of(cls, config: L2AConfig) -> tuple[str, ...]:
@@ -112,9 +84,7 @@ class L2A(DistillModule):
     @classmethod
     def foresight_of(cls, config: L2AConfig) -> dict[str, str]:
         """How many words candidates differ in."""
-        share = expected_share(TYPICAL, config.alpha, config.edit_prior, BERT_VOCABULARY)
-        of = f"{config.edit_prior} with α {config.alpha:g}"
-        return {"candidates": f"{share * TYPICAL:.1f} of {TYPICAL} words edited on average, {of}"}
+        return {"candidates": config.words_edited}
 
     @classmethod
     def rows_of(cls, config: L2AConfig, sizes: Mapping[str, int]) -> int:
@@ -144,19 +114,13 @@ class L2A(DistillModule):
 
         Where they are carved out of train every selector goes without them, so that all have the same rows.
         """
-        if config.selector != LEARNED and config.reward == VALIDATION:
-            return {}
-        if config.reward == CARVED:
-            return {REWARD: CarvedRows(config.reward_fraction)}
-        carved = config.reward_fraction if config.reward == AUTO else 0.0
-        return {REWARD: ValidationRows(config.reward_rows, carved, f"set {cls.name}.reward=carved")}
+        wish = config.reward_rows_wished
+        return {} if wish is None else {REWARD: wish}
 
     @classmethod
     def check_pair(cls, config: L2AConfig, teacher: Any, student: Any) -> None:
         """The last layers' attention must be comparable."""
-        if config.attention_weight:
-            pairs = _last_layers(teacher, student)
-            check_attention(config.section, config.attention, config.relation_heads, pairs, teacher, student)
+        check_last_layers(config, teacher, student)
 
     def take(self, name: str, resource: Any) -> None:
         """Takes the masked LM; P_s stays as it is, and what learns is a copy."""
@@ -193,8 +157,7 @@ class L2A(DistillModule):
     def begin_phase(self, context: PhaseContext) -> None:
         """Draws the projection and the selector."""
         super().begin_phase(context)
-        if self.match is not None:
-            self.match.draw(context.seed)
+        self.distance.draw(context.seed)
         if self.config.selector == LEARNED:
             self.selector.draw(context.seed)
 
@@ -210,9 +173,8 @@ class L2A(DistillModule):
         c, drawn_from = self.config, self._masked_lm[0]
         if c.sample_from == GENERATOR and epoch:
             drawn_from = self.generator.masked_lm
-        prior = EditPriorSettings(c.edit_prior, c.alpha, c.word_temperature)
         seed = self.context.seed * 1_000_003 + (epoch if c.sample_from == GENERATOR else 0)
-        asked = Asked(c.samples, c.source_samples, prior, c.keep_original, seed)
+        asked = Asked(c.samples, c.source_samples, c.prior, c.keep_original, seed)
         return obtain_pool(
             data,
             asked,
@@ -242,43 +204,17 @@ class L2A(DistillModule):
 
     def compute_loss(self, batch: Batch) -> LossTerms:
         """L_KD on the candidates of the batch that are kept."""
-        ours = self.student.read(batch, None if self.match is None else self.match.student_taps)
+        ours = self.student.read(batch, self.distance.student_taps)
         kept = self._keep(batch, ours.logits)  # (B,) of the batch that processes share
         own = kept if batch.rows is None else kept[batch.rows]
-        terms = self._distance(batch, ours, own.nonzero().squeeze(1))
+        terms = self.distance.terms(batch, ours, own.nonzero().squeeze(1), self.teacher)
         if batch.rows is not None:  # a process counts by the candidates that it kept; the base takes it by its rows
             share = own.sum() / kept.sum() / batch.fraction
             terms = {name: term * share for name, term in terms.items()}
-        c = self.config
-        weights = {"attention": c.attention_weight, "hidden": c.hidden_weight, "dark": c.dark_weight}
-        total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        total = self.distance.total(terms)
         if batch.rows is not None:  # processes wait for each other's gradients, of every weight in every step
-            total = total + 0 * (ours.logits.sum() + sum(p.sum() for p in self._matched()))
+            total = total + 0 * (ours.logits.sum() + sum(p.sum() for p in self.distance.parameters()))
         return LossTerms(total, terms | self._counts(batch, kept))
-
-    def _matched(self) -> Iterable[Parameter]:
-        """The weights of the projection, where there is one."""
-        return () if self.match is None else self.match.parameters()
-
-    def _distance(self, batch: Batch, ours: EncoderOutput, rows: Tensor) -> dict[str, Tensor]:
-        """The terms of L_KD on some rows of a batch."""
-        c = self.config
-        if not len(rows):  # another process has the candidates that were kept
-            weights = {"attention": c.attention_weight, "hidden": c.hidden_weight, "dark": c.dark_weight}
-            return {name: ours.logits.sum() * 0 for name, weight in weights.items() if weight}
-        some, student = batch.take(rows), _rows_of(ours, rows)
-        terms: dict[str, Tensor] = {}
-        if self.match is not None:
-            with torch.no_grad():
-                theirs = self.frozen_teacher.read(some, self.match.teacher_taps)
-            if c.attention_weight:
-                terms["attention"] = self.match.attention_loss(student, theirs, some.attention_mask)
-            if c.hidden_weight:
-                terms["hidden"] = self.match.hidden_loss(student, theirs, some.attention_mask)
-        if c.dark_weight:
-            soft = some.soft_labels()
-            terms["dark"] = soft_cross_entropy(student.logits, soft, c.temperature, True, self.task.regression)
-        return terms
 
     @torch.no_grad()
     def _keep(self, batch: Batch, logits: Tensor) -> Tensor:
@@ -300,16 +236,8 @@ class L2A(DistillModule):
 
     def _counts(self, batch: Batch, kept: Tensor) -> dict[str, Tensor]:
         """What part of the batch was kept, by domain where there are two, and how much of the kept was edited."""
-        whole = batch.whole or batch
-        terms = {"kept": kept.float().mean()}
-        if self.pool is None:
-            return terms
-        if whole.domain is not None and self.pool.split.domain is not None and self.pool.split.domain.any():
-            for number, domain in enumerate(("target", "source")):
-                if bool((whole.domain == number).any()):
-                    terms[f"kept_{domain}"] = kept[whole.domain == number].float().mean()
-        edited = torch.from_numpy(self.pool.edited[whole.index[kept].cpu().numpy()])
-        return {**terms, "edited": edited.mean().to(kept.device)}
+        counts = {"kept": kept.float().mean()}
+        return counts if self.pool is None else counts | self.pool.counts(batch.whole or batch, kept)
 
     # --- behind an epoch ---------------------------------------------------------------------------------------------
 
@@ -324,11 +252,7 @@ class L2A(DistillModule):
             loss = policy_loss(logits, actions.to(self.device), advantage)
             self.step(SELECTOR, LossTerms(loss, {"entropy": policy_entropy(logits.detach())}))
         self.judge = {name: weight.detach().cpu().clone() for name, weight in self.selector.state_dict().items()}
-        keep = torch.ones(len(self.pool))
-        with torch.no_grad():
-            for states, index in zip(seen.states, seen.index, strict=True):
-                keep[index] = torch.sigmoid(self.selector(states.to(self.device))).cpu()
-        self._teach_generator(keep, self.pool)
+        self._teach_generator(seen.chances(self.selector, len(self.pool), self.device), self.pool)
 
     def _teach_generator(self, keep: Tensor, pool: Pool) -> None:
         c = self.config
@@ -365,13 +289,3 @@ class L2A(DistillModule):
         if self.judge:
             selector.load_state_dict(self.judge)
         return {"candidates.md": candidate_table(selector, self.student, pool, data, self.config.show, self.device)}
-
-
-def _last_layers(teacher: Any, student: Any) -> tuple[tuple[int, int], ...]:
-    return ((int(teacher.num_hidden_layers), int(student.num_hidden_layers)),)
-
-
-def _rows_of(out: EncoderOutput, rows: Tensor) -> EncoderOutput:
-    """Some rows of a pass."""
-    parts = {n: Projections(p.query[rows], p.key[rows], p.value[rows], p.heads) for n, p in out.projections.items()}
-    return replace(out, logits=out.logits[rows], hidden={n: h[rows] for n, h in out.hidden.items()}, projections=parts)

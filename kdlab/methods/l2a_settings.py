@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kdlab.augmentation.p_s import PRIORS
+from kdlab.augmentation.p_s import PRIORS, EditPriorSettings, expected_share
 from kdlab.errors import KdlabError
 from kdlab.methods.shared.layer_match import RELATIONS
 from kdlab.methods.shared.settings import MethodConfig, at_least, check_weights, fraction, one_of, positive
 from kdlab.ops.policy import WEIGHTS
+from kdlab.types import CarvedRows, SplitWish, ValidationRows
 
 GENERATOR = "generator"
 LEARNED, RANDOM, ALL = "learned", "random", "all"
 P_S = "p_s"
 VALIDATION, CARVED, AUTO = "validation", "carved", "auto"
 METRIC, LOSS = "metric", "loss"
+TYPICAL, BERT_VOCABULARY = 20, 30_522  # a text's words and a masked LM's, where the plan says how many are edited
 
 
 @dataclass
@@ -93,6 +95,40 @@ class L2AConfig(MethodConfig):
     def reads_layers(self) -> bool:
         """Whether the loss compares more than logits."""
         return bool(self.attention_weight or self.hidden_weight)
+
+    @property
+    def layers_read(self) -> str:
+        """What the loss reads of the last layers, in words; empty where it compares logits alone."""
+        parts = {"attention": self.attention_weight, "hidden states": self.hidden_weight}
+        read = [name for name, weight in parts.items() if weight]
+        settings = [f"{self.section}.{name.split()[0]}_weight=0" for name in read]
+        leave = "leave" if len(read) > 1 else "leaves"
+        return f"{' and '.join(read)} of the last layer (which {' and '.join(settings)} {leave} out)" if read else ""
+
+    @property
+    def prior(self) -> EditPriorSettings:
+        """P_s, of which candidates are drawn."""
+        return EditPriorSettings(self.edit_prior, self.alpha, self.word_temperature)
+
+    @property
+    def words_edited(self) -> str:
+        """How many words P_s edits on average, of a text of ``TYPICAL`` words, in words."""
+        share = expected_share(TYPICAL, self.alpha, self.edit_prior, BERT_VOCABULARY)
+        of = f"{share * TYPICAL:.1f} of {TYPICAL} words"
+        return f"{of} edited on average, {100 * share:.1f} %, {self.edit_prior} with α {self.alpha:g}"
+
+    @property
+    def reward_rows_wished(self) -> SplitWish | None:
+        """Rows on which the student is scored after each batch.
+
+        Where they are carved out of train every selector goes without them, so that all have the same rows.
+        """
+        if self.selector != LEARNED and self.reward == VALIDATION:
+            return None
+        if self.reward == CARVED:
+            return CarvedRows(self.reward_fraction)
+        carved = self.reward_fraction if self.reward == AUTO else 0.0
+        return ValidationRows(self.reward_rows, carved, f"set {self.section}.reward=carved")
 
     def validate(self) -> None:
         """Checks ranges."""

@@ -92,9 +92,10 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
         run = settings.run
     taught = needs_teacher or student.from_teacher
     teachers = teacher_method.splits_of(settings.teacher_method) if taught else {}
-    wishes = _wishes(method.splits_of(settings.method), teachers)
+    wishes = method.splits_of(settings.method)
+    _check_wishes(wishes, teachers)
     cut = (run.data.amount, run.data.selection, run.data.holdout, run.data.split_seed)
-    task = load_data(spec, source, hub, *cut, wishes)
+    task = load_data(spec, source, hub, *cut, wishes, teachers)
     if run.augment is not None:
         task = with_augmented(task, run.augment)
         substituted = (*substituted, *(task.augmented.substituted if task.augmented else ()))
@@ -165,12 +166,11 @@ def _source_domain(run: RunConfig, name: str) -> SourceDomain:
     return SourceDomain(name, data.source_dir, data.limit_source, *domains, data.holdout)
 
 
-def _wishes(own: Mapping[str, SplitWish], teachers: Mapping[str, SplitWish]) -> dict[str, SplitWish]:
-    """The rows that the run's method and its teacher's want together."""
+def _check_wishes(own: Mapping[str, SplitWish], teachers: Mapping[str, SplitWish]) -> None:
+    """Refuses rows that the run's method and its teacher's want under one name, but not alike."""
     for name in own.keys() & teachers.keys():
         if own[name] != teachers[name]:
             raise KdlabError(
                 f"The method and teacher.method both want rows called '{name}', of different kinds: {own[name]} and "
                 f"{teachers[name]}; give both the same settings."
             )
-    return {**teachers, **own}

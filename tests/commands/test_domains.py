@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from cli_fixtures import Lab, metrics, open_lab, predictions
 
@@ -26,7 +27,7 @@ def test_l2a_runs_on_two_domains_and_says_whose_rows_the_teacher_read(lab: Lab, 
     done = lab.run(*EMBEDDED, *SHORT, *words)
     assert done.code == 0, done.err
     assert "made of the target domain's rows" in done.field("teacher")
-    assert done.field("candidates") == "3.2 of 20 words edited on average, binomial with α 0.6"
+    assert done.field("candidates") == "3.2 of 20 words edited on average, 15.9 %, binomial with α 0.6"
     assert "source domain: 60 of" in done.out
     assert "reward: 128 rows for the method, 128 of the" in done.out
     (file,) = tmp_path.glob("*/metrics.json")
@@ -61,6 +62,38 @@ def test_what_is_carved_out_for_the_reward_is_missed_by_every_selector(lab: Lab,
     data = [plan.out.partition("teacher")[0].partition("fingerprint")[2] for plan in plans]
     assert "train 27, " in data[0]
     assert data[0] == data[1] == data[2]
+
+
+def test_a_carved_reward_part_leaves_the_teacher_as_it_is_for_kd(lab: Lab, tmp_path: Path):
+    words = ("--task", "rte", "--dry-run", "--out", tmp_path)
+    kd, l2a = (lab.run(*EMBEDDED, "--method", method, *words) for method in ("kd", "l2a"))
+    assert [plan.code for plan in (kd, l2a)] == [0, 0], [kd.err, l2a.err]
+    assert "reward: 9 rows for the method, carved out of train; a teacher that is trained for this run" in l2a.out
+    teachers = [plan.field("teacher").partition("fingerprint ")[2].split()[0] for plan in (kd, l2a)]
+    assert teachers[0] == teachers[1]
+
+
+def test_new_examples_of_carved_rows_are_carved_out_with_them(lab: Lab, tmp_path: Path):
+    out, few = tmp_path / "rte-eda.parquet", ("--profile", "embedded", "data.target_per_class=20")
+    made = lab.run("augment", "--task", "rte", "--with", "eda", "-n", "2", "--out", out, "--no-teacher", *few)
+    assert made.code == 0, made.err
+    sources = pq.read_table(out)["source"].to_pylist()
+    plan = make_plan(
+        {"profile": "embedded", "task": "rte", "method": "l2a", "data.target_per_class": 20, "augment": str(out)},
+        Cache(tmp_path / "cache"),
+    )
+    splits, own = plan.task.splits, plan.task.unaugmented.splits["train"]
+    assert len(own) == 27
+    kept = sum(source in own.ids for source in sources)
+    assert 0 < kept < len(sources)
+    assert len(splits["train"]) == 27 + kept
+    assert len(plan.task.augmented.examples) == kept
+    assert set(splits["reward"].ids).isdisjoint(plan.task.augmented.sources)
+    assert f", without {len(sources) - kept} of rows that the method has carved out)" in plan.task.notes[-1]
+    other = lab.run(
+        *EMBEDDED, "--task", "rte", "--method", "l2a", f"augment={out}", "data.split_seed=1", "--out", tmp_path
+    )
+    assert "the same --limit-train or --target-per-class, data.split_seed" in other.sentence
 
 
 def test_a_task_file_brings_its_own_files_to_a_local_target(lab: Lab, tmp_path: Path):

@@ -107,6 +107,31 @@ def test_the_target_is_the_same_whatever_is_done_with_it():
     assert target(seed=1).splits["train"].ids != whole.splits["train"].ids
 
 
+def test_a_teacher_keeps_what_the_students_method_carves_out():
+    whole, wishes = target(), {"reward": CarvedRows(0.25)}
+    carved = target(wishes=wishes)
+    assert len(carved.splits["train"]) == 27
+    assert carved.for_teacher.training_fingerprint == whole.training_fingerprint  # the teacher of every method
+    assert carved.notes[-1].endswith(
+        "carved out of train; a teacher that is trained for this run is trained on them too"
+    )
+    own = load_data(get_task("rte"), EMBEDDED, Hub(), "20 a class", "holdout", 0.1, 0, wishes, wishes)
+    assert own.splits == carved.splits
+    assert own.for_teacher is own  # its own method has carved them out
+    assert "teacher" not in own.notes[-1]
+
+
+@pytest.mark.parametrize(("teacher", "rows"), [(TARGET, 36), (BOTH, 336), (SOURCE, 270)])
+def test_a_teacher_beside_a_source_keeps_what_is_carved_out(teacher, rows):
+    asked = SourceDomain("qnli", limit="300", teacher=teacher)
+    carved, whole = (
+        with_source(target(wishes=wishes), asked, Hub(), 0) for wishes in ({"reward": CarvedRows(0.25)}, None)
+    )
+    assert len(carved.splits["train"]) == 27 + 300
+    assert len(carved.for_teacher.splits["train"]) == rows
+    assert carved.for_teacher.training_fingerprint == whole.for_teacher.training_fingerprint
+
+
 def test_what_is_left_out_of_the_source_does_not_depend_on_how_much_of_the_target_is_taken(monkeypatch):
     import kdlab.data.domains
 

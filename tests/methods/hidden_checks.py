@@ -240,11 +240,12 @@ def check_l2a(patch):
     for hidden, parts in ((16, {}), (24, {}), (16, {"attention_weight": 0.0}), (16, {"dark_weight": 0.0})):
         weights = {"attention_weight": 0.7, "hidden_weight": 0.3, "dark_weight": 2.0, **parts}
         module = equal_pair("l2a", hidden=hidden, temperature=t, selector="random", **weights)
+        assert hidden != 16 or module.distance.match.project is None  # no W where widths agree
         module.begin_phase(PhaseContext(module.phases()[0], TrainingConfig(), 1, 0))
         losses = module.compute_loss(batch)
         ours, theirs = (by_hand_pass(e, batch) for e in (module.student, module.teacher))
         some = dataclasses.replace(batch, attention_mask=batch.attention_mask[kept])
-        project = None if hidden == 16 else module.match.project.weight
+        project = None if hidden == 16 else module.distance.match.project.weight
         states = [SimpleNamespace(hidden_states=[h[kept] for h in out.hidden_states]) for out in (ours, theirs)]
         expected = {
             "attention": by_hand_map_mse(ours, theirs, (4, 2), rows, batch),

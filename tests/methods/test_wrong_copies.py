@@ -58,6 +58,7 @@ import kdlab.methods.cilda
 import kdlab.methods.finetune
 import kdlab.methods.kd
 import kdlab.methods.l2a
+import kdlab.methods.l2a_loss
 import kdlab.methods.mixkd
 import kdlab.methods.pkd
 import kdlab.methods.shared.layer_match
@@ -309,7 +310,7 @@ def clean_text(module, batch):
     return batch, torch.zeros(())
 
 
-def other_rows(out, rows, right=kdlab.methods.l2a._rows_of):
+def other_rows(out, rows, right=kdlab.methods.l2a_loss._rows_of):
     """The student's answers to other candidates than the teacher's."""
     return right(out, rows.flip(0))
 
@@ -332,7 +333,7 @@ def of_the_past(rewards, discount):
     return discounted_returns(rewards[::-1], discount)[::-1]
 
 
-L2A, SELECTOR = kdlab.methods.l2a, kdlab.methods.shared.selector
+L2A, L2A_LOSS, SELECTOR = kdlab.methods.l2a, kdlab.methods.l2a_loss, kdlab.methods.shared.selector
 FINETUNE, KD, MIXKD = kdlab.methods.finetune, kdlab.methods.kd, kdlab.methods.mixkd
 PKD, TINY, AD2, MATCH = (
     kdlab.methods.pkd,
@@ -426,13 +427,13 @@ WRONG = {
     "mate_kd: padding masked": (TEXT, "draw_mask", padding_masked, check_only_masked_positions_change),
     "mate_kd: examples left as they are": (TEXT, "draw_mask", by_chance_alone, check_only_masked_positions_change),
     "mate_kd: special words": (MaskedLM, "forward", with_special_words, check_only_masked_positions_change),
-    "l2a: sign of the soft loss": (L2A, "soft_cross_entropy", negated(soft_cross_entropy), check_l2a),
-    "l2a: t² missing": (L2A, "soft_cross_entropy", without_t2, check_l2a),
-    "l2a: KL of the student from the teacher": (L2A, "soft_cross_entropy", turned_round, check_l2a),
+    "l2a: sign of the soft loss": (L2A_LOSS, "soft_cross_entropy", negated(soft_cross_entropy), check_l2a),
+    "l2a: t² missing": (L2A_LOSS, "soft_cross_entropy", without_t2, check_l2a),
+    "l2a: KL of the student from the teacher": (L2A_LOSS, "soft_cross_entropy", turned_round, check_l2a),
     "l2a: padding compared": (MATCH, "hidden_mse", with_padding, check_l2a),
     "l2a: scores for maps": (MATCH._DISTANCES, "mse", score_mse, check_l2a),
-    "l2a: first layers": (L2A, "_last_layers", lambda *_: ((1, 1),), check_l2a),
-    "l2a: candidates that are dropped": (L2A, "_rows_of", other_rows, check_l2a),
+    "l2a: first layers": (L2A_LOSS, "_last_layers", lambda *_: ((1, 1),), check_l2a),
+    "l2a: candidates that are dropped": (L2A_LOSS, "_rows_of", other_rows, check_l2a),
     "l2a: sign of the reward": (SELECTOR.Episode, "reward", punished, check_reward),
     "l2a: the score itself as the reward": (L2A.L2A, "loss_of", score_as_reward, check_reward),
     "l2a: reward of the split that selects": (L2A, "REWARD", "dev", check_reward),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,13 @@ from ood_fixtures import write_sets
 from kdlab.commands.experiment import find_file
 from kdlab.data.tasks import get_task
 from kdlab.errors import KdlabError
+from kdlab.planning.augment import plan_augmentation
+from kdlab.planning.plan import make_plan
 from kdlab.results.run_record import Fingerprints, RunRecord, SourceRecord, StudentRecord, TeacherRecord, TrainingRecord
 from kdlab.studies.answers import Column, find_column
 from kdlab.studies.read import read_study
 from kdlab.studies.table import make_table
+from kdlab.system.cache import Cache
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(file for file in (ROOT / "experiments").rglob("*.yaml") if "sweeps" not in file.parts)
@@ -58,6 +62,17 @@ def test_every_file_is_counted():
     assert {str(file.relative_to(ROOT / "experiments").with_suffix("")) for file in FILES} == set(CELLS)
 
 
+def test_the_page_on_studies_names_each_file():
+    named = set()
+    page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    for folder, studies in re.findall(r"^\| (?:`(\w+)` )?\| (`[^|]*`) \|", page, re.MULTILINE):
+        for first, last in re.findall(r"`(\w+)`(?: to `(\w+)`)?", studies):
+            numbers = range(int(first[-1]), int(last[-1]) + 1) if last else ()
+            names = [f"{first[:-1]}{number}" for number in numbers] or [first]
+            named |= {f"{folder}/{one}".removeprefix("/") for one in names}
+    assert named == set(CELLS)
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_a_file_expands_to_its_cells(name: str):
     study = read_study(find_file(name), {}, "embedded")
@@ -71,34 +86,47 @@ def test_a_file_expands_to_its_cells(name: str):
         assert study.source
 
 
+def augmenter_of(file: str) -> str:
+    """What makes a file of new examples, by its name, as the first lines of the studies say."""
+    task, _, maker = Path(file).stem.partition("-")
+    if maker == "cbert" and get_task(task).regression:  # it is told labels
+        return "contextual"
+    return {"bt": "back_translation"}.get(maker, maker)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("name", CELLS)
 def test_a_file_is_planned_to_the_last_cell(lab: Lab, name: str, tmp_path: Path):
     study = read_study(find_file(name), {}, "embedded")
     words = ["--profile", "embedded", "accelerator=cpu"]
     for file, cell in {str(c.settings["augment"]): c for c in study.cells if "augment" in c.settings}.items():
-        task = Path(file).name.partition("-")[0]
         cut = ("data.limit_train", "data.target_per_class", "data.selection")
-        limit = [f"{key}={value}" for key, value in cell.settings.items() if key in cut]
+        rows = {key: value for key, value in cell.settings.items() if key in cut} | {"task": cell.task}
+        if (maker := augmenter_of(file)) != "back_translation":  # whose translators are not here
+            plan_augmentation([maker], 1, None, {"profile": "embedded", **rows}, Cache(tmp_path / "cache"))
+        out = ("--out", str(tmp_path / Path(file).name))
         made = lab.run(
-            "augment",
-            "--task",
-            task,
-            "--with",
-            "eda",
-            "--out",
-            str(tmp_path / Path(file).name),
-            "--no-teacher",
-            "-n",
-            "1",
-            *words,
-            *limit,
+            "augment", "--with", "eda", "--no-teacher", *out, *words, *(f"{key}={value}" for key, value in rows.items())
         )
         assert made.code == 0, made.err
     more = [f"augmented={tmp_path}"] if any("augment" in cell.settings for cell in study.cells) else []
     done = lab.run("experiment", name, *words, "--dry-run", *more)
     assert done.code == 0, done.err
     assert len(done.out.splitlines()) == CELLS[name] + 1
+
+
+@pytest.mark.parametrize("name", [name for name in CELLS if name.startswith("l2a/")])
+def test_rows_that_l2a_is_rewarded_on_choose_every_rows_epoch_and_are_never_reported(name: str, cache: Cache):
+    study = read_study(find_file(name), {"tasks": ["rt"]}, "embedded")
+    plans = [make_plan({**cell.settings, "augment": None}, cache) for cell in study.cells]
+    for task in (plan.task for plan in plans):
+        assert task.select_on == "dev"
+        assert task.reported_splits == ["test"]
+        chosen, reported = set(task.splits["dev"].text), set(task.splits["test"].text)
+        assert not chosen & reported
+        assert set(task.splits["reward"].text if "reward" in task.splits else ()) <= chosen
+    rewarded = [plan.task for plan in plans if "selector" in plan.method.players_of(plan.settings.method)]
+    assert [len(task.splits["reward"]) for task in rewarded] == [128] * len(rewarded) != []
 
 
 def test_a_study_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from kdlab.augmentation.base import Made, Source, Tools
 from kdlab.augmentation.p_s import EditPrior, EditPriorSettings
@@ -25,6 +26,7 @@ from kdlab.data.tasks import TRAIN
 from kdlab.system.files import fingerprint
 from kdlab.transformations.masked_lm import Filler
 from kdlab.transformations.words import Edit, Words
+from kdlab.types import Batch
 
 _FORMAT = 1  # raised when candidates are drawn or kept in another way
 _FILE = "candidates.parquet"
@@ -111,6 +113,21 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def counts(self, batch: Batch, kept: Tensor) -> dict[str, Tensor]:
+        """What part of a batch's candidates was kept, by domain where there are two, and how much of them was edited.
+
+        Args:
+            batch: B candidates.
+            kept: ``(B,)`` bool.
+        """
+        terms: dict[str, Tensor] = {}
+        if batch.domain is not None and self.split.domain is not None and self.split.domain.any():
+            for number, domain in enumerate(("target", "source")):
+                if bool((batch.domain == number).any()):
+                    terms[f"kept_{domain}"] = kept[batch.domain == number].float().mean()
+        edited = torch.from_numpy(self.edited[batch.index[kept].cpu().numpy()])
+        return {**terms, "edited": edited.mean().to(kept.device)}
 
 
 def obtain_pool(

@@ -85,6 +85,14 @@ class Episode:
         mean = sum(returns) / len(returns) if baseline and returns else 0.0
         return [value - mean for value in returns]
 
+    @torch.no_grad()
+    def chances(self, selector: Selector, size: int, device: torch.device) -> Tensor:
+        """How likely a selector now keeps each of ``size`` examples, ``(size,)``; 1 for those that were in no step."""
+        keep = torch.ones(size)
+        for states, index in zip(self.states, self.index, strict=True):
+            keep[index] = torch.sigmoid(selector(states.to(device))).cpu()
+        return keep
+
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint, as plain values: one tensor of each kind, for thousands take long to write."""
         sizes = [len(actions) for actions in self.actions]
