@@ -62,7 +62,7 @@ def method_file(folder: Path, before: str = "", inside: str = "pass", after: str
 NAMES = {
     "--method mixdk": "no method 'mixdk': did you mean mixkd? Known: ",
     "--method= ": "no method ' '. Known: ",
-    "--task rtee": "no task 'rtee': did you mean rte? Known: ax, cola",
+    "--task rtee": "no task 'rtee': did you mean rte or rt? Known: ax, cikm, cola",
     "--profile papre": "no profile of the name 'papre': did you mean paper? Known: auto, embedded, paper",
     "--logger tensorbord": "no logger of the name 'tensorbord': did you mean tensorboard?",
     "--precision 64": "no precision '64': ",
@@ -272,7 +272,7 @@ def test_data_folders(refused, lab: Lab, tmp_path: Path):
         (("[glad, sad]", "[glad"), ": not valid YAML ("),
         (("said", "heard"), "/mine.csv:1: no column 'heard'; the columns there are said, mood"),
         (("mine.csv", "yours.csv"), "/yours.csv can't be read"),
-        (("name: mine", "name: rte"), ":1: field 'name' is 'rte', a task of GLUE"),
+        (("name: mine", "name: rte"), ":1: field 'name' is 'rte', a task of kdlab's"),
         (("name: mine", "nmae: mine"), ":1: There is no field of a task 'nmae': did you mean name"),
     ],
 )
