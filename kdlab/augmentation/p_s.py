@@ -74,7 +74,9 @@ def log_edit_prior(words: int, alpha: float, prior: str, vocabulary: int) -> NDA
 
 
 def expected_share(words: int, alpha: float, prior: str, vocabulary: int) -> float:
-    """Mean share of edited words in a text of m words."""
+    """Mean share of edited words in a text of m words; 0 where there is none."""
+    if not words:
+        return 0.0
     probabilities = np.exp(log_edit_prior(words, alpha, prior, vocabulary))
     return float((probabilities * np.arange(words + 1)).sum() / words)
 

@@ -102,6 +102,11 @@ class MethodContract(LightningModule):
         return sizes[TRAIN]
 
     @classmethod
+    def foresight_of(cls, config: Any) -> dict[str, str]:
+        """What its settings come to, for the plan: lines by what they are about."""
+        return {}
+
+    @classmethod
     def taps_of(cls, config: Any) -> str:
         """What it reads or changes inside encoders besides their logits, in words; empty where any network will do.
 

@@ -13,13 +13,13 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from kdlab.augmentation.p_s import EditPriorSettings
+from kdlab.augmentation.p_s import EditPriorSettings, expected_share
 from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import SOURCE_ROWS, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.losses.soft_targets import soft_cross_entropy
 from kdlab.methods.base import DistillModule, MethodConfig, PhaseContext
-from kdlab.methods.l2a_settings import AUTO, CARVED, GENERATOR, LEARNED, LOSS, RANDOM, L2AConfig
+from kdlab.methods.l2a_settings import AUTO, CARVED, GENERATOR, LEARNED, LOSS, RANDOM, VALIDATION, L2AConfig
 from kdlab.methods.shared.candidates import Asked, Pool, obtain_pool
 from kdlab.methods.shared.findings import candidate_table
 from kdlab.methods.shared.layer_match import LayerMatch, check_attention
@@ -46,6 +46,7 @@ from kdlab.types import (
 
 SELECTOR = "selector"
 MASKED_LM, REWARD = "masked_lm", "reward"
+TYPICAL, BERT_VOCABULARY = 20, 30_522  # a text's words and a masked LM's, where the plan says how many are edited
 
 
 class L2A(DistillModule):
@@ -109,6 +110,13 @@ class L2A(DistillModule):
         return (STUDENT, *selects, *((GENERATOR,) if config.sample_from == GENERATOR else ()))
 
     @classmethod
+    def foresight_of(cls, config: L2AConfig) -> dict[str, str]:
+        """How many words candidates differ in."""
+        share = expected_share(TYPICAL, config.alpha, config.edit_prior, BERT_VOCABULARY)
+        of = f"{config.edit_prior} with α {config.alpha:g}"
+        return {"candidates": f"{share * TYPICAL:.1f} of {TYPICAL} words edited on average, {of}"}
+
+    @classmethod
     def rows_of(cls, config: L2AConfig, sizes: Mapping[str, int]) -> int:
         """Candidates of all rows.
 
@@ -132,8 +140,11 @@ class L2A(DistillModule):
 
     @classmethod
     def splits_of(cls, config: L2AConfig) -> dict[str, SplitWish]:
-        """Rows on which the student is scored after each batch."""
-        if config.selector != LEARNED:
+        """Rows on which the student is scored after each batch.
+
+        Where they are carved out of train every selector goes without them, so that all have the same rows.
+        """
+        if config.selector != LEARNED and config.reward == VALIDATION:
             return {}
         if config.reward == CARVED:
             return {REWARD: CarvedRows(config.reward_fraction)}

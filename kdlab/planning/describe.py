@@ -33,6 +33,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
         *(("", f"its answers on {', '.join(names)} are in the cache") for names in [plan.answered()] if names),
         ("student", _student_line(plan)),
         *((name, resource.describe()) for name, resource in plan.resources.items()),
+        *plan.method.foresight_of(plan.settings.method).items(),
         (
             "training",
             f"{plan.steps()} steps: {plan.epochs()}{_least(run.training.min_steps)}{_turns(plan)}, batch "

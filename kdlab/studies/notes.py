@@ -9,6 +9,8 @@ from kdlab.data.domains import BOTH
 from kdlab.results.run_record import RunRecord
 from kdlab.studies.schema import STATISTICS, Study
 
+LIMITS = ("data.limit_train", "data.target_per_class")
+
 Runs = Sequence[tuple[RunRecord, Path]]
 """Records of one cell, with their folders."""
 Results = Mapping[tuple[str, str], Runs]
@@ -36,6 +38,7 @@ def notes_on(study: Study, results: Results) -> list[str]:
         notes.append(
             f"The paper: {STATISTICS[study.statistic]}{runs}{f', searched over {searched}' if searched else ''}."
         )
+    notes += _same_rows(study) if records else []
     notes += _teachers_domains(results)
     if any(record.source.embedded for record in records):
         notes.append("EMBEDDED CORPUS: kdlab's own grammar, not GLUE; a paper's figures are GLUE's.")
@@ -43,6 +46,17 @@ def notes_on(study: Study, results: Results) -> list[str]:
     if substituted:
         notes.append(f"SUBSTITUTED: {'; '.join(substituted)}.")
     return notes
+
+
+def _same_rows(study: Study) -> list[str]:
+    """That seeds share a small training set, where one is drawn and no cell draws another."""
+    limited = any(cell.settings.get(key) for cell in study.cells for key in LIMITS)
+    if not limited or any(cell.settings.get("data.split_seed") for cell in study.cells):
+        return []
+    return [
+        "All seeds have the same training rows and the same teacher; they differ in what training draws. Intervals say "
+        "nothing of other rows (data.split_seed draws others)."
+    ]
 
 
 def _teachers_domains(results: Results) -> list[str]:

@@ -24,6 +24,7 @@ SHARES = {
 @pytest.mark.parametrize(("prior", "shares"), SHARES.items())
 def test_edited_shares(prior: str, shares: tuple[float, ...]):
     for alpha, share in zip((0.6, 0.7, 0.8, 0.9, 1.0), shares, strict=True):
+        assert expected_share(0, alpha, prior, 30_522) == 0.0
         assert expected_share(20, alpha, prior, 30_522) == pytest.approx(share, rel=3e-3 if share < 0.99 else 1e-4)
 
 

@@ -26,6 +26,7 @@ def test_l2a_runs_on_two_domains_and_says_whose_rows_the_teacher_read(lab: Lab, 
     done = lab.run(*EMBEDDED, *SHORT, *words)
     assert done.code == 0, done.err
     assert "made of the target domain's rows" in done.field("teacher")
+    assert done.field("candidates") == "3.2 of 20 words edited on average, binomial with α 0.6"
     assert "source domain: 60 of" in done.out
     assert "reward: 128 rows for the method, 128 of the" in done.out
     (file,) = tmp_path.glob("*/metrics.json")
@@ -51,6 +52,15 @@ def test_a_baseline_has_the_same_target_and_teacher(lab: Lab, tmp_path: Path):
     teachers = [plan.field("teacher").partition("fingerprint ")[2] for plan in plans]
     assert teachers[0] == teachers[1] != teachers[2]
     assert "made of both domains' rows" in plans[2].field("teacher")
+
+
+def test_what_is_carved_out_for_the_reward_is_missed_by_every_selector(lab: Lab, tmp_path: Path):
+    words = ("--method", "l2a", "--task", "rt", "l2a.reward=carved", "--dry-run", "--out", tmp_path)
+    plans = [lab.run(*EMBEDDED, *SHORT, *words, f"l2a.selector={name}") for name in ("learned", "random", "all")]
+    assert [plan.code for plan in plans] == [0, 0, 0], [plan.err for plan in plans]
+    data = [plan.out.partition("teacher")[0].partition("fingerprint")[2] for plan in plans]
+    assert "train 27, " in data[0]
+    assert data[0] == data[1] == data[2]
 
 
 def test_a_task_file_brings_its_own_files_to_a_local_target(lab: Lab, tmp_path: Path):

@@ -78,7 +78,7 @@ def test_a_file_is_planned_to_the_last_cell(lab: Lab, name: str, tmp_path: Path)
     words = ["--profile", "embedded", "accelerator=cpu"]
     for file, cell in {str(c.settings["augment"]): c for c in study.cells if "augment" in c.settings}.items():
         task = Path(file).name.partition("-")[0]
-        cut = ("data.limit_train", "data.target_per_class")
+        cut = ("data.limit_train", "data.target_per_class", "data.selection")
         limit = [f"{key}={value}" for key, value in cell.settings.items() if key in cut]
         made = lab.run(
             "augment",
@@ -181,6 +181,15 @@ def test_cells_of_the_same_runs_have_each_its_own_seeds(lab: Lab, tmp_path: Path
     assert done.code == 0, done.err
     assert "3 of 3 runs are finished." in done.out
     assert done.out.count("Training the student") == 2
+
+
+@pytest.mark.parametrize(("settings", "said"), [("limit_train: 40", 1), ("limit_train: 40, data.split_seed: 1", 0)])
+def test_seeds_that_share_their_few_rows_are_said_to(lab: Lab, tmp_path: Path, words: list[str], settings, said):
+    file = tmp_path / "few.yaml"
+    file.write_text(f"tasks: [rte]\ncommon: {{data.{settings}}}\ncells: {{FT: {{method: finetune}}}}")
+    done = lab.run("experiment", file, *words)
+    assert done.code == 0, done.err
+    assert done.out.count("All seeds have the same training rows and the same teacher") == said
 
 
 def test_what_is_wrong_is_said_before_the_first_cell(lab: Lab, tmp_path: Path, words: list[str]):
