@@ -97,7 +97,8 @@ def test_every_flag_sets_its_setting(lab: Lab, tmp_path: Path):
     values = {"--teacher": lab.teacher, "--student": "layers:0", "--data-dir": lab.data, "--out": tmp_path / "o"}
     values |= {"--method": "pkd", "--task": "sst2", "--profile": "paper", "--limit-train": "50%", "--seed": 3}
     values |= {"--seeds": 2, "--ood-dir": lab.data, "--accelerator": "cpu", "--devices": 1, "--precision": "bf16"}
-    assert set(values) == set(SETTINGS)
+    domains = {"--source": "sst2", "--target-per-class": 3}
+    assert {*values, *domains} == set(SETTINGS)
     more = ("data.max_length=48", "evaluation.ood=[imdb]", "pkd.beta=0", "--print-config")
     (lab.data / "imdb").mkdir(exist_ok=True)
     (lab.data / "imdb" / "test.jsonl").write_text('{"text": "good", "label": 1}\n{"text": "bad", "label": 0}\n')
@@ -105,6 +106,10 @@ def test_every_flag_sets_its_setting(lab: Lab, tmp_path: Path):
     assert done.code == 0, done.err
     given = flatten(yaml.safe_load(done.out))
     assert {flag: str(given[SETTINGS[flag][0]]) for flag in values} == {flag: str(v) for flag, v in values.items()}
+    words = (word for pair in domains.items() for word in pair)
+    done = lab.run("run", "--task", "rt", "--profile", "embedded", *words, "--print-config")
+    given = flatten(yaml.safe_load(done.out))
+    assert {flag: given[SETTINGS[flag][0]] for flag in domains} == domains
 
 
 def test_nothing_is_none_for_further_processes_too():
