@@ -21,7 +21,8 @@ from transformers import PreTrainedTokenizerFast
 from experiments.benchmarks.world import SEED, SST2_DECILES, SST2_RANKS, drawn, encoders, masked_lm
 from kdlab.augmentation.blocks import BLOCK
 from kdlab.models.generator import MaskedLM
-from kdlab.transformations.masked_lm import Blank, Filler
+from kdlab.transformations.blanks import Blank
+from kdlab.transformations.masked_lm import Filler
 from kdlab.transformations.words import Words
 
 SENTENCES, MOST, ALONE = 2048, 10, 200

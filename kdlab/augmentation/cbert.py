@@ -11,7 +11,8 @@ from dataclasses import replace
 from kdlab.augmentation.base import Source
 from kdlab.augmentation.contextual import Contextual
 from kdlab.augmentation.filling import Place
-from kdlab.transformations.masked_lm import Blank, Filler
+from kdlab.transformations.blanks import Blank
+from kdlab.transformations.masked_lm import Filler
 from kdlab.transformations.tables import STOP_WORDS
 from kdlab.transformations.words import Words
 

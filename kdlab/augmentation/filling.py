@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from kdlab.augmentation.base import TRIES, Augmenter, Made, Source
 from kdlab.system.draw import Draw
-from kdlab.transformations.masked_lm import Blank, Filler, Guess
+from kdlab.transformations.blanks import Blank
+from kdlab.transformations.masked_lm import Filler, Guess
 from kdlab.transformations.words import Edit, Words, apply_edits
 
 Place = tuple[int, int]

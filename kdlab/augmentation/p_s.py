@@ -25,7 +25,7 @@ from kdlab.augmentation.contextual import MASKED_LM
 from kdlab.augmentation.filling import Place, blank_of, replaced
 from kdlab.errors import KdlabError, nearest
 from kdlab.system.draw import Draw
-from kdlab.transformations.masked_lm import Blank
+from kdlab.transformations.blanks import Blank
 from kdlab.transformations.words import Words, like
 
 PRIORS = ("binomial", "araml", "literal")

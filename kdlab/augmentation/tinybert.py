@@ -16,7 +16,8 @@ from kdlab.augmentation.contextual import MASKED_LM
 from kdlab.augmentation.filling import FillingAugmenter, Place, replaced
 from kdlab.errors import KdlabError
 from kdlab.system.draw import Draw
-from kdlab.transformations.masked_lm import Blank, Filler, Guess
+from kdlab.transformations.blanks import Blank
+from kdlab.transformations.masked_lm import Filler, Guess
 from kdlab.transformations.tables import STOP_WORDS, VECTORS
 from kdlab.transformations.words import Words, like
 

@@ -10,7 +10,8 @@ from transformers import PreTrainedTokenizerFast
 
 from kdlab.errors import KdlabError
 from kdlab.transformations import masked_lm
-from kdlab.transformations.masked_lm import Blank, Filler, Reader, spellings
+from kdlab.transformations.blanks import Blank, Reader, spellings
+from kdlab.transformations.masked_lm import Filler
 from kdlab.transformations.words import Words
 
 

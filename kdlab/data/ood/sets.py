@@ -11,11 +11,12 @@ from typing import Any
 
 from kdlab.data import embedded
 from kdlab.data.batches import EncodedSplit
-from kdlab.data.examples import Collector, Examples, clip
+from kdlab.data.examples import Examples, clip
 from kdlab.data.label_map import LabelMap
 from kdlab.data.ood.specs import AnswerableSet, OODSpec
 from kdlab.data.readers.hub import hub_cached, load_hub
 from kdlab.data.readers.tables import read_rows
+from kdlab.data.reading import Collector
 from kdlab.data.sources import Hub, Source
 from kdlab.data.tasks import DEV
 from kdlab.errors import KdlabError

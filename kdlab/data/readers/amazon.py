@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kdlab.data.examples import Collector, Loaded, clip
+from kdlab.data.examples import Loaded, clip
 from kdlab.data.readers.parts import find_file, folders_below, old_lines, three_parts
 from kdlab.data.readers.tables import json_rows, json_text, kind_of, read_cells
+from kdlab.data.reading import Collector
 from kdlab.data.tasks import TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 

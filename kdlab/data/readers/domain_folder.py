@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdlab.data.examples import Collector, Examples, Loaded, check_width, split_tabs
+from kdlab.data.examples import Examples, Loaded
 from kdlab.data.readers.amazon import load_reviews, review_files
 from kdlab.data.readers.parts import find_file, folders_below, old_lines, three_parts
 from kdlab.data.readers.tables import read_objects
+from kdlab.data.reading import Collector, check_width, split_tabs
 from kdlab.data.tasks import DEV, TEST, TRAIN, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.system.shown import listed

@@ -11,14 +11,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from kdlab.data.examples import (
-    Collector,
-    Examples,
-    Loaded,
-    check_width,
-    find_columns,
-    split_tabs,
-)
+from kdlab.data.examples import Examples, Loaded
+from kdlab.data.reading import Collector, check_width, find_columns, split_tabs
 from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, TaskSpec, owner_of
 from kdlab.errors import KdlabError
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kdlab.data.examples import Collector, Examples, Loaded, clip
+from kdlab.data.examples import Examples, Loaded, clip
+from kdlab.data.reading import Collector
 from kdlab.data.tasks import TASKS, TEST, TaskSpec, owner_of
 from kdlab.errors import KdlabError
 from kdlab.system.foreign import door, read_fields

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kdlab.data.examples import LONGEST, Examples, Loaded
+from kdlab.data.examples import Examples, Loaded
 from kdlab.data.overlap import repeated
+from kdlab.data.reading import LONGEST
 from kdlab.data.subset import carve
 from kdlab.data.tasks import DEV, TEST, TRAIN, TaskSpec
 from kdlab.errors import KdlabError

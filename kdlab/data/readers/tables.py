@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from kdlab.data.examples import LONGEST, check_width, find_columns, normal, read_lines, split_tabs
+from kdlab.data.reading import LONGEST, check_width, find_columns, normal, read_lines, split_tabs
 from kdlab.errors import KdlabError
 from kdlab.system.foreign import once, reason
 from kdlab.system.shown import listed

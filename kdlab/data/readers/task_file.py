@@ -10,9 +10,10 @@ from typing import NoReturn, cast
 
 import yaml
 
-from kdlab.data.examples import Collector, Examples, Loaded, clip, normal
+from kdlab.data.examples import Examples, Loaded, clip
 from kdlab.data.overlap import repeated
 from kdlab.data.readers.tables import FORMATS, kind_of, read_rows
+from kdlab.data.reading import Collector, normal
 from kdlab.data.subset import carve
 from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, Metric, TaskSpec
 from kdlab.errors import KdlabError, nearest

@@ -13,7 +13,7 @@ from kdlab.augmentation.filling import Place, blank_of
 from kdlab.data.examples import Examples
 from kdlab.methods.shared.candidates import Pool
 from kdlab.models.generator import MaskedLM
-from kdlab.transformations.masked_lm import Hidden, Reader, padded, spellings
+from kdlab.transformations.blanks import Hidden, Reader, padded, spellings
 from kdlab.transformations.words import Words
 
 
