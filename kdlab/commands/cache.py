@@ -28,19 +28,20 @@ def add_arguments(parser: Parser) -> None:
 def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """``kdlab cache ls|verify|prune|clear``; 1 where an entry is damaged."""
     most = _most(arguments)
+    from kdlab.system import upkeep
     from kdlab.system.cache import Cache
 
     cache = Cache()
     if most is not None:
-        removed, left = cache.prune(most)
+        removed, left = upkeep.prune(cache, most)
         sys.stdout.write(f"{removed} entries removed from {cache.root}, {left / 1e6:.1f} MB left\n")
         if left > most:
             sys.stdout.write("The others are in use: give the command again when those processes have ended.\n")
         return 0
     if arguments.action == "clear":
-        sys.stdout.write(f"{cache.clear()} entries removed from {cache.root}\n")
+        sys.stdout.write(f"{upkeep.clear(cache)} entries removed from {cache.root}\n")
         return 0
-    entries = cache.entries(verify=arguments.action == "verify")
+    entries = upkeep.entries(cache, verify=arguments.action == "verify")
     for entry in entries:
         state = "" if entry.damage is None else f"  {entry.damage or 'whole'}"
         sys.stdout.write(f"{entry.kind:<8} {entry.size / 1e6:8.1f} MB  {entry.folder.name}  {entry.about}{state}\n")

@@ -3,7 +3,7 @@
 An entry is a folder ``<root>/<kind>/<key>`` with a ``manifest.json`` that lists every file with its SHA-256. It is
 built under a temporary name while a lock is held and renamed when it is complete, so that nobody sees half an entry and
 eight processes that ask for one teacher train it once. A damaged entry is rebuilt. Large files are read for their
-checksum once for each state of them; ``entries(verify=True)`` reads them again.
+checksum once for each state of them; ``kdlab cache verify`` reads them again.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from kdlab.errors import KdlabError
 from kdlab.system.distributed import barrier, broadcast, rank, world_size
-from kdlab.system.entries import MANIFEST, damage_of, manifest_of
+from kdlab.system.entries import MANIFEST, damage_of
 from kdlab.system.facts import Facts
 from kdlab.system.files import (
     check_name,
@@ -34,7 +32,6 @@ from kdlab.system.files import (
     writing,
 )
 from kdlab.system.foreign import door, reason
-from kdlab.system.shown import clipped, listed, shown
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -59,31 +56,14 @@ def default_root() -> Path:
 KINDS = ("teacher", "generator", "tokens", "logits", "pool")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One entry as ``kdlab cache`` shows it.
-
-    Attributes:
-        kind: One of ``KINDS``.
-        folder: Its folder.
-        about: Its description from the manifest.
-        size: Bytes.
-        damage: What is wrong with it; empty where nothing is, None where it was not checked.
-    """
-
-    kind: str
-    folder: Path
-    about: str
-    size: int
-    damage: str | None
+def work_of(folder: Path) -> Path:
+    """Where an entry is built before it gets its name."""
+    return folder.with_name(f".{folder.name}.work")
 
 
-def _changed(folder: Path) -> float:
-    """When an entry was last used; one that has just gone comes first."""
-    try:
-        return folder.stat().st_mtime
-    except OSError:
-        return 0.0
+def lock_of(folder: Path) -> Path:
+    """The file whose lock an entry's builder holds."""
+    return folder.with_name(f".{folder.name}.lock")
 
 
 class Cache:
@@ -109,82 +89,6 @@ class Cache:
         """The entry's folder where it exists and every file matches its checksum, else None."""
         folder = self.path(kind, key)
         return folder if folder.is_dir() and not damage_of(folder, self.facts.digest) else None
-
-    def entries(self, verify: bool = False) -> list[Entry]:
-        """Every finished entry.
-
-        Args:
-            verify: Whether to read every file and compare its checksum.
-        """
-        entries = []
-        for folder in sorted(f for f in self._folders() if f.is_dir()):
-            manifest = manifest_of(folder) or {}
-            description = {k: v for k, v in manifest.items() if k not in ("kind", "key", "files")}
-            about = clipped(shown(", ".join(f"{k} {v}" for k, v in description.items())))
-            size = sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file())
-            entries.append(
-                Entry(folder.parent.name, folder, about, size, damage_of(folder, file_digest) if verify else None)
-            )
-        return entries
-
-    def clear(self) -> int:
-        """Removes every entry and the remains of unfinished ones; returns how many entries there were.
-
-        Waits for an entry that another process is making.
-
-        Raises:
-            KdlabError: Some can't be removed; the others are.
-        """
-        finished, left = 0, []
-        for folder in sorted(self._folders()):
-            lock = self._lock(folder, "clears it")
-            finished += folder.is_dir()
-            for path in (folder, folder.with_name(f".{folder.name}.work")):
-                if path.exists():
-                    shutil.rmtree(path, ignore_errors=True)
-                    left += [path] if path.exists() else []
-            lock.release()
-        self.facts.forget()
-        if left:
-            raise KdlabError(f"{listed(left)} can't be removed: check whose they are; all else is cleared.")
-        return finished
-
-    def prune(self, most: int) -> tuple[int, int]:
-        """Removes entries until the others fit into so many bytes, those first that were not used for the longest time.
-
-        An entry that another process makes or reads for the first time is left alone.
-
-        Args:
-            most: Bytes that may stay.
-
-        Returns:
-            Entries that were removed, and bytes that are left.
-        """
-        used = sorted(self.entries(), key=lambda entry: _changed(entry.folder))
-        left, removed = sum(entry.size for entry in used), 0
-        for entry in used:
-            if left <= most:
-                break
-            lock = FileLock(entry.folder.with_name(f".{entry.folder.name}.lock"))
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            except OSError as e:
-                raise KdlabError(f"{entry.folder} can't be removed ({reason(e)}): check whose the cache is.") from e
-            try:
-                shutil.rmtree(entry.folder, ignore_errors=True)
-            finally:
-                lock.release()
-            if not entry.folder.exists():
-                left, removed = left - entry.size, removed + 1
-        return removed, left
-
-    def _folders(self) -> set[Path]:
-        """Folders of entries, finished or being made; other files in the cache folder are left alone."""
-        paths = [p for kind in KINDS if (self.root / kind).is_dir() for p in (self.root / kind).iterdir()]
-        matches = [(p, re.fullmatch(r"\.?([0-9a-f]{32})(\.work|\.lock)?", p.name)) for p in paths]
-        return {p.with_name(match[1]) for p, match in matches if match}
 
     def get_or_make(
         self,
@@ -223,7 +127,7 @@ class Cache:
 
         try:
             if broadcast(lock is not None and self._is_missing(kind, folder, check)):
-                work = folder.with_name(f".{folder.name}.work")
+                work = work_of(folder)
                 if lock is not None:
                     self._builds_alone = not on_all_ranks
                     try:
@@ -247,17 +151,17 @@ class Cache:
     def _lock_or_use(self, kind: str, folder: Path, about: dict[str, Any]) -> FileLock | None:
         """The entry's lock; None where the cache is another's, who lets it be read, and holds the entry whole."""
         try:
-            return self._lock(folder, f"makes the {kind} of {', '.join(f'{k} {v}' for k, v in about.items())}")
+            return self.lock(folder, f"makes the {kind} of {', '.join(f'{k} {v}' for k, v in about.items())}")
         except KdlabError:
             if folder.is_dir() and not os.access(folder.parent, os.W_OK) and not damage_of(folder, self.facts.digest):
                 return None
             raise
 
-    def _lock(self, folder: Path, does: str) -> FileLock:
+    def lock(self, folder: Path, does: str) -> FileLock:
         """Locks an entry; says what the process does that has to be waited for."""
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+            lock = FileLock(lock_of(folder))
             try:
                 lock.acquire(timeout=0)
             except Timeout:

@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from kdlab.errors import KdlabError
+from kdlab.system import upkeep
 from kdlab.system.cache import Cache, default_root
 from kdlab.system.files import files_digest, fingerprint, write_array, write_atomic
 
@@ -181,8 +182,8 @@ def test_clearing_touches_nothing_of_anybody_elses(cache):
     for folder in others:
         folder.mkdir(parents=True)
         (folder / "file").write_text("mine")
-    assert [entry.folder for entry in cache.entries()] == [entry_folder]
-    assert cache.clear() == 1
+    assert [entry.folder for entry in upkeep.entries(cache)] == [entry_folder]
+    assert upkeep.clear(cache) == 1
     assert not entry_folder.exists()
     assert all((folder / "file").read_text() == "mine" for folder in others)
     assert not list(cache.root.glob("projects/.*"))
@@ -206,11 +207,11 @@ def test_a_manifest_of_another_shape_is_damage_like_any_other(cache, manifest):
     folder = cache.get_or_make("tokens", KEY, writer(), {})
     (folder / "manifest.json").write_text(manifest)
     assert cache.find("tokens", KEY) is None
-    assert [entry.damage for entry in cache.entries(verify=True)] == ["no readable manifest.json"]
+    assert [entry.damage for entry in upkeep.entries(cache, verify=True)] == ["no readable manifest.json"]
     assert cache.get_or_make("tokens", KEY, writer("again"), {}) == folder
     assert (folder / "sub" / "file.txt").read_text() == "again"
     (folder / "manifest.json").write_text(manifest)
-    assert cache.clear() == 1
+    assert upkeep.clear(cache) == 1
     assert left(cache) == []
 
 
@@ -274,6 +275,24 @@ def test_a_process_killed_between_manifest_and_rename_leaves_no_trace(cache):
     folder = cache.get_or_make("teacher", KEY, build, {}, resumable=True)
     assert list(json.loads((folder / "manifest.json").read_text())["files"]) == ["kept"]
     assert cache.find("teacher", KEY) == folder
+
+
+def test_pruning_takes_remains_of_interrupted_builds_for_entries(cache):
+    made = cache.get_or_make("tokens", KEY, writer(), {})
+    remains, in_work = (cache.root / "pool" / f".{fingerprint(name)[:32]}.work" for name in ("old", "busy"))
+    for folder, time_ in ((remains, 1), (in_work, 2), (made, 3)):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "rows").write_text("x" * 1000)
+        os.utime(folder, (time_, time_))
+    files = [p for folder in (remains, in_work, made) for p in folder.rglob("*") if p.is_file()]
+    whole = sum(p.stat().st_size for p in files)
+    assert upkeep.prune(cache, whole) == (0, whole)
+    with FileLock(in_work.with_name(in_work.name.replace(".work", ".lock"))):
+        assert upkeep.prune(cache, whole - 1) == (1, whole - 1000)
+        assert (remains.exists(), in_work.exists(), made.exists()) == (False, True, True)
+        assert upkeep.prune(cache, 0) == (1, 1000)
+    assert upkeep.prune(cache, 0) == (1, 0)
+    assert upkeep.prune(cache, 0) == (0, 0)
 
 
 def test_waiting_says_for_whom(cache):

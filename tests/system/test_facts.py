@@ -10,6 +10,7 @@ import pytest
 
 from kdlab.errors import KdlabError
 from kdlab.system import facts as module
+from kdlab.system import upkeep
 from kdlab.system.cache import Cache
 from kdlab.system.facts import Facts
 from kdlab.system.files import file_digest, fingerprint
@@ -128,7 +129,7 @@ def test_verify_reads_what_use_believes(cache: Cache, reads: list[Path]) -> None
     folder = cache.get_or_make("generator", key, lambda f: (f / "big.bin").write_bytes(LARGE), {})
     assert cache.find("generator", key) == cache.find("generator", key) == folder
     assert [path.name for path in reads] == ["big.bin"]  # when it was first used, though twice asked for
-    assert [entry.damage for entry in cache.entries(verify=True)] == [""]
+    assert [entry.damage for entry in upkeep.entries(cache, verify=True)] == [""]
     spoiled = bytearray(LARGE)
     spoiled[5] ^= 1
     state = module._state
@@ -137,7 +138,7 @@ def test_verify_reads_what_use_believes(cache: Cache, reads: list[Path]) -> None
     with pytest.MonkeyPatch.context() as patch:  # as when a disk gives back other bytes than it was given
         patch.setattr(module, "_state", lambda found: before if found.st_size == len(LARGE) else state(found))
         assert cache.find("generator", key) == folder
-    assert [entry.damage for entry in cache.entries(verify=True)] == ["big.bin does not match its checksum"]
+    assert [entry.damage for entry in upkeep.entries(cache, verify=True)] == ["big.bin does not match its checksum"]
     assert cache.find("generator", key) is None
-    assert cache.clear() == 1
+    assert upkeep.clear(cache) == 1
     assert list(cache.facts.folder.iterdir()) == []
