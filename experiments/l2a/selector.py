@@ -2,8 +2,12 @@
 
 First a teacher whose answers to half of the candidates are swapped: label for label, at equal confidence, so that its
 half of the state alone can't tell which. The selector must find out from the score of the student, and is judged by how
-often it keeps candidates with right and with swapped answers in the last epochs. The loss is L_dark alone, and the
-student starts as layers of the fine-tuned teacher, for from a student that knows nothing no state tells anything.
+often it keeps candidates with right and with swapped answers in the last epochs.
+
+What is made for it, so that there is something to find out: the student is the fine-tuned teacher with its logits made
+smaller, which is right and unsure, for from a student that knows nothing no state tells anything, and one that is sure
+already gets no better by right answers; it hardly moves, its optimiser has no momentum and its learning rate stays, so
+that a step's reward is of this step; the reward is the fall of the loss, which moves where no answer tips over.
 
 Then the teacher as it is: students of a selector beside students of a random choice that keeps as many, seed for seed.
 All runs are ordinary records below ``--out``, and what is there is not made again. Words ``key=value`` go to the runs.
@@ -26,9 +30,15 @@ import torch
 import yaml
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from kdlab.data.module import TextDataModule
+from kdlab.methods.base import PhaseContext
 from kdlab.methods.l2a import L2A, L2AConfig
+from kdlab.methods.l2a_settings import LOSS
+from kdlab.methods.shared.players import STUDENT
 from kdlab.methods.shared.settings import MethodConfig
 from kdlab.types import Batch
 
@@ -38,22 +48,39 @@ SETTING: dict[str, Any] = {
     "accelerator": "cpu",
     "precision": "32",
     "task": "rt",
+}
+"""What runs have unless the command line says otherwise."""
+WITH_SWAPPED: dict[str, Any] = {
+    "data.limit_train": 500,
+    "training.epochs": 10,
+    "training.batch_size": 16,
+    "training.learning_rate": 1e-7,
+    "student.source": "layers:bottom:4",  # all of the embedded teacher
+}
+WITH_CHANCE: dict[str, Any] = {
     "data.target_per_class": 100,
     "training.epochs": 20,
     "student.source": "layers:bottom:2",
 }
-"""What runs have unless the command line says otherwise."""
 
 
 @dataclass
 class SwappedConfig(L2AConfig):
-    """Settings of ``swapped``: those of ``l2a``, and what part of the teacher's answers is swapped."""
+    """Settings of ``swapped``: those of ``l2a``, what part of the teacher's answers is swapped, and how unsure it is.
+
+    Attributes:
+        swapped: Part of the candidates.
+        unsure: By which the student's logits are multiplied at first.
+    """
 
     swapped: float = 0.5
+    unsure: float = 0.3
     samples: int = 5
     attention_weight: float = 0.0
     hidden_weight: float = 0.0
-    selector_learning_rate: float = 3e-3  # the paper's 3e-5 takes a hundred times as many epochs
+    reward_by: str = LOSS
+    discount: float = 0.0
+    selector_learning_rate: float = 6e-4  # the paper's 3e-5 takes twenty times as many epochs
 
 
 class Swapped(L2A):
@@ -63,6 +90,26 @@ class Swapped(L2A):
     Config: ClassVar[type[MethodConfig]] = SwappedConfig
     config: SwappedConfig
     bad: NDArray[np.bool_]
+
+    def begin_phase(self, context: PhaseContext) -> None:
+        """Makes the student's logits smaller."""
+        super().begin_phase(context)
+        head = self.student.model.get_submodule("classifier")
+        with torch.no_grad():
+            for weight in head.parameters():
+                weight.mul_(self.config.unsure)
+
+    def optimizer_of(self, player: str, parameters: list[Parameter]) -> Optimizer:
+        """The student's has no momentum."""
+        optimizer = super().optimizer_of(player, parameters)
+        if player == STUDENT:
+            for group in optimizer.param_groups:
+                group["betas"] = (0.0, group["betas"][1])
+        return optimizer
+
+    def schedule_of(self, player: str, optimizer: Optimizer, steps: int) -> LRScheduler | None:
+        """No learning rate falls."""
+        return None
 
     def begin_epoch(self, epoch: int, data: TextDataModule) -> None:
         """Swaps the answers of a part of the pool, once."""
@@ -123,17 +170,21 @@ def run(settings: dict[str, Any]) -> tuple[Path, float]:
 
 def swapped(settings: dict[str, Any], seeds: int) -> None:
     """Prints how often right and swapped answers are kept."""
-    gaps = []
+    gaps, purities = [], []
     for seed in range(seeds):
-        folder, score = run({**settings, "method": f"{Path(__file__).resolve()}:Swapped", "seed": seed})
+        folder, _ = run({**settings, "method": f"{Path(__file__).resolve()}:Swapped", "seed": seed})
         right, wrong = (last_of(column(folder, f"train/kept_{name}")) for name in ("right", "swapped"))
         gaps.append(right - wrong)
+        purities.append(right / max(right + wrong, 1e-9))
         print(
-            f"seed {seed}: keeps {right:.3f} of right answers, {wrong:.3f} of swapped ones; score {score:.4f}",
+            f"seed {seed}: keeps {right:.3f} of right answers, {wrong:.3f} of swapped ones: "
+            f"{100 * purities[-1]:.0f} % of the kept are right",
             flush=True,
         )
     mean, half = interval(gaps)
     print(f"difference {mean:.3f} ± {half:.3f} (95 %, {seeds} seeds)")
+    mean, half = interval(purities)
+    print(f"right among the kept, of equally many of both: {100 * mean:.0f} ± {100 * half:.0f} %")
 
 
 def against_chance(settings: dict[str, Any], seeds: int) -> None:
@@ -168,12 +219,12 @@ def main() -> int:
     words = {key: yaml.safe_load(text) for key, _, text in (word.partition("=") for word in arguments.words)}
     settings = {**SETTING, "out": arguments.out, **words}
     try:
-        own = {key: value for key, value in settings.items() if not key.startswith("l2a.")}
         if arguments.swapped:
-            swapped(own, arguments.swapped)
+            own = {key: value for key, value in settings.items() if not key.startswith("l2a.")}
+            swapped({**WITH_SWAPPED, **own}, arguments.swapped)
         if arguments.chance:
             others = {key: value for key, value in settings.items() if not key.startswith("swapped.")}
-            against_chance(others, arguments.chance)
+            against_chance({**WITH_CHANCE, **others}, arguments.chance)
     except KdlabError as e:
         sys.stderr.write(f"kdlab: error: {e}\n")
         return 2

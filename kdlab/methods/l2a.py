@@ -25,7 +25,7 @@ from kdlab.methods.shared.selector import Episode, Selector, state_of
 from kdlab.methods.shared.writer import Writer
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM
-from kdlab.ops.policy import candidate_weights, effective_sample_size, policy_entropy, policy_loss
+from kdlab.ops.policy import advantages, candidate_weights, effective_sample_size, policy_entropy, policy_loss
 from kdlab.system.distributed import gather_rows
 from kdlab.transformations.masked_lm import Filler
 from kdlab.types import Batch, LossTerms, MaskedLMResource, Need, Resource, SplitWish
@@ -61,7 +61,7 @@ class L2A(DistillModule):
         self.pool: Pool | None = None
         self.judge: dict[str, Tensor] = {}  # the selector behind the last epoch, whichever epoch's student is chosen
         if config.selector == LEARNED:
-            self.selector = Selector(task.num_outputs, config.selector_hidden)
+            self.selector = Selector(task.num_outputs, config.selector_hidden, task.regression)
 
     # --- before training ---------------------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class L2A(DistillModule):
         if not bool(kept.any()):
             kept[(chance - drawn).argmax()] = True
         if states is not None and self.training:
-            self.episode.add(states, kept.float(), whole.index)
+            self.episode.add(states, kept.float(), chance, whole.index)
         return kept
 
     def _counts(self, batch: Batch, kept: Tensor) -> dict[str, Tensor]:
@@ -246,10 +246,10 @@ class L2A(DistillModule):
         if self.config.selector != LEARNED or self.pool is None:
             return
         seen, self.episode = self.episode, Episode()
-        worth = seen.advantages(self.config.discount, self.config.baseline)
-        for states, actions, advantage in zip(seen.states, seen.actions, worth, strict=True):
+        worth = advantages(seen.rewards, self.config.discount, self.config.baseline)
+        for states, actions, drawn, advantage in zip(seen.states, seen.actions, seen.drawn, worth, strict=True):
             logits = self.selector(states.to(self.device))
-            loss = policy_loss(logits, actions.to(self.device), advantage)
+            loss = policy_loss(logits, actions.to(self.device), advantage, drawn.to(self.device))
             self.step(SELECTOR, LossTerms(loss, {"entropy": policy_entropy(logits.detach())}))
         self.judge = {name: weight.detach().cpu().clone() for name, weight in self.selector.state_dict().items()}
         self._teach_generator(seen.chances(self.selector, len(self.pool), self.device), self.pool)

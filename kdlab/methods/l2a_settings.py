@@ -9,7 +9,7 @@ from kdlab.augmentation.p_s import PRIORS, EditPriorSettings, expected_share
 from kdlab.errors import KdlabError
 from kdlab.methods.shared.layer_match import RELATIONS
 from kdlab.methods.shared.settings import MethodConfig, at_least, check_weights, fraction, one_of, positive
-from kdlab.ops.policy import WEIGHTS
+from kdlab.ops.policy import BASELINES, FORECAST, WEIGHTS
 from kdlab.types import CarvedRows, SplitWish, ValidationRows
 
 GENERATOR = "generator"
@@ -51,7 +51,8 @@ class L2AConfig(MethodConfig):
         selector_hidden: Units of the selector's hidden layer.
         selector_learning_rate: Of its Adam, with β = (.9, .998).
         discount: γ of Eq. 14, which the paper does not give.
-        baseline: Whether the mean return of the epoch is subtracted.
+        baseline: What is subtracted from a step's return: ``forecast``, what the reward before it foretells, ``mean``,
+            the mean return of the epoch, or ``none``.
         sample_from: ``p_s``, or ``generator``: a copy of the masked LM that learns from the selector, and of which the
             pool is drawn anew before each epoch.
         weights: How candidates count for the generator: ``payoff``, ``batch``, ``counted`` or ``literal``.
@@ -83,7 +84,7 @@ class L2AConfig(MethodConfig):
     selector_hidden: int = 128
     selector_learning_rate: float = 3e-5
     discount: float = 0.9
-    baseline: bool = True
+    baseline: str = FORECAST
     sample_from: str = P_S
     weights: str = "payoff"  # Eq. 9's log P_s + π is negative for every sentence
     generator_learning_rate: float = 3e-5
@@ -144,6 +145,7 @@ class L2AConfig(MethodConfig):
         one_of(self, "reward_by", (METRIC, LOSS))
         one_of(self, "sample_from", (P_S, GENERATOR))
         one_of(self, "weights", WEIGHTS)
+        one_of(self, "baseline", BASELINES)
         fraction(self, "discount", "keep_rate", "reward_fraction")
         check_weights(self, "attention_weight", "hidden_weight", "dark_weight")
         if not (self.attention_weight or self.hidden_weight or self.dark_weight):

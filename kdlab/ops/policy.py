@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 WEIGHTS = ("payoff", "batch", "counted", "literal")
+MEAN, FORECAST, NONE = "mean", "forecast", "none"
+BASELINES = (FORECAST, MEAN, NONE)
+_MOST = 2.0  # times that a step weighs an action more than it was drawn
 
 
 def discounted_returns(rewards: Sequence[float], discount: float) -> list[float]:
@@ -25,15 +29,54 @@ def discounted_returns(rewards: Sequence[float], discount: float) -> list[float]
     return returns[::-1]
 
 
-def policy_loss(logits: Tensor, actions: Tensor, advantage: float) -> Tensor:
-    """``-A · mean_i log π(a_i | s_i)``, whose gradient is REINFORCE's (Williams 1992; Eq. 15 of Feng et al. 2021).
+def advantages(rewards: Sequence[float], discount: float, baseline: str) -> list[float]:
+    """The return of each step of an episode less what was to be expected of it.
+
+    ``forecast`` expects what the step's number and the reward of the step before foretell, ``c + d · t + φ · r_{t-1}``,
+    fitted to the episode by least squares. An optimiser's momentum spreads what a step is worth over the next ten, and
+    a student that gets better more slowly towards the end of an epoch gives rewards with a trend; beside ``mean``, the
+    mean return of the episode, both look like the merit of actions. Neither number depends on what a step's actions
+    are, so that the expected gradient stays as it is, but for what the fit takes of them. The first step, of which
+    nothing is foretold, counts nothing.
+
+    Args:
+        rewards: Of each step, in order.
+        discount: γ in [0, 1].
+        baseline: One of ``BASELINES``.
+
+    Raises:
+        ValueError: There is no such baseline.
+    """
+    if baseline not in BASELINES:
+        raise ValueError(f"no baseline '{baseline}'")
+    returns = np.array(discounted_returns(rewards, discount))
+    expected = np.zeros_like(returns)
+    if baseline != NONE and len(returns):
+        expected[:] = returns.mean()
+    if baseline == FORECAST and len(returns) > 4:
+        steps = len(returns) - 1
+        before = np.stack([np.ones(steps), np.linspace(-1, 1, steps), np.array(rewards[:-1])], axis=1)
+        expected[0], expected[1:] = returns[0], before @ np.linalg.lstsq(before, returns[1:], rcond=None)[0]
+    return (returns - expected).tolist()  # type: ignore[no-any-return]
+
+
+def policy_loss(logits: Tensor, actions: Tensor, advantage: float, drawn: Tensor) -> Tensor:
+    """``-A · mean_i w_i log π(a_i | s_i)``, whose gradient is REINFORCE's (Williams 1992; Eq. 15 of Feng et al. 2021).
+
+    L2A's selector makes its steps behind the epoch, and each but the first is by another policy than the one that drew
+    the actions. Without ``w_i``, the chance of an action now by its chance when it was drawn, a step of negative
+    advantage drives a policy that has moved further the same way, whatever it has moved to. ``w_i`` is 2 at most.
 
     Args:
         logits: Of keeping each example, ``(B,)``.
         actions: 1 where it was kept and 0 where it was dropped, ``(B,)``.
         advantage: The step's return less a baseline.
+        drawn: The chance of keeping each when the actions were drawn, ``(B,)``.
     """
-    return advantage * F.binary_cross_entropy_with_logits(logits.float(), actions.float())
+    losses = F.binary_cross_entropy_with_logits(logits.float(), actions.float(), reduction="none")
+    then = torch.where(actions > 0, drawn, 1 - drawn)
+    weights = ((-losses.detach()).exp() / then.clamp_min(torch.finfo(then.dtype).tiny)).clamp_max(_MOST)
+    return advantage * (weights * losses).mean()
 
 
 def policy_entropy(logits: Tensor) -> Tensor:

@@ -51,8 +51,8 @@ def _check_rewards(patch, by, sign):
 
 
 def check_selector_steps(patch):
-    """Behind an epoch each batch's step minimises ``-(Σ γ^k r_{t+k} - mean) · log π(a|s)``, mean over its examples."""
-    for baseline in (True, False):
+    """Behind an epoch each batch's step minimises ``-(Σ γ^k r_{t+k} - mean) · w · log π(a|s)``, mean over examples."""
+    for baseline in ("mean", "none"):
         module, seen = begun(discount=0.5, baseline=baseline), []
         draw = torch.Generator().manual_seed(1)
         with torch.no_grad():
@@ -60,17 +60,21 @@ def check_selector_steps(patch):
         module.pool = _pool(8)
         for reward in REWARDS:
             states = torch.rand(2, 4, generator=draw)
-            module.episode.add(states, (torch.rand(2, generator=draw) < 0.5).float(), torch.arange(2) + 2 * len(seen))
+            actions, drawn = ((torch.rand(2, generator=draw) < 0.5).float() for _ in range(2))
+            module.episode.add(states, actions, 0.4 + 0.2 * drawn, torch.arange(2) + 2 * len(seen))
             module.episode.reward(reward)
         stored = module.episode
         patch.setattr(module, "step", lambda player, losses, seen=seen: seen.append((player, losses)))
         module.end_epoch(0)
         assert [player for player, _ in seen] == ["selector"] * 4
         returns = [sum(0.5**k * r for k, r in enumerate(REWARDS[t:])) for t in range(4)]
-        mean = sum(returns) / 4 if baseline else 0.0
-        for (_, losses), states, actions, value in zip(seen, stored.states, stored.actions, returns, strict=True):
+        mean = sum(returns) / 4 if baseline == "mean" else 0.0
+        parts = (stored.states, stored.actions, stored.drawn, returns)
+        for (_, losses), states, actions, drawn, value in zip(seen, *parts, strict=True):
             keep = torch.sigmoid(module.selector(states))
-            likelihood = sum((k if a else 1 - k).log() for k, a in zip(keep, actions.tolist(), strict=True)) / 2
+            now = torch.where(actions > 0, keep, 1 - keep)
+            then = torch.where(actions > 0, drawn, 1 - drawn)
+            likelihood = ((now / then).clamp(max=2).detach() * now.log()).mean()
             _close(losses.total, -(value - mean) * likelihood)
             assert losses.total.requires_grad
         assert module.episode.rewards == []

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from kdlab.ops.policy import (
+    FORECAST,
+    MEAN,
+    NONE,
     WEIGHTS,
+    advantages,
     candidate_weights,
     discounted_returns,
     effective_sample_size,
@@ -28,12 +33,51 @@ def test_discounted_returns_by_hand():
     assert discounted_returns([], 0.9) == []
 
 
+def test_advantages_are_returns_less_what_was_to_be_expected():
+    rewards = [1.0, 0.0, 4.0]
+    assert advantages(rewards, 0.5, NONE) == [2.0, 2.0, 4.0]
+    assert advantages(rewards, 0.5, MEAN) == pytest.approx([2 - 8 / 3, 2 - 8 / 3, 4 - 8 / 3])
+    assert advantages(rewards, 0.5, FORECAST) == advantages(rewards, 0.5, MEAN)  # too few to fit anything to
+    assert advantages([], 0.5, FORECAST) == []
+    with pytest.raises(ValueError, match="no baseline 'median'"):
+        advantages(rewards, 0.5, "median")
+
+
+def test_a_forecast_takes_out_trends_and_momentum():
+    draw = np.random.default_rng(0)
+    merits = draw.normal(size=400)
+    rewards, moving = [], 0.0
+    for step, merit in enumerate(merits):
+        moving = 0.9 * moving + 0.1 * merit
+        rewards.append(moving + step / 100)
+    found = {name: np.corrcoef(merits, advantages(rewards, 0.0, name))[0, 1] for name in (MEAN, FORECAST)}
+    assert found[MEAN] < 0.3
+    assert found[FORECAST] > 0.95
+    assert np.mean(advantages(rewards, 0.0, FORECAST)) == pytest.approx(0, abs=0.01)
+    flat = advantages([0.5] * 20, 0.0, FORECAST)
+    assert np.abs(flat).max() < 1e-12
+
+
 def test_the_loss_is_the_negative_log_likelihood_of_what_was_done():
     logits, actions = torch.tensor([0.3, -1.2, 2.0]), torch.tensor([1.0, 0.0, 0.0])
     keep = 1 / (1 + (-logits).exp())
     by_hand = -(keep[0].log() + (1 - keep[1]).log() + (1 - keep[2]).log()) / 3
-    torch.testing.assert_close(policy_loss(logits, actions, 2.5), 2.5 * by_hand)
-    torch.testing.assert_close(policy_loss(logits, actions, -1.0), -by_hand)
+    torch.testing.assert_close(policy_loss(logits, actions, 2.5, keep), 2.5 * by_hand)
+    torch.testing.assert_close(policy_loss(logits, actions, -1.0, keep), -by_hand)
+
+
+def test_actions_of_another_policy_count_by_their_chance_now():
+    """What is weighted so has a gradient of mean 0 where nothing depends on the actions, whoever drew them."""
+    logit, drawn = torch.tensor([0.5], requires_grad=True), torch.tensor([0.45])
+    total = torch.zeros(1)
+    for action, chance in ((1.0, 0.45), (0.0, 0.55)):
+        loss = policy_loss(logit, torch.tensor([action]), -1.0, drawn)
+        total += chance * torch.autograd.grad(loss, logit)[0]
+    torch.testing.assert_close(total, torch.zeros(1))
+    kept, rare = torch.tensor([1.0]), torch.tensor([0.01])
+    by_hand = -2 * torch.sigmoid(logit).log()
+    torch.testing.assert_close(policy_loss(logit, kept, 1.0, rare), by_hand.squeeze())  # twice at most
+    assert policy_loss(logit, kept, 1.0, torch.tensor([0.0])).isfinite()
 
 
 def test_entropy_is_that_of_a_coin():
@@ -52,7 +96,7 @@ def test_the_gradient_of_a_two_armed_toy_points_the_right_way(good):
         action = (torch.rand(1, generator=draw) < torch.sigmoid(logit.detach())).float()
         reward = float(action == good)
         optimizer.zero_grad()
-        policy_loss(logit, action, reward - 0.5).backward()
+        policy_loss(logit, action, reward - 0.5, torch.sigmoid(logit.detach())).backward()
         optimizer.step()
     keep = float(torch.sigmoid(logit.detach()))
     assert keep > 0.9 if good else keep < 0.1
@@ -68,7 +112,7 @@ def test_the_expected_gradient_is_the_gradient_of_the_expected_reward():
         keep = torch.sigmoid(logits)
         chance = torch.stack([k if a else 1 - k for k, a in zip(keep, action, strict=True)]).prod()
         expected = expected + chance * reward
-        loss = policy_loss(logits, torch.tensor(action, dtype=torch.float32), reward)
+        loss = policy_loss(logits, torch.tensor(action, dtype=torch.float32), reward, torch.sigmoid(logits.detach()))
         found += chance.detach() * torch.autograd.grad(loss, logits)[0]
     (gradient,) = torch.autograd.grad(expected, logits)
     torch.testing.assert_close(-2 * found, gradient)  # the loss is a mean over two examples

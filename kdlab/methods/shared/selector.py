@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdlab.ops.policy import discounted_returns
+_KINDS = ("states", "actions", "drawn", "index")
+_SPREAD = 5.0  # of the first weights: probabilities differ by tenths, and units that are nearly linear tell no pattern
 
 
 class Selector(nn.Module):
@@ -17,10 +18,12 @@ class Selector(nn.Module):
     Args:
         outputs: C of each network.
         hidden: Units of its hidden layer; 128 in the paper.
+        regression: Whether it sees scores and not probabilities.
     """
 
-    def __init__(self, outputs: int, hidden: int) -> None:
+    def __init__(self, outputs: int, hidden: int, regression: bool) -> None:
         super().__init__()
+        self.regression = regression
         self.hidden = nn.Linear(2 * outputs, hidden)
         self.keep = nn.Linear(hidden, 1)
         self.drawn = False
@@ -29,8 +32,9 @@ class Selector(nn.Module):
         """Draws its weights the first time."""
         if not self.drawn:
             draw = torch.Generator().manual_seed(seed)
-            nn.init.normal_(self.hidden.weight, std=self.hidden.in_features**-0.5, generator=draw)
-            nn.init.zeros_(self.hidden.bias)
+            spread = self.hidden.in_features**-0.5 if self.regression else _SPREAD
+            nn.init.normal_(self.hidden.weight, std=spread, generator=draw)
+            nn.init.normal_(self.hidden.bias, std=spread / 2, generator=draw)
             nn.init.zeros_(self.keep.weight)
             nn.init.zeros_(self.keep.bias)
         self.drawn = True
@@ -60,30 +64,27 @@ class Episode:
     Attributes:
         states: ``(B, 2C)`` of each step, on the CPU.
         actions: ``(B,)``, 1 for kept.
+        drawn: The chance that each was kept, ``(B,)``.
         index: Positions of the examples in the pool, ``(B,)``.
         rewards: How much the score rose in each step.
     """
 
     states: list[Tensor] = field(default_factory=list)
     actions: list[Tensor] = field(default_factory=list)
+    drawn: list[Tensor] = field(default_factory=list)
     index: list[Tensor] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
 
-    def add(self, states: Tensor, actions: Tensor, index: Tensor) -> None:
+    def add(self, states: Tensor, actions: Tensor, drawn: Tensor, index: Tensor) -> None:
         """A step whose reward is still to come."""
         self.states.append(states.cpu())
         self.actions.append(actions.cpu())
+        self.drawn.append(drawn.cpu())
         self.index.append(index.cpu())
 
     def reward(self, value: float) -> None:
         """The reward of the last step."""
         self.rewards.append(value)
-
-    def advantages(self, discount: float, baseline: bool) -> list[float]:
-        """The return of each step, less the mean of all of them where there is a baseline."""
-        returns = discounted_returns(self.rewards, discount)
-        mean = sum(returns) / len(returns) if baseline and returns else 0.0
-        return [value - mean for value in returns]
 
     @torch.no_grad()
     def chances(self, selector: Selector, size: int, device: torch.device) -> Tensor:
@@ -96,7 +97,7 @@ class Episode:
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint, as plain values: one tensor of each kind, for thousands take long to write."""
         sizes = [len(actions) for actions in self.actions]
-        kinds = {name: getattr(self, name) for name in ("states", "actions", "index")}
+        kinds = {name: getattr(self, name) for name in _KINDS}
         joined = {name: torch.cat(parts) if parts else torch.empty(0) for name, parts in kinds.items()}
         return {**joined, "sizes": sizes, "rewards": list(self.rewards)}
 
@@ -104,5 +105,5 @@ class Episode:
     def from_state(state: dict[str, Any]) -> Episode:
         """From a checkpoint."""
         sizes = list(state["sizes"])
-        parts = {name: list(state[name].split(sizes)) if sizes else [] for name in ("states", "actions", "index")}
-        return Episode(parts["states"], parts["actions"], parts["index"], list(state["rewards"]))
+        parts = {name: list(state[name].split(sizes)) if sizes else [] for name in _KINDS}
+        return Episode(**parts, rewards=list(state["rewards"]))

@@ -15,7 +15,7 @@ def test_a_state_has_both_answers_as_probabilities_or_scores():
 
 
 def test_a_new_selector_keeps_every_second_one_whatever_it_sees():
-    one, other = Selector(2, 128), Selector(2, 128)
+    one, other = Selector(2, 128, False), Selector(2, 128, False)
     for selector, seed in ((one, 0), (other, 1)):
         selector.draw(seed)
     assert one(torch.randn(5, 4)).tolist() == [0.0] * 5
@@ -25,24 +25,28 @@ def test_a_new_selector_keeps_every_second_one_whatever_it_sees():
     assert torch.equal(one.hidden.weight, kept)
 
 
-def test_advantages_are_returns_less_their_mean():
-    episode = Episode()
-    for reward in (1.0, 0.0, 4.0):
-        episode.add(torch.zeros(2, 4), torch.ones(2), torch.tensor([0, 1]))
-        episode.reward(reward)
-    assert episode.advantages(0.5, baseline=False) == [2.0, 2.0, 4.0]
-    mean = 8 / 3
-    assert episode.advantages(0.5, baseline=True) == [2.0 - mean, 2.0 - mean, 4.0 - mean]
-    assert Episode().advantages(0.5, baseline=True) == []
+def test_units_tell_probabilities_apart_and_are_not_saturated_by_scores():
+    """Whether two networks agree is a pattern that no sum of linear units shows."""
+    answers = torch.tensor([[p, q] for p in (0.3, 0.7) for q in (0.4, 0.6)])
+    states = state_of(torch.stack([1 - answers[:, 0], answers[:, 0]], 1).log(), torch.zeros(4, 2), False)
+    states[:, 2], states[:, 3] = 1 - answers[:, 1], answers[:, 1]
+    selector = Selector(2, 128, False)
+    selector.draw(0)
+    units = torch.tanh(selector.hidden(states))
+    agree, linear = torch.tensor([1.0, -1.0, -1.0, 1.0]), torch.tensor([-1.0, 1.0, -1.0, 1.0])
+    assert ((agree @ units).abs().mean() / (linear @ units).abs().mean()).item() > 0.1
+    scores = Selector(1, 128, True)
+    scores.draw(0)
+    assert torch.tanh(scores.hidden(torch.tensor([[4.0, 5.0]]))).abs().mean() < 0.95
 
 
 def test_an_episode_comes_back_from_a_checkpoint():
     episode = Episode()
-    episode.add(torch.rand(2, 4), torch.tensor([1.0, 0.0]), torch.tensor([5, 3]))
+    episode.add(torch.rand(2, 4), torch.tensor([1.0, 0.0]), torch.tensor([0.7, 0.2]), torch.tensor([5, 3]))
     episode.reward(0.25)
     again = Episode.from_state(plain_state("l2a", episode.state_dict()))
     assert again.rewards == [0.25]
-    for name in ("states", "actions", "index"):
+    for name in ("states", "actions", "drawn", "index"):
         assert torch.equal(getattr(again, name)[0], getattr(episode, name)[0])
     again.reward(1.0)
     assert episode.rewards == [0.25]  # a copy
