@@ -177,14 +177,14 @@ def swapped(settings: dict[str, Any], seeds: int) -> None:
         gaps.append(right - wrong)
         purities.append(right / max(right + wrong, 1e-9))
         print(
-            f"seed {seed}: keeps {right:.3f} of right answers, {wrong:.3f} of swapped ones: "
-            f"{100 * purities[-1]:.0f} % of the kept are right",
+            f"seed {seed}: keeps {right:.3f} of right answers, {wrong:.3f} of swapped ones; of equally many of both "
+            f"{100 * purities[-1]:.0f} % of the kept would be right",
             flush=True,
         )
     mean, half = interval(gaps)
     print(f"difference {mean:.3f} ± {half:.3f} (95 %, {seeds} seeds)")
     mean, half = interval(purities)
-    print(f"right among the kept, of equally many of both: {100 * mean:.0f} ± {100 * half:.0f} %")
+    print(f"right among the kept: {100 * mean:.0f} ± {100 * half:.0f} %")
 
 
 def against_chance(settings: dict[str, Any], seeds: int) -> None:

@@ -226,10 +226,10 @@ class L2A(DistillModule):
             own = gather_rows(logits.detach().float(), batch.rows, len(whole))
             states = state_of(whole.soft_labels(), own, self.task.regression)
             chance = torch.sigmoid(self.selector(states))
-        drawn = torch.rand(len(whole), generator=self.shared_rng).to(chance.device)
-        kept = drawn < chance
+        lot = torch.rand(len(whole), generator=self.shared_rng).to(chance.device)
+        kept = lot < chance
         if not bool(kept.any()):
-            kept[(chance - drawn).argmax()] = True
+            kept[(chance - lot).argmax()] = True
         if states is not None and self.training:
             self.episode.add(states, kept.float(), chance, whole.index)
         return kept

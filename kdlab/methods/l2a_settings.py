@@ -51,8 +51,8 @@ class L2AConfig(MethodConfig):
         selector_hidden: Units of the selector's hidden layer.
         selector_learning_rate: Of its Adam, with β = (.9, .998).
         discount: γ of Eq. 14, which the paper does not give.
-        baseline: What is subtracted from a step's return: ``forecast``, what the reward before it foretells, ``mean``,
-            the mean return of the epoch, or ``none``.
+        baseline: What is subtracted from a step's return: ``forecast``, what its place in the epoch and the reward
+            before it foretell, ``mean``, the mean return of the epoch, or ``none``.
         sample_from: ``p_s``, or ``generator``: a copy of the masked LM that learns from the selector, and of which the
             pool is drawn anew before each epoch.
         weights: How candidates count for the generator: ``payoff``, ``batch``, ``counted`` or ``literal``.

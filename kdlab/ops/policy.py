@@ -12,6 +12,7 @@ from torch import Tensor
 WEIGHTS = ("payoff", "batch", "counted", "literal")
 MEAN, FORECAST, NONE = "mean", "forecast", "none"
 BASELINES = (FORECAST, MEAN, NONE)
+_FEWEST = 20  # steps to which a forecast is fitted; it would take too much of what shorter episodes say
 _MOST = 2.0  # times that a step weighs an action more than it was drawn
 
 
@@ -32,12 +33,14 @@ def discounted_returns(rewards: Sequence[float], discount: float) -> list[float]
 def advantages(rewards: Sequence[float], discount: float, baseline: str) -> list[float]:
     """The return of each step of an episode less what was to be expected of it.
 
-    ``forecast`` expects what the step's number and the reward of the step before foretell, ``c + d · t + φ · r_{t-1}``,
-    fitted to the episode by least squares. An optimiser's momentum spreads what a step is worth over the next ten, and
-    a student that gets better more slowly towards the end of an epoch gives rewards with a trend; beside ``mean``, the
-    mean return of the episode, both look like the merit of actions. Neither number depends on what a step's actions
-    are, so that the expected gradient stays as it is, but for what the fit takes of them. The first step, of which
-    nothing is foretold, counts nothing.
+    ``forecast`` expects what the step's place and the reward of the step before foretell: the returns of constant
+    rewards, those of rewards that rise evenly, and ``r_{t-1}``, each with a factor that is fitted to the episode by
+    least squares. An optimiser's momentum spreads what a step is worth over the next ten, a student that gets better
+    more slowly towards the end of an epoch gives rewards with a trend, and discounted returns end with the episode;
+    beside ``mean``, the mean return, all three look like the merit of actions. Nothing that is foretold depends on the
+    actions of the step, so that the expected gradient stays as it is, but for what the fit takes of them. The first
+    step, of which nothing is foretold, has no advantage. An episode of fewer than 20 steps, or with a reward that is no
+    number, has ``mean``.
 
     Args:
         rewards: Of each step, in order.
@@ -53,19 +56,20 @@ def advantages(rewards: Sequence[float], discount: float, baseline: str) -> list
     expected = np.zeros_like(returns)
     if baseline != NONE and len(returns):
         expected[:] = returns.mean()
-    if baseline == FORECAST and len(returns) > 4:
-        steps = len(returns) - 1
-        before = np.stack([np.ones(steps), np.linspace(-1, 1, steps), np.array(rewards[:-1])], axis=1)
+    if baseline == FORECAST and len(returns) >= _FEWEST and np.isfinite(returns).all():
+        courses = ([1.0] * len(returns), np.linspace(-1, 1, len(returns)).tolist())
+        before = np.stack([*(discounted_returns(one, discount)[1:] for one in courses), rewards[:-1]], axis=1)
         expected[0], expected[1:] = returns[0], before @ np.linalg.lstsq(before, returns[1:], rcond=None)[0]
     return (returns - expected).tolist()  # type: ignore[no-any-return]
 
 
 def policy_loss(logits: Tensor, actions: Tensor, advantage: float, drawn: Tensor) -> Tensor:
-    """``-A · mean_i w_i log π(a_i | s_i)``, whose gradient is REINFORCE's (Williams 1992; Eq. 15 of Feng et al. 2021).
+    """``-A · mean_i w_i log π(a_i | s_i)``; REINFORCE's loss (Williams 1992; Eq. 15 of Feng et al. 2021) where w is 1.
 
-    L2A's selector makes its steps behind the epoch, and each but the first is by another policy than the one that drew
+    L2A's selector makes its steps behind the epoch, and each but the first is of another policy than the one that drew
     the actions. Without ``w_i``, the chance of an action now by its chance when it was drawn, a step of negative
-    advantage drives a policy that has moved further the same way, whatever it has moved to. ``w_i`` is 2 at most.
+    advantage drives a policy that has moved further the same way, wherever it has moved. ``w_i`` stands for the example
+    alone, not for the rest of its batch, and is 2 at most, which leaves a little of that.
 
     Args:
         logits: Of keeping each example, ``(B,)``.

@@ -43,10 +43,12 @@ def _check_rewards(patch, by, sign):
     assert told == [("reward", by, step) for step in range(4)]
     assert module.episode.rewards == [0.25, -0.5, 0.0]
     assert module.terms.means()["reward"] == -0.25 / 3
-    for states, actions, index in zip(module.episode.states, module.episode.actions, module.episode.index, strict=True):
+    seen = module.episode
+    for states, actions, drawn, index in zip(seen.states, seen.actions, seen.drawn, seen.index, strict=True):
         theirs, ours = batch.teacher_logits.softmax(1), module.student.classify(batch).softmax(1)
         _close(states, torch.cat([theirs, ours], 1))
         assert set(actions.tolist()) <= {0.0, 1.0}
+        _close(drawn, torch.sigmoid(module.selector(states)))
         assert index.tolist() == list(range(6))
 
 

@@ -65,6 +65,7 @@ import kdlab.methods.shared.layer_match
 import kdlab.methods.shared.selector
 import kdlab.methods.tinybert_kd
 import kdlab.ops.ascent
+import kdlab.ops.policy
 from kdlab.losses.attention import map_kl, map_mse, score_mse
 from kdlab.losses.contrastive import info_nce
 from kdlab.losses.hidden import hidden_mse, pkd_loss
@@ -320,6 +321,17 @@ def punished(episode, value):
     episode.rewards.append(-value)
 
 
+def lots_for_chances(episode, states, actions, drawn, index, right=kdlab.methods.shared.selector.Episode.add):
+    """Random numbers are kept where the chances should be."""
+    right(episode, states, actions, torch.rand(drawn.shape), index)
+
+
+def on_policy(logits, actions, advantage, drawn):
+    """As if the selector had not moved since it drew the actions."""
+    now = torch.sigmoid(logits.detach())
+    return policy_loss(logits, actions, advantage, now)
+
+
 def score_as_reward(module, player, batch, right=kdlab.methods.l2a.L2A.loss_of):
     """The score before is left out."""
     losses = right(module, player, batch)
@@ -334,6 +346,7 @@ def of_the_past(rewards, discount):
 
 
 L2A, L2A_LOSS, SELECTOR = kdlab.methods.l2a, kdlab.methods.l2a_loss, kdlab.methods.shared.selector
+POLICY = kdlab.ops.policy
 FINETUNE, KD, MIXKD = kdlab.methods.finetune, kdlab.methods.kd, kdlab.methods.mixkd
 PKD, TINY, AD2, MATCH = (
     kdlab.methods.pkd,
@@ -439,8 +452,10 @@ WRONG = {
     "l2a: reward of the split that selects": (L2A, "REWARD", "dev", check_reward),
     "l2a: states without the teacher": (L2A, "state_of", lambda t, s, r: state_of(s, s, r), check_reward),
     "l2a: sign of the policy's loss": (L2A, "policy_loss", negated(policy_loss), check_selector_steps),
-    "l2a: rewards of the past": (SELECTOR, "discounted_returns", of_the_past, check_selector_steps),
-    "l2a: no discount": (SELECTOR, "discounted_returns", lambda r, _: discounted_returns(r, 1.0), check_selector_steps),
+    "l2a: rewards of the past": (POLICY, "discounted_returns", of_the_past, check_selector_steps),
+    "l2a: no discount": (POLICY, "discounted_returns", lambda r, _: discounted_returns(r, 1.0), check_selector_steps),
+    "l2a: chances that were never drawn": (SELECTOR.Episode, "add", lots_for_chances, check_reward),
+    "l2a: actions of another policy as its own": (L2A, "policy_loss", on_policy, check_selector_steps),
     "base: teacher in train mode": (DistillModule, "train", LightningModule.train, check_teacher_mode),
 }
 

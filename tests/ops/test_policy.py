@@ -37,8 +37,9 @@ def test_advantages_are_returns_less_what_was_to_be_expected():
     rewards = [1.0, 0.0, 4.0]
     assert advantages(rewards, 0.5, NONE) == [2.0, 2.0, 4.0]
     assert advantages(rewards, 0.5, MEAN) == pytest.approx([2 - 8 / 3, 2 - 8 / 3, 4 - 8 / 3])
-    assert advantages(rewards, 0.5, FORECAST) == advantages(rewards, 0.5, MEAN)  # too few to fit anything to
-    assert advantages([], 0.5, FORECAST) == []
+    for few in ([], rewards, [0.0, 1.0] * 9, [0.0] * 19 + [math.nan]):  # too few, or nothing to fit to
+        assert str(advantages(few, 0.5, FORECAST)) == str(advantages(few, 0.5, MEAN))
+    assert advantages([0.0, 1.0] * 10, 0.5, FORECAST) != advantages([0.0, 1.0] * 10, 0.5, MEAN)
     with pytest.raises(ValueError, match="no baseline 'median'"):
         advantages(rewards, 0.5, "median")
 
@@ -52,10 +53,16 @@ def test_a_forecast_takes_out_trends_and_momentum():
         rewards.append(moving + step / 100)
     found = {name: np.corrcoef(merits, advantages(rewards, 0.0, name))[0, 1] for name in (MEAN, FORECAST)}
     assert found[MEAN] < 0.3
-    assert found[FORECAST] > 0.95
+    assert found[FORECAST] > 0.99  # .98 without the trend
     assert np.mean(advantages(rewards, 0.0, FORECAST)) == pytest.approx(0, abs=0.01)
-    flat = advantages([0.5] * 20, 0.0, FORECAST)
-    assert np.abs(flat).max() < 1e-12
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("course", [[0.5] * 30, [0.1 * step - 1 for step in range(30)]])
+def test_even_rewards_have_no_advantage_to_the_end_of_the_episode(course, discount):
+    assert np.abs(advantages(course, discount, FORECAST)).max() < 1e-9
+    if discount:
+        assert np.abs(advantages(course, discount, MEAN)).max() > 0.05
 
 
 def test_the_loss_is_the_negative_log_likelihood_of_what_was_done():
