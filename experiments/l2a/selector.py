@@ -51,7 +51,6 @@ SETTING: dict[str, Any] = {
 }
 """What runs have unless the command line says otherwise."""
 WITH_SWAPPED: dict[str, Any] = {
-    "data.limit_train": 500,
     "training.epochs": 10,
     "training.batch_size": 16,
     "training.learning_rate": 1e-7,
@@ -75,7 +74,7 @@ class SwappedConfig(L2AConfig):
 
     swapped: float = 0.5
     unsure: float = 0.3
-    samples: int = 5
+    samples: int = 1
     attention_weight: float = 0.0
     hidden_weight: float = 0.0
     reward_by: str = LOSS
