@@ -2,7 +2,7 @@
 
 First a teacher whose answers to half of the candidates are swapped: label for label, at equal confidence, so that its
 half of the state alone can't tell which. The selector must find out from the score of the student, and is judged by how
-often it keeps candidates with right and with swapped answers in the last epochs.
+often it keeps candidates with right and with swapped answers in the last epochs. The loss is L_dark alone.
 
 What is made for it, so that there is something to find out: the student is the fine-tuned teacher with its logits made
 smaller, which is right and unsure, for from a student that knows nothing no state tells anything, and one that is sure
@@ -65,11 +65,11 @@ WITH_CHANCE: dict[str, Any] = {
 
 @dataclass
 class SwappedConfig(L2AConfig):
-    """Settings of ``swapped``: those of ``l2a``, what part of the teacher's answers is swapped, and how unsure it is.
+    """Settings of ``swapped``: those of ``l2a``, and what is made for it.
 
     Attributes:
-        swapped: Part of the candidates.
-        unsure: By which the student's logits are multiplied at first.
+        swapped: Part of the candidates whose answers by the teacher are swapped.
+        unsure: What the student's logits are multiplied by at first.
     """
 
     swapped: float = 0.5
