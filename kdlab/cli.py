@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +36,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 2 the user's error (one sentence on standard error), 130 interrupted, 143 or 129
             terminated.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb: Any = None
+
+    def work() -> int:
+        nonlocal verb
+        verb = _find_verb(words)
+        return 0 if verb is None else _start(verb, words)
+
+    return guarded(work, lambda: getattr(verb, "INTERRUPTED", INTERRUPTED))
+
+
+def guarded(work: Callable[[], int], interrupted: Callable[[], str] = lambda: INTERRUPTED) -> int:
+    """Does a command's work; what a user or a scheduler can cause ends in a sentence on standard error.
+
+    Args:
+        work: Gives the exit code.
+        interrupted: What is said of the work so far where it is interrupted or terminated.
+
+    Returns:
+        The work's exit code, or one of those of ``main``.
+    """
     _open_streams()
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):  # schedulers send the one, a terminal that closes the other
@@ -48,18 +69,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without our signs gets question marks
-    words = list(sys.argv[1:] if argv is None else argv)
-    verb: Any = None
     try:
-        verb = _find_verb(words)
-        return 0 if verb is None else _start(verb, words)
+        return work()
     except KdlabError as e:
         _complain(f"error: {e}")
         return 2
     except KeyboardInterrupt as e:
         terminated = isinstance(e, Terminated)
         what = "terminated" if terminated else "interrupted"
-        _complain(f"{what}; {getattr(verb, 'INTERRUPTED', INTERRUPTED)}.")
+        _complain(f"{what}; {interrupted()}.")
         return 128 + e.number if isinstance(e, Terminated) else 130
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -17,6 +17,7 @@ from transformers import (
     RobertaConfig,
 )
 
+from kdlab.data.domains import DomainDataModule
 from kdlab.data.examples import Examples
 from kdlab.data.module import GLUEDataModule
 from kdlab.data.tasks import TaskSpec
@@ -158,6 +159,15 @@ def tiny_data(
         rows = tiny_examples(6, task, seed=2 + i)
         splits[name] = dataclasses.replace(rows, labels=None) if isinstance(wish, LeftoverRows) else rows
     return GLUEDataModule(task, splits, tiny_tokenizer(), "tiny", 32, batch_size, 8, "dev", seed, cache)
+
+
+def two_domains(cache, task=PAIRS, target: int = 8, source: int = 16):
+    """Tiny data of two domains, with a reward part."""
+    whole = tiny_examples(target + source, task)
+    domain = (0,) * target + (1,) * source
+    splits = {"train": dataclasses.replace(whole, domain=domain), "dev": tiny_examples(10, task, seed=1)}
+    splits["reward"] = tiny_examples(6, task, seed=2)
+    return DomainDataModule(task, splits, tiny_tokenizer(), "tiny", 32, 8, 8, "dev", 0, cache)
 
 
 def tiny_method(name: str, task: TaskSpec = PAIRS, dropout: float = 0.0, student=None, **settings):

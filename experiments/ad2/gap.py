@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from experiments.program import ended, settings_of, take_settings
 
 FIGURES = ("gap", "gap_random", "delta_norm", "gain")
 
@@ -56,23 +57,21 @@ def measure(task: str, choice: str, words: dict[str, Any]) -> tuple[dict[str, fl
 
 def main() -> int:
     """Trains, then prints one table."""
-    from kdlab.errors import KdlabError
-
     parser = argparse.ArgumentParser(prog="python -m experiments.ad2.gap", description=__doc__)
     parser.add_argument("--tasks", default="rte,mrpc")
     parser.add_argument("--choices", default="paper,effective", help="presets or radii")
-    parser.add_argument("words", nargs="*", metavar="key=value", help="settings of the runs")
+    take_settings(parser)
     arguments = parser.parse_args()
-    split = (word.partition("=") for word in arguments.words)
-    words = {"profile": "embedded", **{key: yaml.safe_load(text) for key, _, text in split}}
+    return ended(lambda: table(arguments.tasks.split(","), arguments.choices.split(","), settings_of(arguments)))
+
+
+def table(tasks: Sequence[str], choices: Sequence[str], words: dict[str, Any]) -> int:
+    """A line for each task and choice."""
+    words = {"profile": "embedded", **words}
     lines = ["| task | δ | gap, nats | of a random δ | ratio | mean norm | gain | dev |", "|---" * 8 + "|"]
-    for task in arguments.tasks.split(","):
-        for choice in arguments.choices.split(","):
-            try:
-                found, dev = measure(task, choice, words)
-            except KdlabError as e:
-                sys.stderr.write(f"kdlab: error: {e}\n")
-                return 2
+    for task in tasks:
+        for choice in choices:
+            found, dev = measure(task, choice, words)
             ratio = found["gap"] / found["gap_random"] if found["gap_random"] > 0 else float("nan")
             shown = f"{found['gap']:.2e} | {found['gap_random']:.2e} | {ratio:.0f} | {found['delta_norm']:.3g}"
             lines.append(f"| {task} | {choice} | {shown} | {found['gain']:.2e} | {dev:.4f} |")

@@ -41,7 +41,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import yaml
+
+from experiments.program import ended, settings_of, take_settings
 
 COLUMNS = ("clean", "random", "untrained", "trained")
 WANTED = 1.2
@@ -149,8 +150,6 @@ def at_random(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
 
 def main() -> int:
     """Prints one line a seed; 1 where a generator does not attack."""
-    from kdlab.errors import KdlabError
-
     parser = argparse.ArgumentParser(
         prog="python -m experiments.cilda.attack", description=(__doc__ or "").split("\n\n")[1]
     )
@@ -158,19 +157,19 @@ def main() -> int:
     parser.add_argument("--method", choices=("cilda", "mate_kd"), default="cilda")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300, help="max steps of the generator")
-    parser.add_argument("words", nargs="*", metavar="key=value", help="settings of the runs")
+    take_settings(parser)
     arguments = parser.parse_args()
     if arguments.seeds < 1 or arguments.steps < 1:
         parser.error("--seeds and --steps must be 1 or more")
-    split = (word.partition("=") for word in arguments.words)
-    words = {"profile": "embedded", "task": arguments.task, **{k: yaml.safe_load(text) for k, _, text in split}}
+    words = {"profile": "embedded", "task": arguments.task, **settings_of(arguments)}
+    return ended(lambda: table(arguments.seeds, arguments.method, arguments.steps, words))
+
+
+def table(seeds: int, method: str, steps: int, words: dict[str, Any]) -> int:
+    """A line for each seed; 1 where a generator does not attack."""
     lines, held = [f"| seed | {' | '.join(COLUMNS)} | / untrained | / random |", "|---" * 7 + "|"], True
-    for seed in range(arguments.seeds):
-        try:
-            found = measure(seed, arguments.method, arguments.steps, words)
-        except KdlabError as e:
-            sys.stderr.write(f"kdlab: error: {e}\n")
-            return 2
+    for seed in range(seeds):
+        found = measure(seed, method, steps, words)
         ratios = [found["trained"] / found[name] for name in ("untrained", "random")]
         held = held and min(ratios) >= WANTED
         shown = [f"{found[name]:.4f}" for name in COLUMNS] + [f"{ratio:.2f}" for ratio in ratios]

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from experiments.program import ended, settings_of, take_settings
 from kdlab.data.encoding import encode
 from kdlab.data.examples import Examples
 from kdlab.data.label_map import merge_labels
@@ -98,18 +98,18 @@ def main() -> int:
     parser.add_argument("--pairs", default=",".join(f"{one}:{two}" for one, two in PAIRS), help="SOURCE:TARGET,…")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs"))
-    parser.add_argument("words", nargs="*", metavar="key=value", help="settings of the runs")
+    take_settings(parser)
     arguments = parser.parse_args()
-    parts = (word.partition("=") for word in arguments.words)
-    words = {"out": str(arguments.out), **{key: yaml.safe_load(text) for key, _, text in parts}}
+    words = {"out": str(arguments.out), **settings_of(arguments)}
+    return ended(lambda: table(arguments.pairs.split(","), arguments.seeds, words))
+
+
+def table(pairs: Sequence[str], seeds: int, words: dict[str, Any]) -> int:
+    """The rows of every pair."""
     lines = ["| pair | metric | constant | model of the source | model of the target | gap, points |", "|---" * 6 + "|"]
-    try:
-        for pair in arguments.pairs.split(","):
-            source, _, target = pair.partition(":")
-            lines += compare(source, target, arguments.seeds, words)
-    except KdlabError as error:
-        print(f"domain_gap: error: {error}", file=sys.stderr)
-        return 2
+    for pair in pairs:
+        source, _, target = pair.partition(":")
+        lines += compare(source, target, seeds, words)
     print("\n".join(lines))
     return 0
 

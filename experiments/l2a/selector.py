@@ -27,13 +27,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from experiments.program import ended, settings_of, take_settings
 from kdlab.data.module import TextDataModule
 from kdlab.methods.base import PhaseContext
 from kdlab.methods.l2a import L2A, L2AConfig
@@ -207,26 +207,24 @@ def against_chance(settings: dict[str, Any], seeds: int) -> None:
 
 def main() -> int:
     """Both, or one of them."""
-    from kdlab.errors import KdlabError
-
     parser = argparse.ArgumentParser(prog="python -m experiments.l2a.selector", description=__doc__)
     parser.add_argument("--out", default="runs")
     parser.add_argument("--swapped", type=int, default=5, metavar="N", help="seeds with swapped answers (default: 5)")
     parser.add_argument("--chance", type=int, default=10, metavar="N", help="pairs of seeds by chance (default: 10)")
-    parser.add_argument("words", nargs="*", metavar="key=value", help="settings of the runs")
+    take_settings(parser)
     arguments = parser.parse_args()
-    words = {key: yaml.safe_load(text) for key, _, text in (word.partition("=") for word in arguments.words)}
-    settings = {**SETTING, "out": arguments.out, **words}
-    try:
-        if arguments.swapped:
-            own = {key: value for key, value in settings.items() if not key.startswith("l2a.")}
-            swapped({**WITH_SWAPPED, **own}, arguments.swapped)
-        if arguments.chance:
-            others = {key: value for key, value in settings.items() if not key.startswith("swapped.")}
-            against_chance({**WITH_CHANCE, **others}, arguments.chance)
-    except KdlabError as e:
-        sys.stderr.write(f"kdlab: error: {e}\n")
-        return 2
+    return ended(lambda: measure(arguments))
+
+
+def measure(arguments: argparse.Namespace) -> int:
+    """What was asked for; words of the one part's method don't go to the other."""
+    settings = {**SETTING, "out": arguments.out, **settings_of(arguments)}
+    if arguments.swapped:
+        own = {key: value for key, value in settings.items() if not key.startswith("l2a.")}
+        swapped({**WITH_SWAPPED, **own}, arguments.swapped)
+    if arguments.chance:
+        others = {key: value for key, value in settings.items() if not key.startswith("swapped.")}
+        against_chance({**WITH_CHANCE, **others}, arguments.chance)
     return 0
 
 

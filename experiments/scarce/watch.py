@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from experiments.program import ended, settings_of, take_settings
 from kdlab.data.selection import DIVERGENCE, LAST, LOSS, METRIC, METRIC_LOSS, SelectBy
 
 MEANS = (3, 5)
@@ -163,8 +163,6 @@ def wanted(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def main() -> int:
     """Makes what is missing."""
-    from kdlab.errors import KdlabError
-
     parser = argparse.ArgumentParser(prog="python -m experiments.scarce.watch", description=__doc__)
     parser.add_argument("--out", required=True, metavar="FILE", help="JSON lines, which are added to")
     parser.add_argument("--tasks", default="rte,mrpc,qnli")
@@ -173,9 +171,14 @@ def main() -> int:
     parser.add_argument("--methods", default="finetune,kd")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--part", default="1/1", metavar="I/N", help="makes every N-th training, from the I-th")
-    parser.add_argument("words", nargs="*", metavar="key=value", help="settings of the runs")
+    take_settings(parser)
     arguments = parser.parse_args()
-    words = {key: yaml.safe_load(text) for key, _, text in (word.partition("=") for word in arguments.words)}
+    return ended(lambda: watch(arguments))
+
+
+def watch(arguments: argparse.Namespace) -> int:
+    """Trains what has no line in the file yet, and adds one."""
+    words = settings_of(arguments)
     out = Path(arguments.out)
     lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
     made = [json.loads(line)["what"] for line in lines]
@@ -185,11 +188,7 @@ def main() -> int:
             continue
         limit = {} if what["size"] == "all" else {"data.limit_train": what["size"]}
         own = {"task": what["task"], "method": what["method"], "seed": what["seed"], **limit}
-        try:
-            found = train({**SETTING, **words, **own}, what["floor"])
-        except KdlabError as e:
-            sys.stderr.write(f"kdlab: error: {e}\n")
-            return 2
+        found = train({**SETTING, **words, **own}, what["floor"])
         with out.open("a", encoding="utf-8") as f:
             f.write(json.dumps({"what": what, **found}) + "\n")
         last = found["dev"][len(found["holdout"]) - 1]

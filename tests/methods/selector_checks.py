@@ -15,7 +15,11 @@ REWARDS = (0.25, -0.5, 0.0, 0.75)
 
 def begun(**settings):
     """The method at the start of its phase."""
-    module = tiny_method("l2a", **settings)
+    return begin(tiny_method("l2a", **settings))
+
+
+def begin(module):
+    """Begins the method's first phase."""
     module.begin_phase(PhaseContext(module.phases()[0], TrainingConfig(), 4, 0))
     module.shared_rng = torch.Generator().manual_seed(0)
     return module

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import torch
 from cli_fixtures import Lab, metrics, write_checkpoint, write_rte
-from helpers import PAIRS, SCORES, tiny_batch, tiny_examples, tiny_method, tiny_tokenizer, train
+from helpers import SCORES, tiny_batch, tiny_examples, tiny_method, train, two_domains
 from hidden_checks import check_l2a
 from selector_checks import begun, check_reward, check_selector_steps
 
 import kdlab.methods.l2a
 from kdlab.augmentation.base import Source
 from kdlab.augmentation.filling import replaced
-from kdlab.data.domains import DomainDataModule
 from kdlab.data.tasks import SOURCE_ROWS
 from kdlab.errors import KdlabError
 from kdlab.methods.l2a import L2A, L2AConfig
@@ -34,15 +33,6 @@ def test_l2a_is_rewarded_by_what_a_step_adds(monkeypatch):
 
 def test_the_selector_steps_behind_each_epoch(monkeypatch):
     check_selector_steps(monkeypatch)
-
-
-def two_domains(cache, task=PAIRS, target: int = 8, source: int = 16):
-    """Tiny data of two domains, with a reward part."""
-    whole = tiny_examples(target + source, task)
-    domain = (0,) * target + (1,) * source
-    splits = {"train": dataclasses.replace(whole, domain=domain), "dev": tiny_examples(10, task, seed=1)}
-    splits["reward"] = tiny_examples(6, task, seed=2)
-    return DomainDataModule(task, splits, tiny_tokenizer(), "tiny", 32, 8, 8, "dev", 0, cache)
 
 
 def history(folder):
