@@ -133,10 +133,13 @@ def test_words_of_one_study_do_not_go_to_the_other(monkeypatch):
 )
 def test_a_stopped_study_says_what_is_kept(stop, code: int, said: str, monkeypatch, capsys):
     monkeypatch.setattr(selector, "swapped", lambda *_: signal.raise_signal(stop))
+    monkeypatch.setattr(selector, "against_chance", lambda *_: pytest.fail("the signal did not arrive"))
     monkeypatch.setattr("sys.argv", ["selector"])
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
     try:
         assert selector.main() == code
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert capsys.readouterr().err.startswith(said + "runs that were finished are kept")
