@@ -24,6 +24,7 @@ from pathlib import Path
 # cases of `world.CASES` that are measured against a loop written by hand
 AGAINST = ("finetune", "kd", "kd, dropout", "mixkd", "ad2", "ad2, own pass", "ad2, deep kd", "pkd", "tinybert_kd")
 CYCLE = "mate_kd"  # against a loop with the structure of MATE-KD's public code, over a whole cycle
+FILLED, REWARDED = "masked lm", "l2a"
 # name: what must hold of the ratio
 BOUNDS = {
     "speed": (">=", 0.95),
@@ -133,9 +134,13 @@ def high_water() -> float:
     return int(line.split()[1]) / 1024
 
 
+def trained(only: Sequence[str]) -> list[str]:
+    """The cases with a loop by hand that are asked for, all where nothing is."""
+    return [case for case in (*AGAINST, CYCLE) if not only or case in only]
+
+
 def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) -> list[Row]:
-    """Every comparison, or those of some cases with their hand-written loops."""
-    from experiments.benchmarks.augmentation import in_batches, one_at_a_time
+    """Every comparison, or some of them."""
     from experiments.benchmarks.reference_text import N_G, N_S
     from experiments.benchmarks.whole import time_by_hand, time_kdlab
     from experiments.benchmarks.world import BATCH, run_forwards, run_kdlab, run_reference
@@ -144,7 +149,7 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
         return 1000 * BATCH / run_kdlab(case, steps, bf16, folder).rate
 
     rows = []
-    for case in only or (*AGAINST, CYCLE):
+    for case in trained(only):
         # a cycle is timed from the student's first batch to the generator's last in the next, when all is warm
         length, skip = (N_G + N_S + N_G, N_G - 1) if case == CYCLE else (steps, 3)
         bounds = ("cycle", "memory of a cycle") if case == CYCLE else ("speed", "memory")
@@ -166,6 +171,10 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
                 1,
             )
         )
+    if FILLED in only:
+        rows += filled(rounds)
+    if REWARDED in only:
+        rows += rewarded(rounds, steps, bf16, folder)
     if only:
         return rows
     rows.append(
@@ -219,11 +228,19 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
                 rounds,
             )
         )
+    return rows + filled(rounds) + rewarded(rounds, steps, bf16, folder)
+
+
+def filled(rounds: int) -> list[Row]:
+    """What a masked LM is asked by `kdlab augment` beside one word at a time."""
+    from experiments.benchmarks.augmentation import in_batches, one_at_a_time
+
+    rows = []
     for share, of, bound in ((0.0, "a word", "one word at a time"), (0.2, "a fifth", "one word at a time, long")):
         what = f"{of} of each sentence from a masked LM: kdlab's processes / one word at a time, words/s"
         sides = (functools.partial(side, share) for side in (in_batches, one_at_a_time))
         rows.append(compare(what, bound, *sides, rounds))
-    return rows + rewarded(rounds, steps, bf16, folder)
+    return rows
 
 
 def rewarded(rounds: int, steps: int, bf16: bool, folder: Path) -> list[Row]:
@@ -281,7 +298,11 @@ def main() -> int:
     parser.add_argument("--precision", choices=("32", "bf16"), default="32")
     parser.add_argument("--json", type=Path, default=Path("runs/benchmarks.json"))
     parser.add_argument(
-        "--only", action="append", default=[], choices=(*AGAINST, CYCLE), help="this case alone; repeatable"
+        "--only",
+        action="append",
+        default=[],
+        choices=(*AGAINST, CYCLE, FILLED, REWARDED),
+        help="this case alone; repeatable",
     )
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -299,7 +320,8 @@ def main() -> int:
     quiet_libraries()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        differences = check_losses(folder, arguments.only or (*AGAINST, CYCLE, f"{CYCLE}, two cycles"))
+        also = [] if arguments.only else [f"{CYCLE}, two cycles"]
+        differences = check_losses(folder, [*trained(arguments.only), *also])
         rows = measure(arguments.rounds, arguments.steps, arguments.precision == "bf16", folder, arguments.only)
         hooks = {} if arguments.only else measure_hooks(folder)
         startup, whole = ({}, 0.0) if arguments.only else (measure_startup(folder), measure_whole(folder))

@@ -19,13 +19,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from experiments.benchmarks.world import SEED, SST2_DECILES, SST2_RANKS, drawn, encoders, masked_lm
-from kdlab.augmentation.blocks import BLOCK
+from kdlab.augmentation.blocks import block_size
 from kdlab.models.generator import MaskedLM
 from kdlab.transformations.blanks import Blank
 from kdlab.transformations.masked_lm import Filler
 from kdlab.transformations.words import Words
 
-SENTENCES, MOST, ALONE = 2048, 10, 200
+SENTENCES, MOST, ALONE = 4096, 10, 200
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -56,7 +56,7 @@ def _blocks(share: float) -> tuple[tuple[Blank, ...], ...]:
     for number, length in enumerate(drawn(draw, SENTENCES, SST2_DECILES) - 2):
         words = Words(" ".join(vocabulary[rank] for rank in drawn(draw, max(int(length), 1), SST2_RANKS)))
         places = draw.choice(len(words), max(1, round(share * len(words))), replace=False)
-        if number % BLOCK == 0:
+        if number % block_size(SENTENCES) == 0:
             found.append([])
         found[-1] += [Blank(words, int(place)) for place in places]
     return tuple(map(tuple, found))

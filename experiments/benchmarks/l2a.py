@@ -70,7 +70,18 @@ def time_epoch(steps: int, bf16: bool, folder: Path) -> tuple[float, float]:
     rows = np.repeat(np.arange(-(-count // 20)), 20)[:count]
     module.pool = Pool(splits["train"], [("",)] * count, [()] * count, rows, nothing, nothing.astype(np.float32))
     module.rows_of = lambda config, sizes: count  # type: ignore[method-assign, assignment, misc]
-    data = GLUEDataModule(TASKS["sst2"], splits, None, "", 128, BATCH, 128, "dev", SEED, Cache(folder / "cache"))
+    data = GLUEDataModule(
+        TASKS["sst2"],
+        splits,
+        None,
+        "",
+        128,
+        BATCH,
+        Hardware("cpu", 1, "32-true").eval_batch(0),
+        "dev",
+        SEED,
+        Cache(folder / "cache"),
+    )
     data._encoded = splits
     spent, scored, ends = [0.0], module.score, module.end_epoch
     marks: list[float] = []

@@ -28,8 +28,9 @@ from kdlab.transformations.translation import CommandTranslator, MarianTranslato
 _Done = list[tuple[int, list[list[Made]]]]
 """Number of each block and what was made of each of its examples."""
 
-BLOCK = 64
-"""Examples of a block: few enough that a few hundred examples keep several processes at work."""
+SMALLEST, LARGEST, AT_LEAST = 16, 256, 16
+"""Examples of a block, and how many blocks there are where that many examples are there: large blocks have batches of
+less padding, and a few hundred examples are to keep several processes at work."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,15 @@ class Job:
         return load_augmenter(self.augmenter)(self.settings, open_kit(self.kit))
 
 
+def block_size(examples: int) -> int:
+    """How many of so many examples make a block."""
+    return min(max(-(-examples // AT_LEAST), SMALLEST), LARGEST)
+
+
 def blocks_of(sources: Sequence[Source]) -> list[list[Source]]:
     """The examples in blocks."""
-    return [list(sources[start : start + BLOCK]) for start in range(0, len(sources), BLOCK)]
+    size = block_size(len(sources))
+    return [list(sources[start : start + size]) for start in range(0, len(sources), size)]
 
 
 def make_blocks(

@@ -6,6 +6,7 @@ one-player method declares its ``Config`` and ``needs`` and overrides ``compute_
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from kdlab.methods.shared.settings import MethodConfig, Phase, TrainingConfig
 from kdlab.methods.shared.terms import StepTerms
 from kdlab.methods.shared.validation import Validation, answers_on, evaluating, scores_of
 from kdlab.models.encoder import TextEncoder, freeze
+from kdlab.models.packed import packed
 from kdlab.system.distributed import agree, gather, rank, world_size
 from kdlab.types import Batch, LossTerms, Need
 
@@ -80,7 +82,8 @@ class DistillModule(MethodContract):
         """
         if self.context.data is None:
             raise ValueError("a score needs data: the phase was begun without any")
-        with evaluating(self):
+        eager = self.student.compiled is None
+        with evaluating(self), packed(self) if eager else nullcontext():
             answers = answers_on(self.context.data, split, self.answer, self.device)
         return scores_of(answers, self.task)[metric or self.task.monitor]
 

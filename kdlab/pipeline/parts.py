@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kdlab.augmentation.base import Made, Source, Tools
-from kdlab.augmentation.blocks import BLOCK, Job, blocks_of, make_blocks
+from kdlab.augmentation.blocks import Job, block_size, blocks_of, make_blocks
 from kdlab.data.augmented import Row, is_whole, read_table, table_of, write_tables
 from kdlab.data.encoding import encode
 from kdlab.data.examples import Examples
@@ -73,9 +73,11 @@ def make_parts(
     """
     wish = plan.wishes[name]
     spec = plan.run.task.spec
+    size = block_size(len(plan.sources))
     key = fingerprint(
         "augmented",
         _FORMAT,
+        size,
         name,
         describe(wish.settings),
         wish.copies,
@@ -91,7 +93,7 @@ def make_parts(
     if len(missing) < len(blocks):
         reporter.say(f"{name}: {len(blocks) - len(missing)} of {len(blocks)} blocks were made before.")
     job = Job(name, wish.settings, wish.copies, plan.run.config.seed, equipment.kit)
-    at_once = max(math.ceil(asked.batch_size / BLOCK), 1)
+    at_once = max(math.ceil(asked.batch_size / size), 1)
     on_gpu = equipment.kit.device != "cpu" and job.needs_torch
     workers = asked.workers or (1 if on_gpu else cores())
     progress = Progress(f"{name}:", len(missing), reporter)

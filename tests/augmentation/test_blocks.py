@@ -15,7 +15,7 @@ from helpers import WORDS, tiny_generator, tiny_tokenizer
 
 from kdlab.augmentation import load_augmenter
 from kdlab.augmentation.base import Made, Source
-from kdlab.augmentation.blocks import LM, Job, Kit, blocks_of, make_blocks, open_kit
+from kdlab.augmentation.blocks import LM, Job, Kit, block_size, blocks_of, make_blocks, open_kit
 from kdlab.errors import KdlabError
 from kdlab.transformations.tables import NEIGHBOURS, SYNONYMS, Origin, WordTable
 
@@ -33,7 +33,7 @@ def made(work: Job, blocks: dict[int, Sequence[Source]], workers: int, at_once: 
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("kdlab.augmentation.blocks.BLOCK", 8)
+    monkeypatch.setattr("kdlab.augmentation.blocks.LARGEST", 8)
 
 
 def test_blocks_hold_every_example_once(small_blocks):
@@ -41,6 +41,11 @@ def test_blocks_hold_every_example_once(small_blocks):
     assert [len(block) for block in blocks] == [8, 8, 3]
     assert [source.id for block in blocks for source in block] == list(range(19))
     assert blocks_of([]) == []
+
+
+@pytest.mark.parametrize(("examples", "size"), [(1, 16), (80, 16), (500, 32), (4096, 256), (67_349, 256)])
+def test_few_examples_make_small_blocks_so_that_several_processes_work(examples: int, size: int):
+    assert block_size(examples) == size
 
 
 def test_processes_change_nothing(small_blocks):
@@ -105,7 +110,7 @@ def test_what_others_made_is_handed_on_before_a_failure_is_said(small_blocks, tm
 PARENT = """
 from kdlab.augmentation.back_translation import BackTranslationSettings
 from kdlab.augmentation.base import Source
-from kdlab.augmentation.blocks import Job, Kit, blocks_of, make_blocks
+from kdlab.augmentation.blocks import Job, Kit, block_size, blocks_of, make_blocks
 import signal
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored

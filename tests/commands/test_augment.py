@@ -76,7 +76,7 @@ def test_a_file_and_what_it_says_of_itself(lab: Lab, tmp_path: Path, resources: 
 def test_equal_bytes_whoever_makes_it(
     lab: Lab, tmp_path: Path, resources: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("kdlab.augmentation.blocks.BLOCK", 8)
+    monkeypatch.setattr("kdlab.augmentation.blocks.LARGEST", 8)
     asked = ("--with", name, "-n", "2", "--resources", resources, "--no-teacher")
     files = []
     for number, more in enumerate(
@@ -94,7 +94,7 @@ def test_equal_bytes_whoever_makes_it(
 def test_it_goes_on_where_it_was_stopped(lab: Lab, tmp_path: Path, resources: Path, monkeypatch: pytest.MonkeyPatch):
     from kdlab.augmentation.embedding import EmbeddingSwap
 
-    monkeypatch.setattr("kdlab.augmentation.blocks.BLOCK", 8)
+    monkeypatch.setattr("kdlab.augmentation.blocks.LARGEST", 8)
     asked = ("--with", "embedding", "-n", "2", "--resources", resources)
     whole, out = tmp_path / "whole.parquet", tmp_path / "new.parquet"
     assert lab.run(*words(lab, whole, *asked)).code == 0

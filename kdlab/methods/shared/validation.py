@@ -14,8 +14,11 @@ from kdlab.data.tasks import TaskSpec
 from kdlab.evaluation.metrics import divergence, evaluate
 from kdlab.losses.soft_targets import supervised
 from kdlab.system.distributed import gather
+from kdlab.transformations.packing import batches
 from kdlab.types import Batch
 
+_OF_A_BATCH = {True: 64, False: 4096}
+"""Tokens that take as long as a batch more, on a processor and on a GPU."""
 Answers = list[tuple[Tensor, ...]]
 """For each batch: positions ``(B,)``, logits ``(B, C)``, labels ``(B,)``, and the teacher's logits if there are any."""
 
@@ -35,6 +38,8 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 def answers_on(data: TextDataModule, split: str, answer: Callable[[Batch], Tensor], device: torch.device) -> Answers:
     """This process's share of the answers on a split, longest examples first; no random number is drawn.
 
+    Batches are cut where they cost the least padding, for the longest of a few rows are far longer than the others.
+
     Args:
         data: Where the split is.
         split: Its name; its rows have labels.
@@ -42,9 +47,11 @@ def answers_on(data: TextDataModule, split: str, answer: Callable[[Batch], Tenso
         device: Where it runs.
     """
     rows = data.split(split)
+    own = SortedSampler(rows.lengths, data.eval_batch_size).order
+    longest = data.eval_batch_size * int(rows.lengths.max())
     answers: Answers = []
-    for positions in SortedSampler(rows.lengths, data.eval_batch_size):
-        batch = rows.collate(positions).to(device)
+    for places in batches(rows.lengths[own].tolist(), longest, data.eval_batch_size, _OF_A_BATCH[device.type == "cpu"]):
+        batch = rows.collate(own[places].tolist()).to(device)
         answers.append((batch.index, answer(batch).float(), batch.gold()))
     return answers
 
