@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -12,11 +10,11 @@ from torch import Tensor
 
 from kdlab.data.batches import EncodedSplit
 from kdlab.data.module import eval_loader
+from kdlab.evaluation.halves import in_halves, shares_cores
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.packed import packed
 from kdlab.system.cost import Cost, Meter
 from kdlab.system.distributed import gather
-from kdlab.types import Batch
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,8 @@ def predict(encoder: TextEncoder, split: EncodedSplit, batch_size: int, device: 
     loader = eval_loader(split, batch_size)
     eager = encoder.compiled is None
     with packed(encoder) if eager else nullcontext():
-        if device.type == "cpu" and torch.get_num_threads() > 1 and eager:
-            own_batches = _answer_in_halves(encoder, loader)
+        if eager and shares_cores(device):
+            own_batches = in_halves(lambda batch: (batch.index, encoder.classify(batch).float()), loader)
         else:
             with torch.no_grad():
                 answered = [(batch.index, encoder.classify(batch.to(device)).float()) for batch in loader]
@@ -66,25 +64,3 @@ def predict(encoder: TextEncoder, split: EncodedSplit, batch_size: int, device: 
         for positions, rows in part:
             logits[positions] = rows
     return Prediction(logits, cost)
-
-
-def _answer_in_halves(encoder: TextEncoder, loader: Iterable[Batch]) -> list[tuple[Tensor, Tensor]]:
-    """Positions and logits of each batch, from two threads that share the cores.
-
-    Two small matrix products, each on half of the cores, take less time than one after the other on all of them
-    (docs/speed.md).
-    """
-    threads = torch.get_num_threads()
-
-    def share() -> None:
-        torch.set_num_threads(threads // 2)
-
-    def answer(batch: Batch) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            return batch.index, encoder.classify(batch).float()
-
-    try:
-        with ThreadPoolExecutor(2, initializer=share) as pool:
-            return list(pool.map(answer, loader))
-    finally:
-        torch.set_num_threads(threads)

@@ -84,7 +84,8 @@ class DistillModule(MethodContract):
             raise ValueError("a score needs data: the phase was begun without any")
         eager = self.student.compiled is None
         with evaluating(self), packed(self) if eager else nullcontext():
-            answers = answers_on(self.context.data, split, self.answer, self.device)
+            threaded = eager and type(self).answer is MethodContract.answer  # one of a user's own may keep things
+            answers = answers_on(self.context.data, split, self.answer, self.device, threaded)
         return scores_of(answers, self.task)[metric or self.task.monitor]
 
     def train(self, mode: bool = True) -> DistillModule:

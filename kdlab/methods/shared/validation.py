@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from kdlab.data.batches import SortedSampler
 from kdlab.data.module import TextDataModule
 from kdlab.data.tasks import TaskSpec
+from kdlab.evaluation.halves import in_halves, shares_cores
 from kdlab.evaluation.metrics import divergence, evaluate
 from kdlab.losses.soft_targets import supervised
 from kdlab.system.distributed import gather
@@ -35,7 +36,9 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = mode
 
 
-def answers_on(data: TextDataModule, split: str, answer: Callable[[Batch], Tensor], device: torch.device) -> Answers:
+def answers_on(
+    data: TextDataModule, split: str, answer: Callable[[Batch], Tensor], device: torch.device, threaded: bool = False
+) -> Answers:
     """This process's share of the answers on a split, longest examples first; no random number is drawn.
 
     Batches are cut where they cost the least padding, for the longest of a few rows are far longer than the others.
@@ -45,15 +48,19 @@ def answers_on(data: TextDataModule, split: str, answer: Callable[[Batch], Tenso
         split: Its name; its rows have labels.
         answer: Logits ``(B, C)`` of a batch.
         device: Where it runs.
+        threaded: Whether ``answer`` may be called by two threads at a time.
     """
     rows = data.split(split)
     own = SortedSampler(rows.lengths, data.eval_batch_size).order
     longest = data.eval_batch_size * int(rows.lengths.max())
-    answers: Answers = []
-    for places in batches(rows.lengths[own].tolist(), longest, data.eval_batch_size, _OF_A_BATCH[device.type == "cpu"]):
+    of_a_batch = _OF_A_BATCH[device.type == "cpu"]
+    groups = batches(rows.lengths[own].tolist(), longest, data.eval_batch_size, of_a_batch)
+
+    def answered(places: list[int]) -> tuple[Tensor, ...]:
         batch = rows.collate(own[places].tolist()).to(device)
-        answers.append((batch.index, answer(batch).float(), batch.gold()))
-    return answers
+        return batch.index, answer(batch).float(), batch.gold()
+
+    return in_halves(answered, groups) if threaded and shares_cores(device) else list(map(answered, groups))
 
 
 class Validation:
