@@ -184,6 +184,7 @@ def test_fresh_makes_and_reads_everything_again(lab: Lab, tmp_path: Path, resour
     def full(*_):
         raise KdlabError("no room")
 
+    monkeypatch.setattr("kdlab.augmentation.blocks.AT_LEAST", 1)
     with monkeypatch.context() as patch:
         patch.setattr(augment, "write_tables", full)
         assert "no room" in lab.run(*words(lab, out, *asked)).sentence
