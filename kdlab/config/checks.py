@@ -55,12 +55,17 @@ def check_run(run: RunConfig) -> None:
     if run.data.max_length is not None:
         _at_least("data.max_length", run.data.max_length, 8)
     for section, t in (("teacher", run.teacher), ("training", run.training)):
-        for name in ("epochs", "batch_size", "accumulate", "log_every"):
+        for name in ("epochs", "batch_size", "accumulate", "log_every", "validate_every"):
             _at_least(f"{section}.{name}", getattr(t, name), 1)
         for name in ("eval_batch_size", "patience", "min_steps"):
             _at_least(f"{section}.{name}", getattr(t, name), 0)
         if t.max_steps == 0 or t.max_steps < -1:
             raise KdlabError(f"{section}.max_steps={t.max_steps}: a number of steps, or -1 for all epochs.")
+        if t.max_steps >= 0 and t.validate_every > 1:
+            raise KdlabError(
+                f"{section}.max_steps={t.max_steps} may end a training before an epoch that {section}.validate_every="
+                f"{t.validate_every} validates: say how many epochs instead."
+            )
         if t.learning_rate <= 0:
             raise KdlabError(f"{section}.learning_rate={t.learning_rate}: it must be positive.")
         if t.batch_size % t.accumulate:
@@ -89,6 +94,11 @@ def _check_selection(run: RunConfig) -> None:
             raise KdlabError(
                 f"{section}.patience={training.patience} ends a training behind its best epoch, and data.select_by="
                 f"{run.data.select_by} knows no best one: leave one of them out."
+            )
+        if training.validate_every > 1 and rule.count:
+            raise KdlabError(
+                f"{section}.validate_every={training.validate_every}: data.select_by={run.data.select_by} averages the "
+                "weights of the last epochs, and takes them where they are validated: leave one of them out."
             )
         if training.max_steps >= 0 and rule.count:
             raise KdlabError(

@@ -38,7 +38,7 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
             "training",
             f"{plan.steps()} steps: {plan.epochs()}{_least(run.training.min_steps)}{_turns(plan)}, batch "
             f"{run.training.batch_size}, learning rate {run.training.learning_rate:g}, inputs up to {plan.max_length} "
-            f"tokens{_stops(run.training.patience)}",
+            f"tokens{_validated(run.training.validate_every)}{_stops(run.training.patience)}",
         ),
         ("hardware", plan.hardware.describe()),
         ("checkpoint", chosen),
@@ -50,6 +50,10 @@ def show_plan(plan: Plan, reporter: Reporter) -> None:
 
 def _least(steps: int) -> str:
     return f" (at least {steps} steps)" if steps else ""
+
+
+def _validated(every: int) -> str:
+    return f", validated every {every} epochs" if every > 1 else ""
 
 
 def _stops(patience: int) -> str:

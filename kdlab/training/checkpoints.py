@@ -46,7 +46,8 @@ class Checkpoints(Checkpoint):
         writer: Writes the files.
 
     Attributes:
-        values: The task's first metric in each epoch.
+        values: The task's first metric in each epoch that was validated.
+        last_epoch: The last of these.
         stopped: Whether the phase ended before its time.
         answers: The best epoch's on the split that chose it; None where an earlier process made them.
     """
@@ -74,7 +75,7 @@ class Checkpoints(Checkpoint):
         self.final = final
         self.patience = patience
         self.writer = writer
-        self.best_epoch = -1
+        self.best_epoch = self.last_epoch = -1
         self.best_value = float("-inf")
         self.best_key: tuple[float, ...] = ()
         self.values: list[float] = []
@@ -135,6 +136,7 @@ class Checkpoints(Checkpoint):
             "values": list(self.values),
             "history_rows": rows,
             "stopped": self.stopped,
+            "last_epoch": self.last_epoch,
             **asdict(self.cost()),
         }
 
@@ -150,6 +152,7 @@ class Checkpoints(Checkpoint):
         self.best_key = tuple(state_dict.get("best_key", (moved, self.best_value)))  # as it was before there were rules
         self.values = list(state_dict.get("values", ()))
         self.stopped = bool(state_dict.get("stopped", False))
+        self.last_epoch = int(state_dict.get("last_epoch", self.best_epoch + self.patience))
         spent = float(state_dict["seconds"]), float(state_dict.get("cpu_seconds", math.nan))
         self._before, self._meter, self.answers = Cost(*spent), Meter(), None
 
@@ -180,6 +183,7 @@ class Checkpoints(Checkpoint):
         value, epoch = scores[self.monitor.removeprefix("val/")], trainer.current_epoch
         key = (float(bool(pl_module.student_step)), *self.select_by.key(value, scores, epoch))
         self.values.append(value)
+        self.last_epoch = epoch
         if self.best_epoch < 0 or key > self.best_key:
             self.check()
             weights = copied(without_teacher(pl_module.state_dict()))

@@ -34,6 +34,7 @@ from kdlab.training.progress import TrainingProgress
 from kdlab.training.resume import finished_phase, forget_later, goes_on, take_up
 from kdlab.training.steps import count_steps
 from kdlab.training.text_samples import TextSamples
+from kdlab.training.validations import Validations
 from kdlab.training.writer import CheckpointWriter
 
 
@@ -150,7 +151,7 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
                 )
             if keep.stopped:
                 request.reporter.say(
-                    f"  {request.title}: ends behind epoch {keep.best_epoch + 1 + keep.patience}, for epoch "
+                    f"  {request.title}: ends behind epoch {keep.last_epoch + 1}, for epoch "
                     f"{keep.best_epoch + 1} stays the best (patience {keep.patience})."
                 )
             state = {**keep.state_dict(), "steps": module.student_step if keep.stopped else total}
@@ -245,7 +246,13 @@ def _fit_phase(
         max_steps=-1 if manual else training.max_steps,
         accumulate_grad_batches=1 if manual else training.accumulate,
         plugins=[keep.writer],
-        callbacks=[PackedValidation(module), keep, TrainingProgress(reporter, module, title, epochs), samples],
+        callbacks=[
+            Validations(training.validate_every),
+            PackedValidation(module),
+            keep,
+            TrainingProgress(reporter, module, title, epochs),
+            samples,
+        ],
         logger=list(request.loggers) or False,
         log_every_n_steps=1,  # the module itself writes only every `training.log_every` steps
         num_sanity_val_steps=0,

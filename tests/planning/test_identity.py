@@ -58,6 +58,8 @@ LATER: dict[str, Any] = {
     "teacher.method": "finetune",
     "teacher.patience": 0,
     "training.patience": 0,
+    "teacher.validate_every": 1,
+    "training.validate_every": 1,
     "data.target_per_class": None,
     "data.domains": "both",
     "data.select_by": "auto",  # ``WAS`` keeps records of the first default, the metric, apart

@@ -13,6 +13,7 @@ from helpers import tiny_batch, tiny_data, tiny_method, train
 
 import kdlab.training.fit
 from kdlab.data.batches import BucketSampler
+from kdlab.data.selection import SelectBy
 from kdlab.errors import KdlabError
 from kdlab.evaluation.metrics import evaluate
 from kdlab.methods import METHODS
@@ -295,6 +296,55 @@ def test_an_interrupted_training_has_the_same_patience(cache, tmp_path):
     again, found = weights(tmp_path / "stopped")
     assert (again.epoch, again.steps, again.value) == (whole.epoch, whole.steps, whole.value) == (2, 8, whole.value)
     assert all(torch.equal(found[name], weight) for name, weight in ends.items())
+
+
+@pytest.mark.parametrize(
+    ("every", "epochs", "validated"),
+    [(1, 3, [1, 2, 3]), (2, 5, [2, 4, 5]), (3, 6, [3, 6]), (9, 4, [4])],
+)
+def test_every_so_many_epochs_are_validated_and_the_last(cache, tmp_path, every, epochs, validated):
+    module = tiny_method("finetune")
+    fitted = train(module, tiny_data(cache), tmp_path, epochs=epochs, validate_every=every)
+    rows = list(csv.DictReader((tmp_path / "history" / "metrics.csv").open()))
+    assert [float(row["step"]) / 2 for row in rows if row.get("val/accuracy")] == validated
+    assert fitted.epoch in validated
+    assert fitted.steps == 2 * epochs
+
+
+def test_validations_leave_the_training_as_it_is_also_where_it_goes_on(cache, tmp_path):
+    def weights(folder, every, stop_at=None):
+        module, batches = tiny_method("finetune", dropout=0.1), []
+
+        def begin(batch, batch_idx):
+            batches.append(batch_idx)
+            if len(batches) == stop_at:
+                raise RuntimeError("stop")
+            DistillModule.on_train_batch_start(module, batch, batch_idx)
+
+        module.on_train_batch_start = begin
+        data = tiny_data(cache)
+        data.select_by = SelectBy("last")
+        train(module, data, folder, epochs=5, validate_every=every, checkpoint_every=0.0)
+        rows = list(csv.DictReader((folder / "history" / "metrics.csv").open()))
+        return module.student.state_dict(), [row["step"] for row in rows if row.get("val/accuracy")]
+
+    each, _ = weights(tmp_path / "each", 1)
+    some, validated = weights(tmp_path / "some", 3)
+    for stop_at in (4, 6, 8):  # amid the second, third and fourth epoch
+        folder = tmp_path / f"stopped-{stop_at}"
+        with pytest.raises(RuntimeError, match="stop"):
+            weights(folder, 3, stop_at)
+        again, found = weights(folder, 3)
+        assert found == validated
+        assert all(torch.equal(again[name], weight) for name, weight in each.items())
+    assert all(torch.equal(some[name], weight) for name, weight in each.items())
+
+
+@pytest.mark.usefixtures("scripted")
+def test_patience_counts_epochs_and_not_validations(cache, tmp_path):
+    module = tiny_method("finetune")
+    fitted = train(module, tiny_data(cache), tmp_path, epochs=8, patience=2, validate_every=2)
+    assert (fitted.epoch, fitted.steps) == (2, 8)
 
 
 @pytest.mark.usefixtures("scripted")

@@ -142,6 +142,15 @@ def test_nothing_need_be_held_out(lab: Lab, tmp_path):
         (("data.holdout=0", "training.patience=2"), "training.patience=2 ends a training behind its best epoch"),
         (("data.select_by=last", "training.patience=2"), "training.patience=2 ends a training behind its best epoch"),
         (("data.select_by=mean:3", "training.max_steps=4"), "training.max_steps=4 may end a training before its last"),
+        (
+            ("data.select_by=mean:3", "training.validate_every=2"),
+            "training.validate_every=2: data.select_by=mean:3 aver",
+        ),
+        (
+            ("training.validate_every=2", "training.max_steps=9"),
+            "training.max_steps=9 may end a training before an epo",
+        ),
+        (("teacher.validate_every=0",), "teacher.validate_every=0: it must be 1 or more"),
         (("data.select_by=best",), "data.select_by=best: choose from auto, metric"),
     ],
 )

@@ -91,6 +91,8 @@ class TrainingConfig:
         accumulate: Steps whose gradients are added up before an optimiser step; ``batch_size`` counts all of them.
         patience: End a phase behind so many epochs without a better one; 0 trains all epochs. The learning rate falls
             as if all were trained.
+        validate_every: Epochs from one validation to the next; the last epoch is validated always. Where an epoch is a
+            few steps, validating each of them takes longer than training.
         checkpoint_every: Seconds of work that an interruption may cost, besides the step under way.
         log_every: Optimiser steps between two lines of the history; each line is the mean of what lies between.
     """
@@ -107,6 +109,7 @@ class TrainingConfig:
     accumulate: int = 1
     log_every: int = 20
     patience: int = 0
+    validate_every: int = 1
     checkpoint_every: float = 30.0
 
 
