@@ -40,6 +40,17 @@ def _one_quiet_thread():
 
 
 @pytest.fixture
+def two_threads():
+    """Two threads for torch inside."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def cache(tmp_path):
     """A cache of the test's own that remembers what it said."""
     from kdlab.system.cache import Cache

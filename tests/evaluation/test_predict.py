@@ -13,14 +13,6 @@ from kdlab.evaluation.predict import predict
 from kdlab.types import Batch
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_two_threads_answer_what_one_answers(cache, two_threads):
     encoder, split = tiny_encoder(dropout=0.1), tiny_data(cache).split("train")
     encoder.train()

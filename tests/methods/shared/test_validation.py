@@ -12,14 +12,6 @@ from kdlab.methods.base import PhaseContext
 from kdlab.methods.shared.validation import answers_on
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("threaded", [False, True])
 @torch.no_grad()
 def test_every_row_is_answered_once_whatever_the_batches(cache, two_threads, threaded: bool):
