@@ -202,7 +202,8 @@ def against_chance(settings: dict[str, Any], seeds: int) -> None:
     print(f"selector less chance: {100 * mean:.2f} ± {100 * half:.2f} points (95 %, {seeds} seeds)")
     columns = (np.array(side)[:, None] for side in (ours, theirs))
     (verdict,) = judge([Pairs(*columns, gold=np.zeros(1), metric="mean")])
-    print(f"a selector beats chance: {verdict.answer}, p {verdict.p:.3f}, {verdict.note or 'decided'}")
+    note = f", {verdict.note}" if verdict.note else ""
+    print(f"a selector beats chance: {verdict.answer}, p {verdict.p:.3f}{note}")
 
 
 def main() -> int:
