@@ -275,18 +275,24 @@ def test_patience_ends_a_phase_that_gets_no_better(cache, tmp_path, patience, ep
     assert fitted.steps == module.student_step == 2 * made
 
 
+def stopping(module: DistillModule, stop_at: int | None) -> DistillModule:
+    """A module whose training stops before a batch, counted from 1."""
+    batches = []
+
+    def begin(batch, batch_idx):
+        batches.append(batch_idx)
+        if len(batches) == stop_at:
+            raise RuntimeError("stop")
+        DistillModule.on_train_batch_start(module, batch, batch_idx)
+
+    module.on_train_batch_start = begin
+    return module
+
+
 @pytest.mark.usefixtures("scripted")
 def test_an_interrupted_training_has_the_same_patience(cache, tmp_path):
     def weights(folder, stop_at=None):
-        module, batches = tiny_method("finetune"), []
-
-        def begin(batch, batch_idx):
-            batches.append(batch_idx)
-            if len(batches) == stop_at:
-                raise RuntimeError("stop")
-            DistillModule.on_train_batch_start(module, batch, batch_idx)
-
-        module.on_train_batch_start = begin
+        module = stopping(tiny_method("finetune"), stop_at)
         fitted = train(module, tiny_data(cache), folder, epochs=8, patience=2, checkpoint_every=0.0)
         return fitted, module.student.state_dict()
 
@@ -313,15 +319,7 @@ def test_every_so_many_epochs_are_validated_and_the_last(cache, tmp_path, every,
 
 def test_validations_leave_the_training_as_it_is_also_where_it_goes_on(cache, tmp_path):
     def weights(folder, every, stop_at=None):
-        module, batches = tiny_method("finetune", dropout=0.1), []
-
-        def begin(batch, batch_idx):
-            batches.append(batch_idx)
-            if len(batches) == stop_at:
-                raise RuntimeError("stop")
-            DistillModule.on_train_batch_start(module, batch, batch_idx)
-
-        module.on_train_batch_start = begin
+        module = stopping(tiny_method("finetune", dropout=0.1), stop_at)
         data = tiny_data(cache)
         data.select_by = SelectBy("last")
         train(module, data, folder, epochs=5, validate_every=every, checkpoint_every=0.0)
