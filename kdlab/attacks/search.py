@@ -92,7 +92,7 @@ class Greedy(Search):
 
 
 def _fooling(results: Sequence[Scored], best: Scored, compat: bool) -> list[Scored]:
-    """Those that fool the victim, the highest score first; in ``compat`` only where they lead, and none behind a gap."""
+    """Those that fool the victim, the highest score first; in ``compat`` only those in front of all others."""
     if not compat:
         return [result for result in results if result.fooled]
     if not results[0].score > best.score:

@@ -103,7 +103,7 @@ class CharacterSwap(Transformation):
 
 
 def written_like(word: str, old: str) -> str:
-    """A word in the case of another one, as TextAttack has it: small, in capitals, with a capital first, else as it is."""
+    """A word in the case of another one, as TextAttack has it; as it is where that one mixes cases."""
     if old.islower():
         return word.lower()
     if old.isupper() and len(old) > 1:

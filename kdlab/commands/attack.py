@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kdlab.commands.arguments import Parser, expanded
 from kdlab.errors import KdlabError
 from kdlab.system.imports import large_imports
+
+if TYPE_CHECKING:
+    from kdlab.planning.attack import AttackSettings
 
 EXAMPLE = "kdlab attack runs/kd-sst2-local-s0-1234abcd --recipe textfooler bae -n 300"
 INTERRUPTED = "the same command goes on from the last attack that ended"
@@ -30,6 +34,17 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="its data, as in kdlab run")
     parser.add_argument("--profile", default="auto", metavar="PROFILE", help="as in kdlab run (default: auto)")
     parser.add_argument("--labels", nargs="+", metavar="NAME", help="what a head calls LABEL_0, LABEL_1, …, in order")
+    add_attack_settings(parser)
+    parser.add_argument("--out", metavar="DIR", help="folder for what is found (default: attacks/ in the run's)")
+    parser.add_argument("--fresh", action="store_true", help="set aside a folder that holds something else")
+    parser.add_argument("--check", action="store_true", help="say which resources are there, and attack nothing")
+    parser.add_argument(
+        "--accelerator", default="auto", metavar="{auto,cpu,gpu}", help="where to compute (default: auto)"
+    )
+
+
+def add_attack_settings(parser: Parser) -> None:
+    """The words that say how is attacked."""
     parser.add_argument("-n", dest="count", type=int, metavar="N", help="examples, drawn by the seed (default: all)")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="draws examples and typing errors (default: 0)"
@@ -42,11 +57,27 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--masked-lm", metavar="MODEL", help="for bae, a folder or a name on the hub")
     parser.add_argument("--sentence-encoder", metavar="MODEL", help="for textfooler and bae; its states are averaged")
     parser.add_argument("--similarity", type=float, metavar="X", help="that passes, in place of a recipe's own")
-    parser.add_argument("--out", metavar="DIR", help="folder for what is found (default: attacks/ in the run's)")
-    parser.add_argument("--fresh", action="store_true", help="set aside a folder that holds something else")
-    parser.add_argument("--check", action="store_true", help="say which resources are there, and attack nothing")
-    parser.add_argument(
-        "--accelerator", default="auto", metavar="{auto,cpu,gpu}", help="where to compute (default: auto)"
+
+
+def attack_settings(arguments: argparse.Namespace, recipes: Sequence[str]) -> AttackSettings:
+    """What those words say.
+
+    Args:
+        arguments: The command line.
+        recipes: Who attacks.
+    """
+    from kdlab.planning.attack import AttackSettings
+
+    return AttackSettings(
+        recipes=tuple(recipes),
+        count=arguments.count,
+        seed=arguments.seed,
+        mode=arguments.mode,
+        side=arguments.side,
+        resources=arguments.resources and str(expanded("--resources", arguments.resources)),
+        masked_lm=arguments.masked_lm,
+        sentence_encoder=arguments.sentence_encoder,
+        similarity=arguments.similarity,
     )
 
 
@@ -59,33 +90,18 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     with large_imports():
         from kdlab.pipeline.assail import Asked, attack_models
         from kdlab.pipeline.attack_check import check_resources
-        from kdlab.planning.attack import AttackSettings
 
     if arguments.check:
         return check_resources(arguments.resources, arguments.masked_lm, arguments.sentence_encoder)
-    paths = {
-        flag: value and str(expanded(f"--{flag}", value))
-        for flag, value in (("data-dir", arguments.data_dir), ("resources", arguments.resources))
-    }
-    settings = AttackSettings(
-        recipes=tuple(arguments.recipe),
-        count=arguments.count,
-        seed=arguments.seed,
-        mode=arguments.mode,
-        side=arguments.side,
-        resources=paths["resources"],
-        masked_lm=arguments.masked_lm,
-        sentence_encoder=arguments.sentence_encoder,
-        similarity=arguments.similarity,
-    )
     asked = Asked(
         task=arguments.task,
-        data_dir=paths["data-dir"],
+        data_dir=arguments.data_dir and str(expanded("--data-dir", arguments.data_dir)),
         profile=arguments.profile,
         labels=None if arguments.labels is None else tuple(arguments.labels),
         out=arguments.out and str(expanded("--out", arguments.out)),
         fresh=arguments.fresh,
         accelerator=arguments.accelerator,
     )
-    attack_models([str(expanded("MODEL", name)) for name in arguments.models], settings, asked)
+    models = [str(expanded("MODEL", name)) for name in arguments.models]
+    attack_models(models, attack_settings(arguments, arguments.recipe), asked)
     return 0

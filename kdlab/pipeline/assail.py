@@ -18,7 +18,7 @@ from kdlab.models.checkpoint import cached_on_disk, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder, usable_positions
 from kdlab.pipeline.attack import Assailed, Assault, Study
 from kdlab.pipeline.finished import CONFIG, FinishedRun, find_teacher, open_run
-from kdlab.planning.attack import LONGEST, AttackPlan, AttackSettings, name_of, plan_attack
+from kdlab.planning.attack import LONGEST, AttackPlan, AttackSettings, check_task, name_of, plan_attack
 from kdlab.planning.backbone import open_checkpoint
 from kdlab.results.attacks import FIGURES, AttackTable, check_folder, show_attacks, write_attacks
 from kdlab.results.record import free_name
@@ -109,6 +109,28 @@ def attack_models(names: Sequence[str], settings: AttackSettings, asked: Asked) 
             reporter.say(f"Outcomes: {victim.folder}")
     show_attacks(tables, reporter)
     return tables
+
+
+def attack_runs(runs: Sequence[str], settings: AttackSettings, accelerator: str) -> None:
+    """``kdlab evaluate RUN --attack``: student and teacher of finished runs.
+
+    Args:
+        runs: Their folders.
+        settings: What is done.
+        accelerator: ``auto``, ``cpu`` or ``gpu``.
+
+    Raises:
+        KdlabError: Anything a user can get wrong.
+    """
+    quiet_libraries()
+    keep_freed_memory()
+    reporter = Reporter(quiet=number() != 0)
+    settings.check()
+    cache, hardware = Cache(say=reporter.warn), resolve_hardware(accelerator, 1, "32")
+    opened = [open_run(Path(name).expanduser().resolve()) for name in runs]
+    for run in opened:
+        with run.folder.locked(reporter.say):
+            attack_run(run, settings, hardware, cache, reporter)
 
 
 def attack_run(
@@ -206,8 +228,7 @@ def _open(name: str, asked: Asked, hub: Hub, hardware: Hardware) -> _Victim:
     if asked.labels is not None:
         checkpoint = checkpoint.with_labels(asked.labels)
     spec, base = find_task(asked.task, hub)
-    if spec.regression:
-        raise KdlabError(f"{spec.name} has scores and no labels, so nothing can be attacked: give another task.")
+    check_task(spec)
     source = choose_source(spec, base, asked.profile, asked.data_dir, hub)
     task = load_data(spec, source, hub, None, "dev", 0.0, 0)
     order = head_order(checkpoint, spec.labels, spec.aliases)

@@ -13,6 +13,7 @@ from kdlab.attacks.attempt import FIXED, MODES
 from kdlab.attacks.kit import KINDS, MASKED_LM, SENTENCE_ENCODER
 from kdlab.attacks.recipes.base import Recipe
 from kdlab.attacks.study import Target
+from kdlab.config.schema import EvaluationConfig
 from kdlab.data.sources import Hub
 from kdlab.data.spec import TaskSpec
 from kdlab.data.task_data import TaskData
@@ -79,6 +80,31 @@ class AttackSettings:
             raise KdlabError(f"--similarity {self.similarity}: it is a cosine or a share of an angle, from -1 to 1.")
         if self.head_steps < 1:
             raise KdlabError(f"masked_lm.head_steps={self.head_steps}: it must be 1 or more.")
+
+
+def attacks_in_run(asked: EvaluationConfig, spec: TaskSpec) -> AttackSettings | None:
+    """What a run's settings say of attacks; None where they ask for none.
+
+    Args:
+        asked: Those of its evaluation.
+        spec: The task.
+
+    Raises:
+        KdlabError: They ask for what can't be done.
+    """
+    if not asked.attack:
+        return None
+    settings = AttackSettings(
+        recipes=tuple(asked.attack),
+        count=asked.attack_examples,
+        seed=asked.attack_seed,
+        mode=asked.attack_mode,
+        resources=asked.attack_resources,
+    )
+    settings.check()
+    check_task(spec)
+    _recipes(settings.recipes)
+    return settings
 
 
 @dataclass(frozen=True)
@@ -225,8 +251,7 @@ def plan_attack(
         KdlabError: Anything a user can get wrong.
     """
     settings.check()
-    if task.spec.regression:
-        raise KdlabError(f"{task.spec.name} has scores and no labels, so nothing can be attacked: give another task.")
+    check_task(task.spec)
     recipes = _recipes(settings.recipes)
     split = task.reported_splits[0]
     needs = {kind for recipe in recipes for kind in recipe.kind.needs}
@@ -248,6 +273,12 @@ def plan_attack(
         sentences=sentences,
         resources=resources,
     )
+
+
+def check_task(spec: TaskSpec) -> None:
+    """Raises ``KdlabError`` for a task that has no labels."""
+    if spec.regression:
+        raise KdlabError(f"{spec.name} has scores and no labels, so nothing can be attacked: give another task.")
 
 
 def _recipes(names: Sequence[str]) -> tuple[NamedRecipe, ...]:
