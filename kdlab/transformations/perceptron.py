@@ -72,8 +72,10 @@ class Perceptron:
         lengths = self._ends[flat + 1] - starts
         cells = np.repeat(np.arange(count * features) // features * len(self.labels), lengths)
         at = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(len(cells))
-        size = count * len(self.labels)
-        return np.bincount(cells + self._columns[at], self._values[at], size).reshape(count, -1)
+        added: NDArray[np.float64] = np.bincount(
+            cells + self._columns[at], self._values[at].astype(np.float64), count * len(self.labels)
+        )
+        return added.reshape(count, -1)
 
     def decided(self, rows: Sequence[int]) -> int:
         """The place of a word's tag among ``labels``, by NLTK's additions: of 64-bit floats, in the features' order."""

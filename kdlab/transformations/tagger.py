@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,16 @@ class Tagger(ABC):
         """
 
 
+class _Around(NamedTuple):
+    """Words near one whose tag is asked for, normalised; None where the candidates stand."""
+
+    left2: str
+    left: str
+    own: str | None
+    right: str | None
+    right2: str | None
+
+
 class PerceptronTagger(Tagger):
     """As ``nltk.pos_tag(…, tagset="universal")``, for all candidates of a place at once; may be used by many threads.
 
@@ -106,14 +117,16 @@ class PerceptronTagger(Tagger):
     def _tagged(self, before: tuple[str, ...], after: tuple[str, ...], words: Sequence[str]) -> list[str]:
         """Tags of K different words, from left to right as NLTK gives them."""
         place = len(before)
-        normal: list[str | None] = [*_START, *map(normalised, before), None, *map(normalised, after), *_END]
+        normal = [*map(normalised, before)]
+        behind = [*_START, *normal]
+        ahead: list[str | None] = [*normal, None, *map(normalised, after), *_END]
         own = np.array([self._rows_of(word) for word in words], np.int64)  # (K, 6)
         tails = [_START]  # tags of the two words before, the nearer first: one for all words, or one for each
         tags: list[list[str]] = []
         for i, word in enumerate([*before, None]):
             if i >= place - 2 and len(tails) < len(words):
                 tails *= len(words)
-            around = normal[i : i + 5]
+            around = _Around(*behind[i : i + 2], *ahead[i : i + 3])
             if word is None:
                 tags.append(self._at_place(tails, around, words, own[:, :3]))
             elif word in self._model.known:
@@ -127,7 +140,7 @@ class PerceptronTagger(Tagger):
         return [UNIVERSAL.get(each[k if len(each) > 1 else 0], "X") for k, each in enumerate(chosen)]
 
     def _at_place(
-        self, tails: list[tuple[str, str]], around: Sequence[str | None], words: Sequence[str], own: NDArray[np.int64]
+        self, tails: list[tuple[str, str]], around: _Around, words: Sequence[str], own: NDArray[np.int64]
     ) -> list[str]:
         """Tags of the K words themselves."""
         row = self._model.rows.get
@@ -142,7 +155,7 @@ class PerceptronTagger(Tagger):
         self,
         tails: list[tuple[str, str]],
         word: str | None,
-        around: Sequence[str | None],
+        around: _Around,
         words: Sequence[str],
         own: NDArray[np.int64],
     ) -> list[str]:
@@ -151,7 +164,7 @@ class PerceptronTagger(Tagger):
         Args:
             tails: Tags of the two words before, of each of the K.
             word: What stands there; None where the K words do.
-            around: The place and two on each side, normalised; None where the K words stand.
+            around: What is near.
             words: The K words, which are looked at where sums are equal.
             own: Rows of the features that depend on the word, ``(K, F)``.
         """
@@ -160,12 +173,12 @@ class PerceptronTagger(Tagger):
         sums = shared[[states[tail] for tail in tails]] + self._model.sums(own)  # (K, C)
         best = sums.argmax(axis=1)
         tied = (sums == sums.max(axis=1, keepdims=True)).sum(axis=1) > 1
-        for k in np.flatnonzero(tied):
-            whole = [normalised(words[k]) if each is None else each for each in around]
+        for k in np.flatnonzero(tied).tolist():
+            whole = _Around(*(normalised(words[k]) if each is None else each for each in around))
             best[k] = self._model.decided(self._features(words[k] if word is None else word, whole, tails[k]))
         return [self._model.labels[i] for i in best]
 
-    def _features(self, word: str | None, around: Sequence[str | None], tail: tuple[str, str]) -> list[int]:
+    def _features(self, word: str | None, around: _Around, tail: tuple[str, str]) -> list[int]:
         """Rows of the fourteen features in NLTK's order, without those of what is None."""
         left2, left, own, right, right2 = around
         nearer, farther = tail
