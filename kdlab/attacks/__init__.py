@@ -33,4 +33,4 @@ def load_recipe(name: str) -> type[Recipe]:
     """
     from kdlab.attacks.recipes.base import Recipe
 
-    return find_class(name, RECIPES, Recipe, "recipe")
+    return find_class(name, RECIPES, Recipe, "recipe")  # type: ignore[type-abstract]

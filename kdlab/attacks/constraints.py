@@ -11,7 +11,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 
-from kdlab.attacks.asks import AskSimilarity, Steps
+from kdlab.attacks.asks import AskSimilarity, Steps, at_once
 from kdlab.attacks.search import SIMILARITY
 from kdlab.attacks.text import AttackText
 from kdlab.transformations.tagger import Tagger
@@ -113,8 +113,7 @@ class _Alone(Constraint):
 
     def kept(self, candidates: Sequence[AttackText], text: AttackText, attempt: Attempt) -> Steps[list[AttackText]]:
         """See ``Constraint.kept``."""
-        return self.filtered(candidates, attempt.original)
-        yield
+        return at_once(self.filtered(candidates, attempt.original))
 
     @abstractmethod
     def filtered(self, candidates: Sequence[AttackText], original: AttackText) -> list[AttackText]:

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 
 from kdlab.attacks.constraints import OtherSides, Unchangeable
 from kdlab.errors import KdlabError
-from kdlab.transformations.tables import NEIGHBOURS, STOP_WORDS, SYNONYMS, StopWords, WordTable
+from kdlab.transformations.tables import NEIGHBOURS as NEIGHBOURS
+from kdlab.transformations.tables import STOP_WORDS as STOP_WORDS
+from kdlab.transformations.tables import SYNONYMS as SYNONYMS
+from kdlab.transformations.tables import StopWords, WordTable
 from kdlab.transformations.tagger import Tagger
 
 TAGGER, MASKED_LM, SENTENCE_ENCODER = "tagger", "masked LM", "sentence encoder"

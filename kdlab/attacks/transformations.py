@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kdlab.attacks.asks import AskWords, Steps
+from kdlab.attacks.asks import AskWords, Steps, at_once
 from kdlab.attacks.text import AttackText
 from kdlab.system.draw import Draw
 from kdlab.transformations.attack_words import words_from_text
@@ -44,13 +44,14 @@ class TableSwap(Transformation):
 
     def candidates(self, text: AttackText, places: Sequence[int], attempt: Attempt) -> Steps[list[AttackText]]:
         """See ``Transformation.candidates``."""
-        return [
-            text.replaced(i, new)
-            for i in places
-            for other in self.table.get(text.words[i].lower(), ())
-            if (new := written_like(other, text.words[i])) != text.words[i]
-        ]
-        yield
+        return at_once(
+            [
+                text.replaced(i, new)
+                for i in places
+                for other in self.table.get(text.words[i].lower(), ())
+                if (new := written_like(other, text.words[i])) != text.words[i]
+            ]
+        )
 
 
 class MaskedLMSwap(Transformation):
@@ -98,8 +99,7 @@ class CharacterSwap(Transformation):
                 for new in change(text.words[i], attempt.draw):
                     one = text.replaced(i, new)
                     made.setdefault(one.texts, one)
-        return list(made.values())
-        yield
+        return at_once(list(made.values()))
 
 
 def written_like(word: str, old: str) -> str:
