@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 
 from kdlab.attacks.asks import AskSimilarity, Steps, at_once
+from kdlab.attacks.contract import UnderAttack
 from kdlab.attacks.search import SIMILARITY
 from kdlab.attacks.text import AttackText
 from kdlab.transformations.tagger import Tagger
-
-if TYPE_CHECKING:
-    from kdlab.attacks.attempt import Attempt
 
 _BEFORE, _AFTER = 4, 3  # words around a word that its part of speech is told by
 _EITHER = frozenset({"NOUN", "VERB"})
@@ -27,7 +24,7 @@ class Unchangeable(ABC):
     """Words that stay as they are."""
 
     @abstractmethod
-    def changeable(self, text: AttackText, attempt: Attempt) -> set[int]:
+    def changeable(self, text: AttackText, attempt: UnderAttack) -> set[int]:
         """Positions of all other words.
 
         Args:
@@ -39,7 +36,7 @@ class Unchangeable(ABC):
 class Changed(Unchangeable):
     """Those that have been changed already."""
 
-    def changeable(self, text: AttackText, attempt: Attempt) -> set[int]:
+    def changeable(self, text: AttackText, attempt: UnderAttack) -> set[int]:
         """See ``Unchangeable.changeable``."""
         return set(range(len(text.words))) - text.changed
 
@@ -56,7 +53,7 @@ class StopWords(Unchangeable):
     def __init__(self, words: Collection[str]) -> None:
         self.words = frozenset(words)
 
-    def changeable(self, text: AttackText, attempt: Attempt) -> set[int]:
+    def changeable(self, text: AttackText, attempt: UnderAttack) -> set[int]:
         """See ``Unchangeable.changeable``."""
         own = text.words if attempt.compat else [word.casefold() for word in text.words]
         return {i for i, word in enumerate(own) if word not in self.words}
@@ -72,7 +69,7 @@ class Short(Unchangeable):
     def __init__(self, least: int) -> None:
         self.least = least
 
-    def changeable(self, text: AttackText, attempt: Attempt) -> set[int]:
+    def changeable(self, text: AttackText, attempt: UnderAttack) -> set[int]:
         """See ``Unchangeable.changeable``."""
         return {i for i, word in enumerate(text.words) if len(word) >= self.least}
 
@@ -87,7 +84,7 @@ class OtherSides(Unchangeable):
     def __init__(self, sides: Collection[int]) -> None:
         self.sides = frozenset(sides)
 
-    def changeable(self, text: AttackText, attempt: Attempt) -> set[int]:
+    def changeable(self, text: AttackText, attempt: UnderAttack) -> set[int]:
         """See ``Unchangeable.changeable``."""
         if len(text.texts) == 1:
             return set(range(len(text.words)))
@@ -98,7 +95,7 @@ class Constraint(ABC):
     """Lets candidates pass or not."""
 
     @abstractmethod
-    def kept(self, candidates: Sequence[AttackText], text: AttackText, attempt: Attempt) -> Steps[list[AttackText]]:
+    def kept(self, candidates: Sequence[AttackText], text: AttackText, attempt: UnderAttack) -> Steps[list[AttackText]]:
         """Those that pass, in their order.
 
         Args:
@@ -111,7 +108,7 @@ class Constraint(ABC):
 class _Alone(Constraint):
     """One that asks nobody."""
 
-    def kept(self, candidates: Sequence[AttackText], text: AttackText, attempt: Attempt) -> Steps[list[AttackText]]:
+    def kept(self, candidates: Sequence[AttackText], text: AttackText, attempt: UnderAttack) -> Steps[list[AttackText]]:
         """See ``Constraint.kept``."""
         return at_once(self.filtered(candidates, attempt.original))
 
@@ -218,7 +215,7 @@ class SentenceSimilarity(Constraint):
         self.to_original = to_original
         self.window = window
 
-    def kept(self, candidates: Sequence[AttackText], text: AttackText, attempt: Attempt) -> Steps[list[AttackText]]:
+    def kept(self, candidates: Sequence[AttackText], text: AttackText, attempt: UnderAttack) -> Steps[list[AttackText]]:
         """See ``Constraint.kept``."""
         reference = attempt.original if self.to_original else text
         long = [one for one in candidates if one.new and len(one.words) >= self.window]

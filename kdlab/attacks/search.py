@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kdlab.attacks.asks import Steps
+from kdlab.attacks.contract import UnderAttack
 from kdlab.attacks.goals import Scored
-
-if TYPE_CHECKING:
-    from kdlab.attacks.attempt import Attempt
 
 SIMILARITY = "similarity"
 """Name of what a sentence encoder measured of a candidate."""
@@ -22,7 +19,7 @@ class Search(ABC):
     """Chooses among candidates until the victim is fooled or nothing is left to try."""
 
     @abstractmethod
-    def run(self, attempt: Attempt, first: Scored) -> Steps[Scored]:
+    def run(self, attempt: UnderAttack, first: Scored) -> Steps[Scored]:
         """The search; ends with the best text, whether it fools the victim or not.
 
         Args:
@@ -45,7 +42,7 @@ class WordImportance(Search):
     def __init__(self, unknown: str = "") -> None:
         self.unknown = unknown
 
-    def run(self, attempt: Attempt, first: Scored) -> Steps[Scored]:
+    def run(self, attempt: UnderAttack, first: Scored) -> Steps[Scored]:
         """See ``Search.run``."""
         best = first
         for place in (yield from self._order(attempt)):
@@ -61,7 +58,7 @@ class WordImportance(Search):
                 best = results[0]
         return best
 
-    def _order(self, attempt: Attempt) -> Steps[list[int]]:
+    def _order(self, attempt: UnderAttack) -> Steps[list[int]]:
         """Positions, the most important first."""
         places = attempt.places(attempt.original)
         results = yield from attempt.score([attempt.original.replaced(i, self.unknown) for i in places])
@@ -74,7 +71,7 @@ class Greedy(Search):
     This is TextAttack's beam search of width 1.
     """
 
-    def run(self, attempt: Attempt, first: Scored) -> Steps[Scored]:
+    def run(self, attempt: UnderAttack, first: Scored) -> Steps[Scored]:
         """See ``Search.run``."""
         best, text = first, first.text
         while not best.fooled:

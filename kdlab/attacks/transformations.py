@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from kdlab.attacks.asks import AskWords, Steps, at_once
+from kdlab.attacks.contract import UnderAttack
 from kdlab.attacks.text import AttackText
 from kdlab.system.draw import Draw
 from kdlab.transformations.attack_words import words_from_text
-
-if TYPE_CHECKING:
-    from kdlab.attacks.attempt import Attempt
 
 _LETTER = re.compile("[a-zA-Z]")
 
@@ -22,7 +19,7 @@ class Transformation(ABC):
     """Makes texts with one change more."""
 
     @abstractmethod
-    def candidates(self, text: AttackText, places: Sequence[int], attempt: Attempt) -> Steps[list[AttackText]]:
+    def candidates(self, text: AttackText, places: Sequence[int], attempt: UnderAttack) -> Steps[list[AttackText]]:
         """Texts with another word at one of some places, in the order of places.
 
         Args:
@@ -42,7 +39,7 @@ class TableSwap(Transformation):
     def __init__(self, table: Mapping[str, Sequence[str]]) -> None:
         self.table = table
 
-    def candidates(self, text: AttackText, places: Sequence[int], attempt: Attempt) -> Steps[list[AttackText]]:
+    def candidates(self, text: AttackText, places: Sequence[int], attempt: UnderAttack) -> Steps[list[AttackText]]:
         """See ``Transformation.candidates``."""
         return at_once(
             [
@@ -64,7 +61,7 @@ class MaskedLMSwap(Transformation):
     def __init__(self, mask: str) -> None:
         self.mask = mask
 
-    def candidates(self, text: AttackText, places: Sequence[int], attempt: Attempt) -> Steps[list[AttackText]]:
+    def candidates(self, text: AttackText, places: Sequence[int], attempt: UnderAttack) -> Steps[list[AttackText]]:
         """See ``Transformation.candidates``."""
         if not places:
             return []
@@ -91,7 +88,7 @@ class CharacterSwap(Transformation):
     def __init__(self, changes: Collection[Change]) -> None:
         self.changes = tuple(changes)
 
-    def candidates(self, text: AttackText, places: Sequence[int], attempt: Attempt) -> Steps[list[AttackText]]:
+    def candidates(self, text: AttackText, places: Sequence[int], attempt: UnderAttack) -> Steps[list[AttackText]]:
         """See ``Transformation.candidates``."""
         made: dict[tuple[str, ...], AttackText] = {}
         for change in self.changes:
