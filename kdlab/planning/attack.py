@@ -21,7 +21,6 @@ from kdlab.errors import KdlabError, nearest
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import usable_positions
 from kdlab.models.generator import check_mask_token
-from kdlab.planning.augment import SIDES
 from kdlab.planning.backbone import open_checkpoint
 from kdlab.planning.generator import GeneratorPlan, plan_head
 from kdlab.system.draw import Draw
@@ -74,8 +73,8 @@ class AttackSettings:
             raise KdlabError(f"--seed {self.seed}: it must be a whole number, 0 or more.")
         if self.mode not in MODES:
             raise nearest(self.mode, MODES, "mode")
-        if self.side is not None and self.side not in SIDES:
-            raise KdlabError(f"--side {self.side}: it is one of {', '.join(SIDES)}.")
+        if self.side is not None and self.side not in _SIDES:
+            raise KdlabError(f"--side {self.side}: it is one of {', '.join(_SIDES)}.")
         if self.similarity is not None and not -1 <= self.similarity <= 1:
             raise KdlabError(f"--similarity {self.similarity}: it is a cosine or a share of an angle, from -1 to 1.")
         if self.head_steps < 1:
