@@ -21,6 +21,7 @@ from kdlab.system.foreign import door, read_fields, read_json
 from kdlab.system.shown import clipped, shown
 
 NAME = "averaged_perceptron_tagger_eng"
+PARTS = ("weights", "tagdict", "classes")
 ADVICE = f"give the files of NLTK's data package '{NAME}'"
 _LARGEST = 100_000  # of a weight: fourteen of them still add up exactly
 _CLASSES = 4096
@@ -72,10 +73,9 @@ class Perceptron:
         lengths = self._ends[flat + 1] - starts
         cells = np.repeat(np.arange(count * features) // features * len(self.labels), lengths)
         at = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(len(cells))
-        added: NDArray[np.float64] = np.bincount(
-            cells + self._columns[at], self._values[at].astype(np.float64), count * len(self.labels)
-        )
-        return added.reshape(count, -1)
+        size = count * len(self.labels)
+        added = np.bincount(cells + self._columns[at], self._values[at], size)
+        return added.astype(np.float64, copy=False).reshape(count, -1)
 
     def decided(self, rows: Sequence[int]) -> int:
         """The place of a word's tag among ``labels``, by NLTK's additions: of 64-bit floats, in the features' order."""
@@ -87,8 +87,16 @@ class Perceptron:
 
 
 def files_of(folder: Path) -> dict[str, Path]:
-    """The three files, ``weights``, ``tagdict`` and ``classes``, whether they are there or not."""
-    return {part: folder / f"{NAME}.{part}.json" for part in ("weights", "tagdict", "classes")}
+    """The three files: ``weights``, ``tagdict`` and ``classes``.
+
+    Raises:
+        KdlabError: One is missing.
+    """
+    files = {part: folder / f"{NAME}.{part}.json" for part in PARTS}
+    for file in files.values():
+        if not file.is_file():
+            raise KdlabError(f"There is no {file}: {ADVICE}.")
+    return files
 
 
 def read_perceptron(folder: Path) -> Perceptron:
