@@ -152,19 +152,20 @@ def attack_run(
     task = task_of(run, hub)
     plan = plan_attack(settings, task, _models_of(run), hub, Resources(settings.resources, cache))
     folder = run.folder.path / ATTACKS
-    victims = [_student(run, hardware)]
+    victims = {STUDENT: _student(run, hardware)}
     teacher, why = find_teacher(run, cache)
     key = run.record.fingerprints.teacher
     if why:
         reporter.warn(f"{why}: the student alone is attacked.")
     if teacher is not None and key is not None:
-        victims.insert(0, _teacher(run, teacher, key, hardware))
-    check_folder(folder / STUDENT, about_attacks(plan), victims[-1].key)
+        victims = {TEACHER: _teacher(run, teacher, key, hardware), **victims}
+    for name, victim in victims.items():
+        check_folder(folder / name, about_attacks(plan), victim.key)
     reporter.say(_announced(plan, len(victims)))
     assault = Assault(plan, hardware, cache, reporter)
     tables = []
-    for victim in victims:
-        tables += attack_one(assault, victim, folder / victim.name)
+    for name, victim in victims.items():
+        tables += attack_one(assault, victim, folder / name)
     show_attacks(tables, reporter)
 
 
@@ -287,9 +288,9 @@ def about_attacks(plan: AttackPlan) -> dict[str, Any]:
     return {
         "task": plan.spec.name,
         "split": plan.split,
-        "data": plan.data_key,
-        "examples": len(plan.targets),
         "seed": asked.seed,
+        "examples": len(plan.targets),
+        "data": plan.data_key,
         "mode": asked.mode,
         "side": asked.side,
         "similarity": asked.similarity,

@@ -26,7 +26,10 @@ def check_resources(folder: str | None, masked_lm: str | None, sentence_encoder:
     """
     reporter = Reporter()
     resources = Resources(folder, Cache(say=reporter.warn))
-    rows = [[row.kind, row.fidelity, row.what, row.sha256[:12] or "–", row.source] for row in resources.manifest()]
+    rows = [
+        [one.kind, one.fidelity, one.file or one.stand_in or "–", one.sha256[:12] or "–", one.source]
+        for one in resources.manifest()
+    ]
     hub = Hub()
     own = "the checkpoint that the teacher was made of"
     if masked_lm is None:

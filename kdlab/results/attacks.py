@@ -122,12 +122,13 @@ def check_folder(folder: Path, about: Mapping[str, Any], victim: str) -> None:
         victim: Fingerprint of who is attacked.
     """
     for recipe, entry in read_attacks(folder).items():
-        wanted = {**about, "victim_fingerprint": victim}
+        wanted = {"victim_fingerprint": victim, **about}
         other = next((name for name, value in wanted.items() if entry.get(name) != value), None)
         if other is not None:
+            what = "victim" if other.startswith("victim") else f"number of {other}" if other == "examples" else other
             raise KdlabError(
-                f"{folder} holds the output of {recipe} with another {other.replace('_', ' ')} ({entry.get(other)} and "
-                f"not {wanted[other]}): give another --out, or --fresh to set it aside."
+                f"{folder} holds the output of {recipe} with another {what} ({str(entry.get(other))[:12]} and not "
+                f"{str(wanted[other])[:12]}): give another --out, or --fresh to set it aside."
             )
 
 
