@@ -320,10 +320,10 @@ def _table(assault: Assault, victim: Assailed, study: Study, needs: Any) -> Atta
 def _antonyms(outcomes: Sequence[Outcome], resources: Resources) -> float | None:
     """Share of the swaps of words by words whose new word is an antonym of the old one."""
     swaps = [(old.lower(), new.lower()) for one in outcomes for _, old, new in one.changed]
-    known = resources.antonyms({old for old, _ in swaps})
+    known = resources.antonyms({word for swap in swaps for word in swap})
     if known is None or not swaps:
         return None
-    return sum(new in known.get(old, ()) for old, new in swaps) / len(swaps)
+    return sum(known.are(old, new) for old, new in swaps) / len(swaps)
 
 
 def _announced(plan: AttackPlan, victims: int) -> str:
