@@ -6,21 +6,27 @@ are known by.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kdlab.attacks.constraints import OtherSides, Unchangeable
 from kdlab.errors import KdlabError
+from kdlab.transformations.attack_words import words_from_text
+from kdlab.transformations.resources import Resources
 from kdlab.transformations.tables import NEIGHBOURS as NEIGHBOURS
 from kdlab.transformations.tables import STOP_WORDS as STOP_WORDS
 from kdlab.transformations.tables import SYNONYMS as SYNONYMS
-from kdlab.transformations.tables import StopWords, WordTable
+from kdlab.transformations.tables import Origin, StopWords, WordTable
 from kdlab.transformations.tagger import Tagger
 
 TAGGER, MASKED_LM, SENTENCE_ENCODER = "tagger", "masked LM", "sentence encoder"
 KINDS = (NEIGHBOURS, SYNONYMS, STOP_WORDS, TAGGER, MASKED_LM, SENTENCE_ENCODER)
 """What a recipe may need. A masked LM and a sentence encoder are asked by ``AskWords`` and ``AskSentences``."""
 _PREMISE = ("premise", "hypothesis")
+
+
+_MOST, _LEAST = 50, 0.5
+"""Neighbours of a word, and their cosine at least."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,12 @@ class Kit:
     tables: Mapping[str, WordTable] = field(default_factory=dict)
     stop: StopWords | None = None
     parts_of_speech: Tagger | None = None
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Where the resources come from."""
+        others = [one.origin for one in (self.stop, self.parts_of_speech) if one is not None]
+        return (*(table.origin for table in self.tables.values()), *others)
 
     @property
     def neighbours(self) -> Mapping[str, Sequence[str]]:
@@ -101,3 +113,48 @@ class Kit:
                 f"Recipe {self.recipe} uses {kind} without saying so: name it in the recipe's needs "
                 f"({', '.join(KINDS)})."
             )
+
+
+def kit_for(
+    recipe: str,
+    needs: Collection[str],
+    texts: Iterable[Sequence[str]],
+    resources: Resources,
+    columns: tuple[str, ...] = (),
+    sides: tuple[int, ...] | None = None,
+    similarity: float | None = None,
+    mask: str = "[MASK]",
+) -> Kit:
+    """What a recipe works with on some examples.
+
+    Args:
+        recipe: Its name.
+        needs: What it asks for.
+        texts: The examples, of one text or two.
+        resources: The user's.
+        columns: Names of the text columns.
+        sides: Texts of a pair that may be changed; None leaves it to the recipe.
+        similarity: What passes; None takes the recipe's.
+        mask: The masked LM's mask token.
+
+    Raises:
+        KdlabError: A resource can't be read.
+    """
+    tables: dict[str, WordTable] = {}
+    if {NEIGHBOURS, SYNONYMS} & set(needs):
+        words = {word for example in texts for text in example for word in words_from_text(text)}
+        if NEIGHBOURS in needs:
+            tables[NEIGHBOURS] = resources.neighbours(words, _LEAST, _MOST, single=False)
+        if SYNONYMS in needs:
+            tables[SYNONYMS] = resources.synonyms(words)
+    return Kit(
+        recipe=recipe,
+        needs=frozenset(needs),
+        columns=columns,
+        asked_sides=sides,
+        threshold=similarity,
+        masked_lm_token=mask,
+        tables=tables,
+        stop=resources.stop_words() if STOP_WORDS in needs else None,
+        parts_of_speech=resources.tagger() if TAGGER in needs else None,
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kdlab.attacks.attempt import COMPAT
 from kdlab.attacks.engine import Models
-from kdlab.attacks.kit import MASKED_LM, SENTENCE_ENCODER, TAGGER, Kit
+from kdlab.attacks.kit import MASKED_LM, SENTENCE_ENCODER, Kit, kit_for
 from kdlab.attacks.masked_words import MaskedWords
 from kdlab.attacks.outcome import Outcome
 from kdlab.attacks.sentences import SentenceEncoder
@@ -27,8 +27,7 @@ from kdlab.system.console import Reporter
 from kdlab.system.files import fingerprint, write_atomic, writing
 from kdlab.system.foreign import door
 from kdlab.system.hardware import Hardware
-from kdlab.transformations.attack_words import words_from_text
-from kdlab.transformations.tables import NEIGHBOURS, STOP_WORDS, SYNONYMS, Origin, WordTable
+from kdlab.transformations.tables import Origin
 
 OUTCOMES, UNFINISHED = "outcomes.jsonl", "unfinished.jsonl"
 _ANSWERS = "answers"
@@ -89,7 +88,7 @@ class Assault:
     def substituted_of(self, name: str) -> list[str]:
         """What stands in for something else in a recipe, in sentences."""
         needs = next(recipe.kind.needs for recipe in self.plan.recipes if recipe.name == name)
-        origins = [origin.sentence for origin in self._kits[name][1] if origin.sentence]
+        origins = [origin.sentence for origin in self._kits[name].origins if origin.sentence]
         return [*origins, *self.plan.substituted(needs)]
 
     def study(self, recipe: NamedRecipe, victim: Assailed) -> Study:
@@ -102,8 +101,8 @@ class Assault:
         Raises:
             KdlabError: The victim answers with what is no logits, or the recipe is no good.
         """
-        kit, origins = self._kits[recipe.name]
-        key = self.plan.key(recipe, victim.key, [origin.sha256 for origin in origins])
+        kit = self._kits[recipe.name]
+        key = self.plan.key(recipe, victim.key, [origin.sha256 for origin in kit.origins])
         if MASKED_LM in recipe.kind.needs:  # all processes take part in what follows, so not while outcomes are made
             self._obtain_lm()
             self._open_store(self._words_key, "words of a masked LM")
@@ -115,7 +114,7 @@ class Assault:
 
         about = {"recipe": recipe.name, "task": self.plan.spec.name, "victim": victim.name}
         outcomes = self.cache.get_or_make("attacks", key, build, about, resumable=True, load=read_outcomes)
-        return Study(recipe.name, key, tuple(outcomes), origins)
+        return Study(recipe.name, key, tuple(outcomes), kit.origins)
 
     def _attack(self, recipe: NamedRecipe, kit: Kit, victim: Assailed, folder: Path) -> None:
         """Attacks what an interrupted command has left, and has the victim look at every success once more."""
@@ -139,32 +138,19 @@ class Assault:
         write_atomic(folder / OUTCOMES, "".join(_line(one) for one in outcomes))
         file.unlink()
 
-    def _kit(self, recipe: NamedRecipe) -> tuple[Kit, tuple[Origin, ...]]:
-        """What a recipe works with, and where it comes from."""
-        plan, needs = self.plan, recipe.kind.needs
-        words = {word for target in plan.targets for text in target.texts for word in words_from_text(text)}
-        tables: dict[str, WordTable] = {}
-        if NEIGHBOURS in needs:
-            tables[NEIGHBOURS] = plan.resources.neighbours(words, _LEAST, _MOST, single=False)
-        if SYNONYMS in needs:
-            tables[SYNONYMS] = plan.resources.synonyms(words)
-        stop = plan.resources.stop_words() if STOP_WORDS in needs else None
-        tagger = plan.resources.tagger() if TAGGER in needs else None
-        origins = [table.origin for table in tables.values()]
-        origins += [one.origin for one in (stop, tagger) if one is not None]
-        mask = "[MASK]" if plan.masked_lm is None else str(plan.masked_lm.checkpoint.tokenizer.mask_token)
-        kit = Kit(
-            recipe=recipe.name,
-            needs=frozenset(needs),
+    def _kit(self, recipe: NamedRecipe) -> Kit:
+        """What a recipe works with."""
+        plan = self.plan
+        return kit_for(
+            recipe.name,
+            recipe.kind.needs,
+            [target.texts for target in plan.targets],
+            plan.resources,
             columns=plan.columns,
-            asked_sides=plan.sides,
-            threshold=plan.settings.similarity,
-            masked_lm_token=mask,
-            tables=tables,
-            stop=stop,
-            parts_of_speech=tagger,
+            sides=plan.sides,
+            similarity=plan.settings.similarity,
+            mask="[MASK]" if plan.masked_lm is None else str(plan.masked_lm.checkpoint.tokenizer.mask_token),
         )
-        return kit, tuple(origins)
 
     def _obtain_lm(self) -> MaskedLM:
         if self._lm is None:
