@@ -19,6 +19,7 @@ from kdlab.models.encoder import usable_positions
 from kdlab.models.generator import has_mlm_head, load_masked_lm
 from kdlab.models.sentences import load_sentence_model
 from kdlab.system.cache import Cache
+from kdlab.system.quiet import quiet_libraries
 from kdlab.transformations.resources import Resources
 
 _LONGEST = 128
@@ -64,6 +65,7 @@ def attack(
         KdlabError: Texts and labels don't fit each other, the model's answer is no table of logits, a model that the
             recipe needs isn't named, or anything else a user can get wrong.
     """
+    quiet_libraries()
     pairs = [(one,) if isinstance(one, str) else tuple(one) for one in texts]
     if len(pairs) != len(labels):
         raise KdlabError(f"There are {len(pairs)} texts and {len(labels)} labels: give a label for each text.")

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from kdlab.commands.arguments import Parser, expanded
-from kdlab.commands.attack import add_attack_settings
+from kdlab.commands.attack import add_attack_settings, attack_settings
 from kdlab.errors import KdlabError
 from kdlab.system.imports import large_imports
 
@@ -35,15 +35,17 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         raise KdlabError(
             "Say what is evaluated: --on SET, of kdlab list ood, or --attack RECIPE, of kdlab list recipes."
         )
+    settings = attack_settings(arguments, arguments.attack)
+    if not arguments.attack and settings != type(settings)(recipes=()):
+        raise KdlabError("-n, --seed, --mode and the like say how is attacked, and --attack names no recipe: add it.")
     runs = [str(expanded("RUN", run)) for run in arguments.runs]
     folder = arguments.ood_dir and str(expanded("--ood-dir", arguments.ood_dir))
     with large_imports():
-        from kdlab.commands.attack import attack_settings
         from kdlab.pipeline.assail import attack_runs
         from kdlab.pipeline.evaluate import evaluate_runs
 
     if arguments.on:
         evaluate_runs(runs, arguments.on, folder, arguments.fresh, arguments.accelerator)
     if arguments.attack:
-        attack_runs(runs, attack_settings(arguments, arguments.attack), arguments.accelerator)
+        attack_runs(runs, settings, arguments.accelerator)
     return 0

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from kdlab.errors import KdlabError, nearest
-from kdlab.system.files import file_digest, fingerprint
 
 T = TypeVar("T")
 
@@ -44,6 +43,8 @@ def find_class(name: str, registry: Mapping[str, tuple[str, str]], base: type[T]
 
 def about_class(name: str) -> list[str]:
     """A class's name, and for a user's own file its content's fingerprint."""
+    from kdlab.system.files import file_digest
+
     if ".py:" not in name:
         return [name]
     file, _, attribute = name.rpartition(":")
@@ -51,6 +52,8 @@ def about_class(name: str) -> list[str]:
 
 
 def _from_file(file: Path, attribute: str, what: str) -> object:
+    from kdlab.system.files import fingerprint  # with numpy, which a list of names needs not
+
     if not file.is_file():
         raise KdlabError(f"There is no file {file}: give --{what} path/to/file.py:Class.")
     name = f"kdlab_user_{file.stem}_{fingerprint(str(file.resolve()))[:8]}"
