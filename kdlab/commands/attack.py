@@ -66,7 +66,8 @@ def attack_settings(arguments: argparse.Namespace, recipes: Sequence[str]) -> At
         arguments: The command line.
         recipes: Who attacks.
     """
-    from kdlab.planning.attack import AttackSettings
+    with large_imports():
+        from kdlab.planning.attack import AttackSettings
 
     return AttackSettings(
         recipes=tuple(recipes),
