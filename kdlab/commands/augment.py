@@ -36,6 +36,9 @@ def add_arguments(parser: Parser) -> None:
         metavar="N",
         help="new examples of each, by each augmenter (default: the paper's, or 1)",
     )
+    parser.add_argument(
+        "--rows", type=int, metavar="N", help="augment so many of the training rows, drawn by --seed (default: all)"
+    )
     parser.add_argument("--side", metavar="{text,pair,both}", help="what of a pair is changed (default: both)")
     for flag, key in _SETTINGS.items():
         parser.add_argument(
@@ -98,7 +101,7 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         keep_above=keep,
         fresh=arguments.fresh,
     )
-    augment_task(names, arguments.copies, arguments.side, settings, asked)
+    augment_task(names, arguments.copies, arguments.side, settings, asked, arguments.rows)
     return 0
 
 

@@ -68,6 +68,12 @@ class AugmentedFile:
     sources: tuple[int, ...]
 
     @property
+    def part(self) -> str:
+        """Of how many of the training rows it was made, in words; empty where it was of all."""
+        taken, total = self.manifest.get("sources", 0), self.manifest.get("training_rows", 0)
+        return f" of {taken:,} of {total:,} rows" if taken < total else ""
+
+    @property
     def substituted(self) -> tuple[str, ...]:
         """What stood in for a resource, in sentences."""
         return tuple(str(sentence) for sentence in self.manifest.get("substituted", ()))
@@ -197,6 +203,7 @@ def read_augmented(path: Path, spec: TaskSpec, data: str) -> AugmentedFile:
         text=tuple(columns["text"]),
         text_pair=None if spec.text_pair is None else tuple(columns["text_pair"]),
         labels=tuple(labels),
+        augmented=(True,) * len(labels),
     )
     return AugmentedFile(path, file_digest(path), manifest, examples, tuple(columns["source"]))
 

@@ -19,6 +19,8 @@ class Examples:
         text_pair: Second sentence, or None for single-sentence tasks.
         labels: Indices into ``TaskSpec.labels``, or scores of a regression task; None for an unlabelled split.
         domain: 0 for rows of the task's own domain and 1 for those of a source domain; None where there is one.
+        augmented: Which rows were made of others, by ``kdlab augment``; None where none was. Their ids tell them apart
+            too, so this stands in no fingerprint.
     """
 
     ids: tuple[int, ...]
@@ -26,6 +28,7 @@ class Examples:
     text_pair: tuple[str, ...] | None
     labels: tuple[int, ...] | tuple[float, ...] | None
     domain: tuple[int, ...] | None = None
+    augmented: tuple[bool, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.text)
@@ -38,12 +41,19 @@ class Examples:
             text_pair=None if self.text_pair is None else tuple(self.text_pair[i] for i in positions),
             labels=None if self.labels is None else tuple(self.labels[i] for i in positions),
             domain=None if self.domain is None else tuple(self.domain[i] for i in positions),
+            augmented=None if self.augmented is None else tuple(self.augmented[i] for i in positions),
         )
 
     @property
     def from_source(self) -> int:
         """How many rows are a source domain's."""
         return sum(self.domain or ())
+
+    def own(self, augmented: bool = False) -> list[int]:
+        """Positions of the rows that were not made of others, or of those that were."""
+        if self.augmented is None:
+            return [] if augmented else list(range(len(self)))
+        return [i for i, made in enumerate(self.augmented) if made == augmented]
 
     def fingerprint(self) -> str:
         """SHA-256 of every column: equal for equal examples, whatever file or hub they came from."""
@@ -61,10 +71,12 @@ def joined(one: Examples, other: Examples) -> Examples:
     """Examples one after the other; they are labelled and in pairs where both are."""
     pairs = None if one.text_pair is None or other.text_pair is None else one.text_pair + other.text_pair
     labels: Any = None if one.labels is None or other.labels is None else (*one.labels, *other.labels)
-    domain = None
+    domain = augmented = None
     if one.domain is not None or other.domain is not None:
         domain = tuple(number for part in (one, other) for number in part.domain or (0,) * len(part))
-    return Examples(one.ids + other.ids, one.text + other.text, pairs, labels, domain)
+    if one.augmented is not None or other.augmented is not None:
+        augmented = tuple(made for part in (one, other) for made in part.augmented or (False,) * len(part))
+    return Examples(one.ids + other.ids, one.text + other.text, pairs, labels, domain, augmented)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Literal
 TRAIN, DEV, TEST = "train", "dev", "test"
 SOURCE_ROWS = "train/source"
 """Among the sizes of splits: how many rows of train are a source domain's."""
+AUGMENTED_ROWS = "train/augmented"
+"""Among the sizes of splits: how many rows of train were made of others, by ``kdlab augment``."""
 Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
 
 

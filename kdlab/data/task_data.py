@@ -12,7 +12,7 @@ from kdlab.data.augmented import AugmentedFile, read_augmented
 from kdlab.data.examples import Examples, joined
 from kdlab.data.sources import Hub, Source, file_of, naming, read_source
 from kdlab.data.subset import carve, limit_and_rest
-from kdlab.data.tasks import DEV, SOURCE_ROWS, TEST, TRAIN, TaskSpec
+from kdlab.data.tasks import AUGMENTED_ROWS, DEV, SOURCE_ROWS, TEST, TRAIN, TaskSpec
 from kdlab.data.wishes import grant
 from kdlab.system.files import fingerprint
 from kdlab.types import SplitWish
@@ -100,10 +100,12 @@ class TaskData:
 
 
 def sizes_of(splits: Mapping[str, Examples]) -> dict[str, int]:
-    """Rows of each split, and under ``SOURCE_ROWS`` how many rows of train are a source domain's, where some are."""
+    """Rows of each split; under ``SOURCE_ROWS`` and ``AUGMENTED_ROWS`` how many of train's are such, where some are."""
     sizes = {name: len(examples) for name, examples in splits.items()}
-    from_source = splits[TRAIN].from_source if TRAIN in splits else 0
-    return sizes | ({SOURCE_ROWS: from_source} if from_source else {})
+    if TRAIN not in splits:
+        return sizes
+    parts = {SOURCE_ROWS: splits[TRAIN].from_source, AUGMENTED_ROWS: len(splits[TRAIN].own(augmented=True))}
+    return sizes | {name: rows for name, rows in parts.items() if rows}
 
 
 def load_data(
@@ -187,6 +189,7 @@ def with_augmented(task: TaskData, file: str) -> TaskData:
     makers = ", ".join(more.manifest.get("augmenters", ()))
     also = f", without {left_out:,} of rows that the method has carved out" if left_out else ""
     note = (
-        f"train with {len(more.examples):,} examples of {file} besides (made by {makers}{also}); the teacher's has none"
+        f"train with {len(more.examples):,} examples of {file} besides (made by {makers}{more.part}{also}); the "
+        "teacher's has none"
     )
     return replace(task, splits={**task.splits, TRAIN: train}, notes=(*task.notes, note), augmented=more, before=task)

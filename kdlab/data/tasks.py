@@ -6,10 +6,11 @@ This module imports only the standard library, so that ``--list tasks`` answers 
 from __future__ import annotations
 
 from kdlab.data.domain_tasks import DOMAIN
-from kdlab.data.spec import DEV, SOURCE_ROWS, TEST, TRAIN, Metric, TaskSpec, numbered
+from kdlab.data.spec import AUGMENTED_ROWS, DEV, SOURCE_ROWS, TEST, TRAIN, Metric, TaskSpec, numbered
 from kdlab.errors import nearest
 
 __all__ = [
+    "AUGMENTED_ROWS",
     "DEV",
     "DOMAIN",
     "GLUE",

@@ -33,7 +33,12 @@ _NAMED = 1000  # sources that are named in the manifest as short of examples
 
 
 def augment_task(
-    names: Sequence[str], copies: int | None, side: str | None, settings: Mapping[str, Any], asked: Asked
+    names: Sequence[str],
+    copies: int | None,
+    side: str | None,
+    settings: Mapping[str, Any],
+    asked: Asked,
+    rows: int | None = None,
 ) -> dict[str, Any]:
     """``kdlab augment``: plans, makes the file, and shows what is in it.
 
@@ -43,6 +48,7 @@ def augment_task(
         side: What of a pair is changed.
         settings: Of a run, of augmenters, and ``masked_lm.*``.
         asked: How it is done.
+        rows: How many training rows are augmented; None takes all.
 
     Returns:
         The manifest.
@@ -54,11 +60,11 @@ def augment_task(
     keep_freed_memory()
     reporter = Reporter()
     cache = Cache(say=reporter.warn)
-    plan = plan_augmentation(names, copies, side, settings, cache)
+    plan = plan_augmentation(names, copies, side, settings, cache, rows)
     spec = plan.run.task.spec
     if asked.keep_above and spec.regression:
         raise KdlabError(f"--keep-label-above {asked.keep_above}: {spec.name} has scores, which have no probability.")
-    reporter.say(f"{', '.join(plan.wishes)} on {len(plan.sources):,} training rows of {spec.name}.")
+    reporter.say(f"{', '.join(plan.wishes)} on {_taken(plan)} of {spec.name}.")
     meter = Meter()
     manifest = augment(plan, asked, reporter)
     body = [
@@ -78,6 +84,14 @@ def augment_task(
         )
     reporter.say(f"{asked.out} in {duration(meter.cost().seconds)}; a run takes it with augment={asked.out}")
     return manifest
+
+
+def _taken(plan: AugmentPlan) -> str:
+    """How many training rows are augmented, in words."""
+    total, seed = len(plan.run.task.splits[TRAIN]), plan.run.config.seed
+    if plan.positions is None:
+        return f"{total:,} training rows"
+    return f"{len(plan.positions):,} of {total:,} training rows (drawn by seed {seed})"
 
 
 def _percent(share: float | None) -> str:
@@ -159,7 +173,7 @@ def _manifest(
     models = {kind: model for one in equipment.values() for kind, model in one.models.items()}
     if teacher and run.teacher is not None:
         models["teacher"] = (Path(run.teacher.checkpoint.source).name, teacher)
-    of_sources = _right_of_sources(context) if teacher else None
+    of_sources = _right_of_sources(plan, context) if teacher else None
     about = {}
     for name, made in files.items():
         stats, kept = [], 0
@@ -182,9 +196,10 @@ def _manifest(
             "label_preserved": round(preserved / rows, 6) if preserved is not None and rows else None,
         }
     return {
-        "of": f"{run.task.spec.name}, {len(plan.sources)} training rows ({run.task.source.kind})",
+        "of": f"{run.task.spec.name}, {_taken(plan)} ({run.task.source.kind})",
         "data": run.task.fingerprints[TRAIN],
         "sources": len(plan.sources),
+        "training_rows": len(run.task.splits[TRAIN]),
         "seed": run.config.seed,
         "side": plan.side,
         "augmenters": about,
@@ -196,11 +211,11 @@ def _manifest(
     }
 
 
-def _right_of_sources(context: RunContext) -> float:
+def _right_of_sources(plan: AugmentPlan, context: RunContext) -> float:
     """How often the teacher says the label of the sources themselves."""
     split = context.teacher_data.split(TRAIN)
-    said = np.asarray(context.cached_teacher(split)).argmax(1)
-    return round(float((said == np.asarray(split.labels)).mean()), 6)
+    right = np.asarray(context.cached_teacher(split)).argmax(1) == np.asarray(split.labels)
+    return round(float((right if plan.positions is None else right[list(plan.positions)]).mean()), 6)
 
 
 def _kept(table: Any, least: float) -> Any:

@@ -86,6 +86,7 @@ def make_parts(
         plan.side,
         [[origin.kind, origin.sha256] for origin in equipment.origins],
         {kind: key for kind, (_, key) in equipment.models.items()},
+        *([] if plan.positions is None else [list(plan.positions)]),
     )
     blocks = dict(enumerate(blocks_of(plan.sources)))
     files = {i: parts / f"{name}-{i:06d}-{key[:16]}.parquet" for i in blocks}

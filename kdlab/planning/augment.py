@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from kdlab.augmentation.cbert import LABELLED_LM
 from kdlab.augmentation.contextual import MASKED_LM
 from kdlab.augmentation.tinybert import COPIES, OTHER_COPIES
 from kdlab.config.sections import take_sections
+from kdlab.data.examples import Examples
 from kdlab.data.sources import Hub
+from kdlab.data.subset import limit
 from kdlab.data.tasks import TRAIN
 from kdlab.errors import KdlabError
 from kdlab.models.encoder import usable_positions
@@ -75,6 +77,7 @@ class AugmentPlan:
         settings: Of the masked LM.
         wishes: What is made, by name of the augmenter.
         sources: The examples.
+        positions: Where they stand among the training rows; None where all of these are taken.
         side: ``text``, ``pair`` or ``both``.
         masked_lm: What is done for the masked LM; None where no augmenter wants one.
         lm_length: Its longest input in tokens.
@@ -87,6 +90,7 @@ class AugmentPlan:
     settings: MaskedLMSettings
     wishes: dict[str, Wish]
     sources: tuple[Source, ...]
+    positions: tuple[int, ...] | None
     side: str
     masked_lm: GeneratorPlan | None
     lm_length: int
@@ -119,7 +123,12 @@ class AugmentPlan:
 
 
 def plan_augmentation(
-    names: Sequence[str], copies: int | None, side: str | None, overrides: Mapping[str, Any], cache: Cache
+    names: Sequence[str],
+    copies: int | None,
+    side: str | None,
+    overrides: Mapping[str, Any],
+    cache: Cache,
+    rows: int | None = None,
 ) -> AugmentPlan:
     """Decides everything, and makes nothing.
 
@@ -129,6 +138,7 @@ def plan_augmentation(
         side: What of a pair is changed; None takes both.
         overrides: Settings of a run, of augmenters, and ``masked_lm.*``.
         cache: What is kept between runs.
+        rows: How many training rows are augmented, drawn by the seed; None takes all.
 
     Raises:
         KdlabError: Anything a user can get wrong.
@@ -151,6 +161,7 @@ def plan_augmentation(
     wishes = {name: Wish(kind, own[name], copies or _copies(name, spec.name)) for name, kind in kinds.items()}
     sides = _sides(side, spec.text_pair is not None)
     pairs = train.text_pair
+    positions = None if rows is None else _drawn(train, rows, run.config.seed, spec.name, spec.labels)
     sources = tuple(
         Source(
             id=train.ids[i],
@@ -158,7 +169,7 @@ def plan_augmentation(
             sides=sides,
             label=None if train.labels is None else train.labels[i],
         )
-        for i in range(len(train))
+        for i in (range(len(train)) if positions is None else positions)
     )
     wanted = frozenset(kind for wish in wishes.values() for kind in wish.kind.wants)
     if LABELLED_LM in wanted and spec.regression:
@@ -179,6 +190,7 @@ def plan_augmentation(
         settings=own["masked_lm"],
         wishes=wishes,
         sources=sources,
+        positions=positions,
         side=side or ("both" if pairs else "text"),
         masked_lm=masked_lm,
         lm_length=lm_length,
@@ -191,6 +203,17 @@ def plan_augmentation(
 def describe(settings: Settings) -> dict[str, Any]:
     """Settings for the manifest."""
     return asdict(settings)
+
+
+def _drawn(train: Examples, rows: int, seed: int, task: str, labels: Sequence[str]) -> tuple[int, ...]:
+    """Positions of so many training rows, labels in proportion, in their order; those of fewer rows lie among them."""
+    if not 1 <= rows <= len(train):
+        raise KdlabError(
+            f"--rows {rows}: it says how many of the {len(train):,} training rows of {task} are augmented, 1 to "
+            f"{len(train)}."
+        )
+    places = replace(train, ids=tuple(range(len(train))))
+    return limit(places, str(rows), seed, labels, "--rows").ids
 
 
 def _copies(name: str, task: str) -> int:
