@@ -104,7 +104,7 @@ class DistillModule(MethodContract):
         self.epoch_begun = epoch
         self._draw_from(f"epoch {epoch}")
         self.begin_epoch(epoch, data)
-        rows, promised = len(data.training_split), self.rows_of(self.config, data.sizes)
+        rows, promised = len(data.training_split), self.rows_in(self.config, data.sizes, self.context.phase)
         if rows != promised:
             raise MethodError(f"{self.name} trains on {rows} rows in epoch {epoch}, and rows_of says {promised}")
 

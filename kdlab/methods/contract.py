@@ -102,6 +102,11 @@ class MethodContract(LightningModule):
         return sizes[TRAIN]
 
     @classmethod
+    def rows_in(cls, config: Any, sizes: Mapping[str, int], phase: Phase) -> int:
+        """How many rows an epoch of a phase has, where phases have different ones; ``rows_of`` otherwise."""
+        return cls.rows_of(config, sizes)
+
+    @classmethod
     def foresight_of(cls, config: Any) -> dict[str, str]:
         """What its settings come to, for the plan: lines by what they are about."""
         return {}

@@ -208,10 +208,12 @@ def _steps_by_phase(
     method: type[MethodContract], settings: Any, training: TrainingConfig, task: TaskData, hardware: Hardware
 ) -> list[int]:
     """The student's steps in each phase of a training; refuses one in which it has no turn."""
-    rows = method.rows_of(settings, task.sizes)
     cycle = method.cycle_of(settings, task.spec)
-    epochs = [phase.epochs or training.epochs for phase in method.phases_of(settings)]
-    return [count_steps(rows, training, n, cycle, hardware.devices) for n in epochs]
+    lengths = [
+        (method.rows_in(settings, task.sizes, phase), phase.epochs or training.epochs)
+        for phase in method.phases_of(settings)
+    ]
+    return [count_steps(rows, training, epochs, cycle, hardware.devices) for rows, epochs in lengths]
 
 
 def student_head(plan: Plan) -> list[int] | None:

@@ -150,9 +150,10 @@ def _with_floor(
         if said and f"{section}.min_steps" not in overrides:
             found[f"{section}.min_steps"] = 0  # so that a configuration that is given back says the same
             continue
-        if training.max_steps < 0 and any(phase.epochs is None for phase in kind.phases_of(own)):
-            rows, cycle = kind.rows_of(own, data.sizes), kind.cycle_of(own, task.spec)
-            enough = epochs_for(rows, training, cycle, hardware.devices)
+        open_phases = [phase for phase in kind.phases_of(own) if phase.epochs is None]
+        if training.max_steps < 0 and open_phases:
+            rows = min(kind.rows_in(own, data.sizes, phase) for phase in open_phases)
+            enough = epochs_for(rows, training, kind.cycle_of(own, task.spec), hardware.devices)
             both = f"{section}.epochs" in overrides and f"{section}.min_steps" in overrides
             if both and enough > training.epochs:
                 raise KdlabError(

@@ -123,12 +123,12 @@ def fit(module: DistillModule, data: TextDataModule, request: TrainingRequest) -
         for encoder in (module.student, module.teacher):
             if encoder is not None:
                 encoder.compile_pass()
-    rows_an_epoch = module.rows_of(module.config, data.sizes)
     cost, steps, lines = Cost(), 0, 0
     fitted: Fitted | None = None
     for number, phase in enumerate(module.phases()):
         epochs = phase.epochs or training.epochs
-        total = count_steps(rows_an_epoch, training, epochs, module.cycle, world_size())
+        rows = module.rows_in(module.config, data.sizes, phase)
+        total = count_steps(rows, training, epochs, module.cycle, world_size())
         keep = _checkpoints(module, number, request, data.rule)
         done = keep.folder / f"{keep.name}-done.json"
         samples = TextSamples(request.folder, module, request.loggers, request.reporter)
