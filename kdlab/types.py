@@ -22,7 +22,7 @@ class Need(Enum):
 
 
 class Resource:
-    """A model that a method wants besides student and teacher; it is planned, fingerprinted and handed in by name."""
+    """What a method wants besides student, teacher and rows; it is planned, fingerprinted and handed in by name."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,21 @@ class MaskedLMResource(Resource):
 
     source: str | None
     head_steps: int
+    setting: str
+
+
+@dataclass(frozen=True)
+class RecipeResource(Resource):
+    """A recipe of attacks, with the lexical resources that it works with.
+
+    Attributes:
+        recipe: A name in ``kdlab.attacks.RECIPES``, or ``path/to/file.py:Class``.
+        folder: Of lexical resources; None takes ``$KDLAB_RESOURCES``.
+        setting: The setting that names the recipe, for errors.
+    """
+
+    recipe: str
+    folder: str | None
     setting: str
 
 

@@ -22,6 +22,8 @@ from kdlab.transformations.tagger import Tagger
 TAGGER, MASKED_LM, SENTENCE_ENCODER = "tagger", "masked LM", "sentence encoder"
 KINDS = (NEIGHBOURS, SYNONYMS, STOP_WORDS, TAGGER, MASKED_LM, SENTENCE_ENCODER)
 """What a recipe may need. A masked LM and a sentence encoder are asked by ``AskWords`` and ``AskSentences``."""
+LEXICAL = (NEIGHBOURS, SYNONYMS, STOP_WORDS, TAGGER)
+"""What a recipe may need that is no model."""
 _PREMISE = ("premise", "hypothesis")
 
 

@@ -40,6 +40,37 @@ def tokens_key(examples: Examples, tokenizer_fingerprint: str, max_length: int) 
     return fingerprint("tokens", _FORMAT, examples.fingerprint(), tokenizer_fingerprint, max_length)
 
 
+def tokenise(examples: Examples, tokenizer: Any, max_length: int) -> Any:
+    """Ids and segments of each example (``input_ids``, ``token_type_ids``), special tokens included.
+
+    Args:
+        examples: N examples.
+        tokenizer: A fast Hugging Face tokenizer; sentence pairs are cut longest first.
+        max_length: Longest input in tokens.
+
+    Raises:
+        KdlabError: The tokenizer can't read a text, or makes nothing of it.
+    """
+    with door("A text", "give a checkpoint whose tokenizer reads it", "can't be tokenised"):
+        encoded = tokenizer(
+            list(examples.text),
+            None if examples.text_pair is None else list(examples.text_pair),
+            truncation=True,
+            max_length=max_length,
+            return_token_type_ids=True,
+            return_attention_mask=False,
+            verbose=False,
+        )
+    lengths = [len(row) for row in encoded["input_ids"]]
+    if 0 in lengths:
+        raise KdlabError(
+            f"The tokenizer makes nothing of example {examples.ids[lengths.index(0)]}, "
+            f"{clipped(shown(repr(examples.text[lengths.index(0)])), 60)}, and adds no special tokens: take the "
+            "example out, or give a tokenizer that marks beginning and end."
+        )
+    return encoded
+
+
 def encode(
     examples: Examples,
     tokenizer: Any,
@@ -59,23 +90,8 @@ def encode(
     key = tokens_key(examples, tokenizer_fingerprint, max_length)
 
     def build(folder: Path) -> None:
-        with door("A text", "give a checkpoint whose tokenizer reads it", "can't be tokenised"):
-            encoded = tokenizer(
-                list(examples.text),
-                None if examples.text_pair is None else list(examples.text_pair),
-                truncation=True,
-                max_length=max_length,
-                return_token_type_ids=True,
-                return_attention_mask=False,
-                verbose=False,
-            )
+        encoded = tokenise(examples, tokenizer, max_length)
         lengths = [len(row) for row in encoded["input_ids"]]
-        if 0 in lengths:
-            raise KdlabError(
-                f"The tokenizer makes nothing of example {examples.ids[lengths.index(0)]}, "
-                f"{clipped(shown(repr(examples.text[lengths.index(0)])), 60)}, and adds no special tokens: take the "
-                "example out, or give a tokenizer that marks beginning and end."
-            )
         about = {"pad_id": tokenizer.pad_token_id, "examples": len(examples), "max_length": max_length}
         write_array(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
         write_array(folder / "ids.npy", np.concatenate([np.asarray(r, np.int32) for r in encoded["input_ids"]]))

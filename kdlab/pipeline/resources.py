@@ -1,4 +1,4 @@
-"""Models that a method wants besides student and teacher: made as planned, and handed in by name."""
+"""What a method wants besides student, teacher and rows: made as planned, and handed in by name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from kdlab.data.module import TextDataModule
 from kdlab.methods.base import DistillModule
 from kdlab.pipeline.generator import obtain_generator
 from kdlab.planning.generator import GeneratorPlan
+from kdlab.planning.recipe import RecipePlan
 from kdlab.planning.resources import PlannedResource
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
@@ -36,6 +37,9 @@ def hand_in(
         KdlabError: One can't be made, or the method can't use it.
     """
     for name, planned in resources.items():
-        if not isinstance(planned, GeneratorPlan):
+        if isinstance(planned, RecipePlan):
+            module.take(name, planned.attack)
+        elif isinstance(planned, GeneratorPlan):
+            module.take(name, obtain_generator(planned, data, hardware, cache, reporter))
+        else:
             raise ValueError(f"kdlab can't make a resource of kind {type(planned).__name__}")
-        module.take(name, obtain_generator(planned, data, hardware, cache, reporter))

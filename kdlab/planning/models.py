@@ -82,7 +82,7 @@ def choose_models(request: Request, hub: Hub, cache: Cache) -> Models:
     if taught is not None:
         parameters = count_weights(taught, labelled_config(taught.config, task.spec.labels))
         teacher = _plan_teacher(request, taught, max_length, hub, cache)
-    around = Surroundings(donor, base, task, max_length, run.teacher.seed, hub)
+    around = Surroundings(donor, base, task, max_length, run.teacher.seed, hub, cache)
     return Models(teacher, parameters, student, text, max_length, plan_resources(method, own, around))
 
 
@@ -110,7 +110,7 @@ def check_taps(method: type[MethodContract], settings: Any, teacher: Any | None,
 
 def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub, cache: Cache) -> TeacherPlan:
     run, method, settings = request.run, request.teacher_method, request.settings.teacher_method
-    around = Surroundings(None, base, request.task.for_teacher, max_length, run.teacher.seed, hub)
+    around = Surroundings(None, base, request.task.for_teacher, max_length, run.teacher.seed, hub, cache)
     asked = TeacherQuestion(
         spec=request.task.spec,
         config=run.teacher,

@@ -1,4 +1,4 @@
-"""What a plan says of models besides student and teacher, whatever their kind."""
+"""What a plan says of what a method wants besides student, teacher and rows, whatever its kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from kdlab.methods.contract import MethodContract
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.planning.backbone import open_checkpoint
 from kdlab.planning.generator import plan_generator
-from kdlab.types import MaskedLMResource, Resource
+from kdlab.planning.recipe import plan_recipe
+from kdlab.system.cache import Cache
+from kdlab.types import MaskedLMResource, RecipeResource, Resource
 
 
 class PlannedResource(Protocol):
@@ -44,6 +46,7 @@ class Surroundings:
         max_length: Longest input in tokens.
         seed: The teacher's, so that student seeds share a resource.
         hub: Whether it answers.
+        cache: What is kept between runs.
     """
 
     student: Checkpoint | None
@@ -52,6 +55,7 @@ class Surroundings:
     max_length: int
     seed: int
     hub: Hub
+    cache: Cache
 
 
 def plan_resources(method: type[MethodContract], config: Any, around: Surroundings) -> dict[str, PlannedResource]:
@@ -75,6 +79,8 @@ def _plan(resource: Resource, around: Surroundings) -> PlannedResource:
         if reader is None:
             raise ValueError("a masked LM writes what teacher or student reads, and there is neither")
         return plan_generator(resource, asked, around.student, reader, around.task, around.max_length, around.seed)
+    if isinstance(resource, RecipeResource):
+        return plan_recipe(resource, around.task, around.cache)
     raise ValueError(f"kdlab knows no resource of kind {type(resource).__name__}")
 
 
