@@ -17,6 +17,8 @@ from transformers import (
     RobertaConfig,
 )
 
+from kdlab.attacks import load_recipe
+from kdlab.attacks.kit import Kit
 from kdlab.data.domains import DomainDataModule
 from kdlab.data.examples import Examples
 from kdlab.data.module import GLUEDataModule
@@ -40,7 +42,9 @@ from kdlab.system.console import Reporter
 from kdlab.system.hardware import Hardware
 from kdlab.training.fit import TrainingRequest, fit
 from kdlab.training.history import history_of
-from kdlab.types import Batch, LeftoverRows, Need
+from kdlab.transformations import stand_ins
+from kdlab.transformations.tables import STOP_WORDS, Origin, StopWords
+from kdlab.types import Batch, LeftoverRows, Need, RecipeResource, Resource
 
 FAMILIES = ("bert", "roberta", "distilbert")
 CPU = Hardware("cpu", 1, "32-true")
@@ -56,6 +60,7 @@ BRIEF = {
     "annealing_kd": {"tau": 2, "epochs_each": 1},
     "mate_kd": {"n_g": 1, "n_s": 2, "head_steps": 3, "show_every": 1},
     "cilda": {"n_g": 1, "n_s": 2, "head_steps": 3, "show_every": 1},
+    "robust": {"online": "deepwordbug", "attacked": 0.5, "alpha": 0.5},
     "l2a": {"samples": 2, "head_steps": 3, "show": 2},
 }
 
@@ -181,9 +186,18 @@ def tiny_method(name: str, task: TaskSpec = PAIRS, dropout: float = 0.0, student
     needs_model = bool(kind.needs_of(config) - {Need.LOGITS})
     student = student or tiny_encoder(task=task, dropout=dropout)
     module = kind(config, student, teacher if needs_model else None, task)
-    for name in kind.resources_of(config):
-        module.take(name, tiny_generator())
+    for name, wish in kind.resources_of(config).items():
+        module.take(name, tiny_resource(wish))
     return module
+
+
+def tiny_resource(wish: Resource):
+    """What a method wants, as small as it gets: a masked LM, or a recipe's attack with kdlab's own stop words."""
+    if not isinstance(wish, RecipeResource):
+        return tiny_generator()
+    kind = load_recipe(wish.recipe)
+    stop = StopWords(Origin(STOP_WORDS, "kdlab's own list", ""), stand_ins.STOP_WORDS)
+    return kind().build(Kit(kind.name, kind.needs, ("a", "b"), stop=stop))
 
 
 def train(module, data: GLUEDataModule, folder: Path, hardware: Hardware = CPU, seed: int = 0, **training):

@@ -18,6 +18,7 @@ from helpers import (
     tiny_encoder,
     tiny_generator,
     tiny_method,
+    tiny_resource,
     train,
 )
 from transformers import AutoModelForSequenceClassification, BertConfig
@@ -45,6 +46,7 @@ WORKS: dict[str, dict[str, object]] = {
     "ad2": {"deep_kd": False, "adversarial": False},
     "cilda": {"crd_weight": 0.0, "alpha2": 0.0},
     "l2a": {"attention_weight": 0.0, "hidden_weight": 0.0},
+    "robust": {},
 }
 REFUSES = {
     "pkd": "pkd works on [CLS] states of mapped layers (which pkd.beta=0 leaves out)",
@@ -207,8 +209,8 @@ def losses_of(name: str, student: TextEncoder, teacher: TextEncoder, **settings)
     kind.check_pair(config, teacher.config, student.config)
     needs = kind.needs_of(config) - {Need.LOGITS}
     module = kind(config, student, teacher if needs else None, PAIRS)
-    for resource in kind.resources_of(config):
-        module.take(resource, tiny_generator())
+    for resource, wish in kind.resources_of(config).items():
+        module.take(resource, tiny_resource(wish))
     module.begin_phase(PhaseContext(phase=module.phases()[0], total_steps=10))
     losses = module.compute_loss(tiny_batch(logits=True))
     losses.total.backward()
