@@ -29,6 +29,7 @@ METHODS: dict[str, tuple[str, str]] = {
     "mixkd": ("kdlab.methods.mixkd:MixKD", "teacher and student on mixed embeddings (Liang et al. 2021)"),
     "mate_kd": ("kdlab.methods.mate_kd:MateKD", "text that a generator makes against the student (Rashid et al. 2021)"),
     "cilda": ("kdlab.methods.cilda:CILDA", "mate_kd and a contrastive loss over all layers (Haidar et al. 2022)"),
+    "ganbert": ("kdlab.methods.ganbert:GANBERT", "few labels, and a generator of features (Croce et al. 2020)"),
     "l2a": ("kdlab.methods.l2a:L2A", "candidates of two domains that a selector keeps (Feng et al. 2021)"),
 }
 
