@@ -84,7 +84,7 @@ class GANBERTConfig(MethodConfig):
 
 
 class GANBERT(DistillModule):
-    """``L_D = CE(labelled) - log(1 - p_fake(real)) - log p_fake(made)``; ``L_G = -log(1 - p_fake(made) + ε) + matching``.
+    """``L_D = CE(y) - log(1 - p_fake(real)) - log p_fake(made)``; ``L_G = -log(1 - p_fake(made) + ε) + matching``.
 
     A generator makes features of noise, and the student's head tells them from its encoder's: its classes are the
     labels, UNK (what is real and no label says) and FAKE. CE is over the real classes, of labelled rows alone, so that

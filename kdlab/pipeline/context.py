@@ -171,12 +171,15 @@ class RunContext:
         return evaluate(made.logits, gold, task.metrics, task.regression), len(sample)
 
     def cost_of_teacher(self) -> dict[str, Cost]:
-        """What the teacher's training and its answers took, whenever that was."""
-        teacher = self.plan.teacher
+        """What training teacher and fine-tuned donor took, and the teacher's answers, whenever that was."""
+        teacher, donor = self.plan.teacher, self.plan.student.finetuned
+        made = {}
+        if donor is not None and donor.status != AS_IS:
+            made["donor"] = cost_of_teacher(donor.key, self.plan.cache)
         if teacher is None:
-            return {}
+            return made
         trained = Cost() if teacher.status == AS_IS else cost_of_teacher(teacher.key, self.plan.cache)
-        return {"teacher": trained, "answers": sum(self.cached_teacher.costs.values(), Cost())}
+        return {"teacher": trained, "answers": sum(self.cached_teacher.costs.values(), Cost()), **made}
 
     def check_learned(self, predictions: dict[str, Prediction], who: str, then: str) -> None:
         """Warns where an encoder does no better than one answer to everything.
