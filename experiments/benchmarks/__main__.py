@@ -24,7 +24,7 @@ from pathlib import Path
 # cases of `world.CASES` that are measured against a loop written by hand
 AGAINST = ("finetune", "kd", "kd, dropout", "mixkd", "ad2", "ad2, own pass", "ad2, deep kd", "pkd", "tinybert_kd")
 CYCLE = "mate_kd"  # against a loop with the structure of MATE-KD's public code, over a whole cycle
-FILLED, REWARDED = "masked lm", "l2a"
+FILLED, REWARDED, PLAYED = "masked lm", "l2a", "ganbert"
 # name: what must hold of the ratio
 BOUNDS = {
     "speed": (">=", 0.95),
@@ -43,6 +43,8 @@ BOUNDS = {
     "one word at a time, long": (">=", 6.0),
     "epoch of l2a": ("<=", 2.0),
     "reward": ("<=", 0.25),
+    "step of ganbert": ("<=", 1.25),
+    "memory of ganbert": ("<=", 1.15),
 }
 WHOLE_RUN = 90.0  # CPU seconds
 START = 1.5  # CPU seconds to the first step beyond the imports of torch, lightning and transformers' BERT
@@ -175,6 +177,8 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
         rows += filled(rounds)
     if REWARDED in only:
         rows += rewarded(rounds, steps, bf16, folder)
+    if PLAYED in only:
+        rows += played(rounds, steps, bf16, folder)
     if only:
         return rows
     rows.append(
@@ -228,7 +232,7 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
                 rounds,
             )
         )
-    return rows + filled(rounds) + rewarded(rounds, steps, bf16, folder)
+    return rows + filled(rounds) + rewarded(rounds, steps, bf16, folder) + played(rounds, steps, bf16, folder)
 
 
 def filled(rounds: int) -> list[Row]:
@@ -260,6 +264,21 @@ def rewarded(rounds: int, steps: int, bf16: bool, folder: Path) -> list[Row]:
     what = f"rewards on {REWARD_ROWS} rows / an epoch of l2a, time"
     rows.append(Row(what, "reward", statistics.median(shares), min(shares), max(shares), medians[1], medians[0]))
     return rows
+
+
+def played(rounds: int, steps: int, bf16: bool, folder: Path) -> list[Row]:
+    """What `ganbert`'s game costs beside fine-tuning the same encoder in batches of the same size."""
+    from experiments.benchmarks.world import run_kdlab
+
+    def a_rate(case: str) -> float:
+        return run_kdlab(case, steps, bf16, folder).rate
+
+    what = "ganbert / finetune"
+    speed = compare(
+        f"{what}, time of a step", "step of ganbert", lambda: 1 / a_rate(PLAYED), lambda: 1 / a_rate("finetune"), rounds
+    )
+    sides = (functools.partial(peak_memory, "kdlab", case, steps, bf16) for case in (PLAYED, "finetune"))
+    return [speed, compare(f"{what}, peak memory of a process", "memory of ganbert", *sides, 1)]
 
 
 def show(rows: list[Row]) -> None:
@@ -301,7 +320,7 @@ def main() -> int:
         "--only",
         action="append",
         default=[],
-        choices=(*AGAINST, CYCLE, FILLED, REWARDED),
+        choices=(*AGAINST, CYCLE, FILLED, REWARDED, PLAYED),
         help="this case alone; repeatable",
     )
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)

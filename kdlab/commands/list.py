@@ -12,6 +12,7 @@ KINDS = ("methods", "students", "tasks", "ood", "augmenters", "recipes")
 STUDENTS = {
     "layers:bottom:3": "layers of the fine-tuned teacher: its first three (top, skip, or a list such as 0,2,4)",
     "DONOR:layers:bottom:3": "the same of another checkpoint",
+    "finetuned:layers:0,2,4": "the same of the teacher's checkpoint after plain fine-tuning",
     "CHECKPOINT": "a folder or a name on the hub, as it is",
     "bilstm": "a new BiLSTM over the teacher's token ids (Tang et al. 2019); bilstm:300 has 300 units a direction",
 }

@@ -10,6 +10,7 @@ from kdlab.config.files import flatten
 from kdlab.config.schema import LOGGERS, PROFILES, RunConfig
 from kdlab.data.domains import BOTH, DOMAINS, SOURCE, TARGET
 from kdlab.data.selection import AUTO, parse_rule
+from kdlab.data.unlabelled import REST
 from kdlab.errors import KdlabError, nearest
 
 _LARGEST = 2**31 - 1  # of any number: beyond it seeds and sizes overflow inside the libraries
@@ -47,6 +48,7 @@ def check_run(run: RunConfig) -> None:
         raise KdlabError(f"data.workers={run.data.workers}: it says how many processes, 0 to {_MOST_WORKERS}.")
     _check_selection(run)
     _check_domains(run)
+    _check_labels(run)
     if run.evaluation.ood_dir is not None and not run.evaluation.ood:
         raise KdlabError(
             f"--ood-dir {run.evaluation.ood_dir}: evaluation.ood names no set to read there; add "
@@ -138,6 +140,26 @@ def _check_domains(run: RunConfig) -> None:
         raise KdlabError(
             f"augment={run.augment} adds examples to the target's rows, and data.domains=source trains on none of "
             "them: leave one of the two out."
+        )
+
+
+def _check_labels(run: RunConfig) -> None:
+    """Which training rows have labels."""
+    data = run.data
+    for key, fraction in (("data.labelled", data.labelled), ("teacher.labelled", run.teacher.labelled)):
+        if fraction is None:
+            continue
+        if not 0 < fraction <= 1:
+            raise KdlabError(f"{key}={fraction}: it is the part of train that keeps its labels, above 0 and at most 1.")
+        if data.unlabelled is not None:
+            raise KdlabError(
+                f"{key}={fraction} and data.unlabelled={data.unlabelled} both say which rows have no label: leave one "
+                "of them out."
+            )
+    if data.unlabelled == REST and data.amount is None:
+        raise KdlabError(
+            f"data.unlabelled={REST} takes what --limit-train leaves over, and all training rows are taken: add a "
+            "limit such as --limit-train 10%, or give a file."
         )
 
 

@@ -37,6 +37,9 @@ class DataConfig:
         source_dir: Folder with that task's files; None is looked for as this task's are.
         limit_source: Part of the source's rows, as ``limit_train`` says it.
         domains: What the student's training rows are of: ``both``, ``target`` or ``source``.
+        labelled: Fraction of train that keeps its labels, in (0, 1], stratified and drawn by ``split_seed``; methods
+            that take rows without labels (``ganbert``, ``kd``) train on the others too, other methods leave them out.
+        unlabelled: Text without labels to train on besides: a file, or ``rest`` for what ``limit_train`` leaves over.
         workers: Processes that make training batches. A batch of 32 takes 0.03 ms, less than it takes to hand one
             from process to process, so none is the fastest on every machine, and the default.
     """
@@ -54,6 +57,8 @@ class DataConfig:
     source_dir: str | None = None
     limit_source: str | None = None
     domains: str = BOTH
+    labelled: float | None = None
+    unlabelled: str | None = None
 
     @property
     def amount(self) -> str | None:
@@ -71,6 +76,7 @@ class TeacherConfig(TrainingConfig):
         labels: Order of the labels in a checkpoint whose head names them LABEL_0, LABEL_1, …
         method: The method that makes it; its settings stand in its own section. One that asks for a teacher can't.
         domain: Which training rows it is made of where there is a source domain: ``target``, ``source`` or ``both``.
+        labelled: Fraction of train whose labels it has; None is that of ``data.labelled``.
     """
 
     source: str | None = None
@@ -79,6 +85,7 @@ class TeacherConfig(TrainingConfig):
     learning_rate: float = 5e-5
     method: str = "finetune"
     domain: str = TARGET
+    labelled: float | None = None
 
 
 @dataclass
@@ -86,8 +93,9 @@ class StudentConfig:
     """The student.
 
     Attributes:
-        source: A checkpoint, ``[DONOR:]layers:bottom:3`` (also top, skip, or a list; the donor is the teacher), or
-            ``bilstm`` (also ``bilstm:300``): a new BiLSTM of so many hidden units a direction.
+        source: A checkpoint, ``[DONOR:]layers:bottom:3`` (also top, skip, or a list; the donor is the teacher, and
+            ``finetuned`` is the teacher's checkpoint as plain fine-tuning makes it), or ``bilstm`` (also
+            ``bilstm:300``): a new BiLSTM of so many hidden units a direction.
     """
 
     source: str = "layers:bottom:3"

@@ -87,6 +87,7 @@ def with_source(task: TaskData, asked: SourceDomain, hub: Hub, seed: int) -> Tas
         splits=splits,
         notes=notes,
         before=task.unaugmented,
+        donors=task.for_donor,
         teachers=task.teachers if asked.teacher == TARGET else _for_teacher(task.for_teacher, asked, rows, seed),
     )
 

@@ -15,8 +15,9 @@ from kdlab.data.encoding import encode
 from kdlab.data.examples import Examples
 from kdlab.data.selection import BY_METRIC, SelectBy
 from kdlab.data.sources import Hub, choose_source, find_task
+from kdlab.data.splits import join_splits
 from kdlab.data.task_data import HOLDOUT, TaskData, load_data, sizes_of
-from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.data.tasks import TRAIN, UNLABELLED, TaskSpec
 from kdlab.models.checkpoint import EMBEDDED, cached_on_disk, resolve_checkpoint
 from kdlab.system.cache import Cache
 
@@ -28,8 +29,8 @@ TeacherLogits = Callable[[EncodedSplit], NDArray[np.float32]]
 class TextDataModule(LightningDataModule):
     """Train, validation, dev and test data of any sentence or sentence-pair task.
 
-    A method may train on other rows than the split ``train``: it hands them in by ``train_on``, before the first epoch
-    or anew before each (``DistillModule.begin_epoch``).
+    Rows of a split ``train/unlabelled`` are trained on beside those of ``train``. A method may train on other rows: it
+    hands them in by ``train_on``, before the first epoch or anew before each (``DistillModule.begin_epoch``).
 
     Args:
         task: What the columns and labels are.
@@ -76,6 +77,7 @@ class TextDataModule(LightningDataModule):
         self.workers = workers
         self._encoded: dict[str, EncodedSplit] = {}
         self._training: EncodedSplit | None = None
+        self._all_rows: EncodedSplit | None = None
         self._logits_of: TeacherLogits | None = None
         self._validates_against: TeacherLogits | None = None
 
@@ -128,8 +130,31 @@ class TextDataModule(LightningDataModule):
 
     @property
     def training_split(self) -> EncodedSplit:
-        """The rows that are trained on: those of ``train_on``, else the split ``train``."""
-        return self.split(TRAIN) if self._training is None else self._training
+        """The rows that are trained on: those of ``train_on``, else all of the task's own."""
+        if self._training is not None:
+            return self._training
+        if self._all_rows is None:
+            self._all_rows = self.all_rows()
+        return self._all_rows
+
+    def all_rows(self, repeat: int = 1) -> EncodedSplit:
+        """The rows of ``train``, each so many times, and behind them those of ``train/unlabelled``, if there are any.
+
+        The teacher's logits come with them where the method was promised them. A row without a label is of the task's
+        own domain.
+        """
+        train = self.with_logits(self.split(TRAIN))
+        if repeat > 1:
+            train = train.take(list(range(len(train))) * repeat)
+        if UNLABELLED not in self.examples:
+            return train
+        parts = {TRAIN: train, UNLABELLED: self.with_logits(self.split(UNLABELLED))}
+        rows = join_splits(parts)
+        domain = train.domain
+        rows.domain = None if domain is None else np.concatenate([domain, np.zeros(len(rows) - len(train), np.int64)])
+        logits = [part.teacher_logits for part in parts.values() if part.teacher_logits is not None]
+        rows.teacher_logits = np.concatenate(logits) if len(logits) == len(parts) else None
+        return rows
 
     def train_dataloader(self) -> DataLoader[int]:
         """Shuffled training batches of near-equal length; a method that draws its rows anew draws them first."""

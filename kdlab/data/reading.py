@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kdlab.data.examples import Examples, clip
-from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.data.tasks import TRAIN, UNLABELLED, TaskSpec
 from kdlab.errors import KdlabError
 from kdlab.system.foreign import MIB, door, unpacked
 from kdlab.system.shown import listed
@@ -128,7 +128,7 @@ class Collector:
     ) -> None:
         self._spec, self._split, self._source, self._columns = spec, split, source, columns
         self._row, self._blanks = row, blanks
-        self._labelled = split not in spec.unlabelled_splits
+        self._labelled = split not in (*spec.unlabelled_splits, UNLABELLED)
         index = {name: i for i, name in enumerate(spec.labels)}
         index |= {other: index[name] for other, name in spec.aliases.items()}
         self._index = {normal(name): i for name, i in index.items()}

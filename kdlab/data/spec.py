@@ -10,6 +10,8 @@ SOURCE_ROWS = "train/source"
 """Among the sizes of splits: how many rows of train are a source domain's."""
 AUGMENTED_ROWS = "train/augmented"
 """Among the sizes of splits: how many rows of train were made of others, by ``kdlab augment``."""
+UNLABELLED = "train/unlabelled"
+"""The split of rows without labels that are trained on beside train; no method's own split can be called so."""
 Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
 
 
@@ -32,6 +34,7 @@ class TaskSpec:
         folder: Folder in the original GLUE layout.
         other_folders: Further folders of the GLUE layout that may hold its files (``diagnostic`` for AX).
         files: Split name to file name (GLUE layout) or path (a user's own task).
+        unlabelled: Path of a file with text without labels (a user's own task).
         other_files: Split name to other names of its file (MRPC's ``msr_paraphrase_train.txt``).
         glue_columns: Columns of text, second text and label in the GLUE layout, where they differ from the hub's.
         glue_header: Columns of the files that have no header line (CoLA's train and dev).
@@ -57,6 +60,7 @@ class TaskSpec:
     folder: str | None = None
     other_folders: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=lambda: {TRAIN: "train.tsv", DEV: "dev.tsv", TEST: "test.tsv"})
+    unlabelled: str | None = None
     other_files: dict[str, tuple[str, ...]] = field(default_factory=dict)
     glue_columns: tuple[str, str | None, str] | None = None
     glue_header: tuple[str, ...] = ()

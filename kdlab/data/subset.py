@@ -1,6 +1,6 @@
-"""Seeded, stratified subsets: fewer training examples, and a held-out part.
+"""Seeded, stratified subsets: fewer training examples, fewer labels, and a held-out part.
 
-Both take the first examples of one fixed order in which every stratum (a label, or a tenth of the scores) appears in
+All take the first examples of one fixed order in which every stratum (a label, or a tenth of the scores) appears in
 proportion at any length. So subsets of the same seed are nested: 1 % lies inside 10 %.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from kdlab.data.examples import Examples, clip
@@ -66,6 +67,26 @@ def limit_and_rest(
         return examples, examples.take([])
     order = _order(examples, strata, f"limit:{seed}")
     return examples.take(sorted(order[:size])), examples.take(sorted(order[size:]))
+
+
+def keep_labels(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:
+    """A stratified part of labelled examples, and the others without their labels.
+
+    Args:
+        examples: The examples.
+        fraction: Of them that keep their labels, in (0, 1].
+        seed: Chooses them; parts of one seed are nested.
+
+    Returns:
+        The part, with at least one example of every label that the examples have, and the rest, each in the examples'
+        order.
+    """
+    strata = _strata(examples)
+    classes = len(strata) if _classification(examples) else 1
+    size = max(_round(len(examples) * Fraction(str(fraction))), classes)
+    order = _order(examples, strata, f"labelled:{seed}")
+    rest = examples.take(sorted(order[size:]))
+    return examples.take(sorted(order[:size])), replace(rest, labels=None)
 
 
 def _said(amount: str, setting: str) -> str:

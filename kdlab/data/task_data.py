@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from kdlab.data.augmented import AugmentedFile, read_augmented
-from kdlab.data.examples import Examples, joined
+from kdlab.data.examples import Examples, Loaded, joined
 from kdlab.data.sources import Hub, Source, file_of, naming, read_source
 from kdlab.data.subset import carve, limit_and_rest
-from kdlab.data.tasks import AUGMENTED_ROWS, DEV, SOURCE_ROWS, TEST, TRAIN, TaskSpec
+from kdlab.data.tasks import AUGMENTED_ROWS, DEV, SOURCE_ROWS, TEST, TRAIN, UNLABELLED, TaskSpec
+from kdlab.data.unlabelled import ALL_LABELLED, Unlabelled, part_rows, seen_elsewhere
 from kdlab.data.wishes import grant
 from kdlab.system.files import fingerprint
 from kdlab.types import SplitWish
@@ -30,13 +31,15 @@ class TaskData:
     Attributes:
         spec: The task.
         source: Where they came from.
-        splits: ``train``, ``holdout`` if one is carved out, dev and test splits.
+        splits: ``train``, ``train/unlabelled`` for a method that takes rows without labels where there are some,
+            ``holdout`` if one is carved out, dev and test splits.
         select_on: The split that chooses checkpoints.
         notes: What was skipped, limited or carved, a line each.
         augmented: The file whose examples stand in ``train`` behind its own.
         before: The same data with its own rows alone: without them, and without a source domain's.
-        teachers: What a fine-tuned teacher is made of, where it is not the student's own rows of the task: with what
-            the student's method carves out of train, or a source domain's.
+        teachers: What a teacher is made of, where it is not the student's own rows of the task: with what the student's
+            method carves out of train, with other labels, or a source domain's.
+        donors: What a plainly fine-tuned donor is made of, where it is not what the teacher is made of.
         leftover: Training rows that were left over, which a source domain must not bring back.
     """
 
@@ -48,6 +51,7 @@ class TaskData:
     augmented: AugmentedFile | None = None
     before: TaskData | None = None
     teachers: TaskData | None = None
+    donors: TaskData | None = None
     leftover: Examples | None = None
 
     @property
@@ -59,6 +63,11 @@ class TaskData:
     def for_teacher(self) -> TaskData:
         """The data that the teacher is made of."""
         return self.teachers or self.unaugmented
+
+    @property
+    def for_donor(self) -> TaskData:
+        """The data that a plainly fine-tuned donor of the student is made of."""
+        return self.donors or self.for_teacher
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -118,6 +127,8 @@ def load_data(
     seed: int,
     wishes: Mapping[str, SplitWish] = NO_WISHES,
     teachers: Mapping[str, SplitWish] = NO_WISHES,
+    unlabelled: Unlabelled = ALL_LABELLED,
+    loaded: Loaded | None = None,
 ) -> TaskData:
     """Reads, limits and splits a task's examples; one seed gives teacher and student the same splits.
 
@@ -134,11 +145,13 @@ def load_data(
         seed: The split seed.
         wishes: Further splits that the student's method asks for, by name.
         teachers: Those that the teacher's method asks for; what both ask for under one name must be alike.
+        unlabelled: Which training rows have no label; a fine-tuned teacher is made of the others.
+        loaded: What ``read_source`` gave, where it has been asked.
 
     Raises:
         KdlabError: A file, row, amount or wish is invalid.
     """
-    loaded = read_source(spec, source, hub, seed)
+    loaded = loaded or read_source(spec, source, hub, seed)
     splits, notes = dict(loaded.splits), list(loaded.notes)
     leftover = splits[TRAIN].take([])
     if limit_train is not None:
@@ -153,6 +166,9 @@ def load_data(
             train, held_out = carve(splits[TRAIN], holdout, seed, HOLDOUT_AT_MOST, spec.labels, remedy)
         splits = {TRAIN: train, HOLDOUT: held_out, **{k: v for k, v in splits.items() if k != TRAIN}}
         select_on = HOLDOUT
+    parted = part_rows(unlabelled, splits[TRAIN], leftover, spec, source, seed)
+    splits[TRAIN] = parted.train
+    notes += [parted.note] if parted.note else []
     for name, wish in teachers.items():
         splits[name], origin = grant(name, wish, splits, leftover, spec, source, hub, seed)
         notes.append(f"{name}: {len(splits[name]):,} rows for the method, {origin}")
@@ -163,10 +179,33 @@ def load_data(
             splits[name], origin = grant(name, wish, splits, leftover, spec, source, hub, seed)
             kept = "" if splits[TRAIN] is before else "; a teacher that is trained for this run is trained on them too"
             notes.append(f"{name}: {len(splits[name]):,} rows for the method, {origin}{kept}")
+    plain = {**splits, TRAIN: whole}
+    if len(parted.unlabelled) and unlabelled.taken:
+        notes += seen_elsewhere(parted.unlabelled, splits)
+        splits = {
+            TRAIN: splits[TRAIN],
+            UNLABELLED: parted.unlabelled,
+            **{k: v for k, v in splits.items() if k != TRAIN},
+        }
+    elif len(parted.unlabelled):
+        leftover = joined(replace(leftover, labels=None), parted.unlabelled)
     task = TaskData(spec, source, splits, select_on, tuple(notes), leftover=leftover)
-    if splits[TRAIN] is whole:
+    if splits[TRAIN] is whole and UNLABELLED not in splits:
         return task
-    return replace(task, teachers=replace(task, splits={**splits, TRAIN: whole}))
+    return replace(task, teachers=replace(task, splits=plain))
+
+
+def with_teachers(task: TaskData, teachers: TaskData) -> TaskData:
+    """The data with a teacher that is made of other labels, or of rows without labels besides.
+
+    Args:
+        task: The student's.
+        teachers: The teacher's, read with what it is to have.
+    """
+    sizes = teachers.sizes
+    besides = f" and {sizes[UNLABELLED]:,} without" if UNLABELLED in sizes else ""
+    note = f"the teacher is made of {sizes[TRAIN]:,} training rows with labels{besides}"
+    return replace(task, teachers=teachers, donors=task.for_teacher, notes=(*task.notes, note))
 
 
 def with_augmented(task: TaskData, file: str) -> TaskData:

@@ -6,7 +6,7 @@ This module imports only the standard library, so that ``--list tasks`` answers 
 from __future__ import annotations
 
 from kdlab.data.domain_tasks import DOMAIN
-from kdlab.data.spec import AUGMENTED_ROWS, DEV, SOURCE_ROWS, TEST, TRAIN, Metric, TaskSpec, numbered
+from kdlab.data.spec import AUGMENTED_ROWS, DEV, SOURCE_ROWS, TEST, TRAIN, UNLABELLED, Metric, TaskSpec, numbered
 from kdlab.errors import nearest
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "TASKS",
     "TEST",
     "TRAIN",
+    "UNLABELLED",
     "Metric",
     "TaskSpec",
     "get_task",

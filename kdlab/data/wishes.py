@@ -41,8 +41,10 @@ def grant(
         KdlabError: There are no such rows.
         ValueError: The method can't ask for this.
     """
-    if name in splits or name.startswith((DEV, TEST)):
-        raise ValueError(f"a method's split can't be called {name}: there is one already, or it would be reported")
+    if name in splits or name.startswith((DEV, TEST, f"{TRAIN}/")):
+        raise ValueError(
+            f"a method's split can't be called {name}: there is one already, or it would be reported or trained on"
+        )
     if isinstance(wish, LeftoverRows):
         if not len(leftover):
             raise KdlabError(

@@ -25,6 +25,7 @@ METHODS: dict[str, tuple[str, str]] = {
     "mixkd": ("kdlab.methods.mixkd:MixKD", "teacher and student on mixed embeddings (Liang et al. 2021)"),
     "mate_kd": ("kdlab.methods.mate_kd:MateKD", "text that a generator makes against the student (Rashid et al. 2021)"),
     "cilda": ("kdlab.methods.cilda:CILDA", "mate_kd and a contrastive loss over all layers (Haidar et al. 2022)"),
+    "ganbert": ("kdlab.methods.ganbert:GANBERT", "few labels, and a generator of features (Croce et al. 2020)"),
     "robust": (
         "kdlab.methods.robust:Robust",
         "augmented text, and attacks on the student in training (Kalmath et al.)",

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from kdlab.data.module import TextDataModule
-from kdlab.data.tasks import TRAIN, TaskSpec
+from kdlab.data.tasks import TRAIN, UNLABELLED, TaskSpec
 from kdlab.errors import KdlabError, MethodError
 from kdlab.methods.shared.context import PhaseContext
 from kdlab.methods.shared.players import STUDENT, Cycle, adamw, linear_warmup_decay
@@ -37,6 +37,8 @@ class MethodContract(LightningModule):
         name: Name of the method, its section in the configuration, and the start of its run folders.
         Config: Dataclass of the method's settings.
         needs: What it takes from the teacher; empty means that no teacher is loaded for the loss.
+        takes_unlabelled: Whether it trains on rows without labels too, where the data has some; ``batch.labelled`` says
+            which rows have one. They are left out for other methods.
         presets: Configuration values under ``*`` (always), ``paper`` (that profile), ``embedded`` (that encoder) and
             ``bilstm`` (that student).
     """
@@ -44,6 +46,7 @@ class MethodContract(LightningModule):
     name: ClassVar[str]
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     needs: ClassVar[frozenset[Need]] = frozenset()
+    takes_unlabelled: ClassVar[bool] = False
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     config: Any
     task: TaskSpec
@@ -93,13 +96,13 @@ class MethodContract(LightningModule):
 
     @classmethod
     def rows_of(cls, config: Any, sizes: Mapping[str, int]) -> int:
-        """How many rows an epoch has: those of ``train``, unless it trains on others.
+        """How many rows an epoch has: those of ``train`` and ``train/unlabelled``, unless it trains on others.
 
         Args:
             config: The method's settings.
             sizes: Split name to number of rows.
         """
-        return sizes[TRAIN]
+        return sizes[TRAIN] + sizes.get(UNLABELLED, 0)
 
     @classmethod
     def rows_in(cls, config: Any, sizes: Mapping[str, int], phase: Phase) -> int:

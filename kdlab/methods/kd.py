@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kdlab.losses.soft_targets import soft_cross_entropy, supervised
+from kdlab.losses.soft_targets import soft_cross_entropy
 from kdlab.methods.base import DistillModule, MethodConfig
+from kdlab.methods.shared.labelled import gold_loss
 from kdlab.methods.shared.settings import fraction, positive
 from kdlab.types import Batch, LossTerms, Need
 
@@ -35,12 +36,14 @@ class KD(DistillModule):
     """``L = (1-α)·CE(S(x), y) + α·t²·KL(softmax(T(x)/t) ‖ softmax(S(x)/t))``.
 
     The teacher's clean logits are computed once and come with the batch. For regression both parts are mean squared
-    errors on the scalar.
+    errors on the scalar. Of rows without labels (``data.labelled``, ``data.unlabelled``) there is the soft part alone,
+    and CE is the mean over those of the batch's rows that have one.
     """
 
     name: ClassVar[str] = "kd"
     Config: ClassVar[type[MethodConfig]] = KDConfig
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LOGITS})
+    takes_unlabelled: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     config: KDConfig
 
@@ -48,6 +51,6 @@ class KD(DistillModule):
         """Gold-label and soft-target loss on the clean batch."""
         logits = self.student.classify(batch)  # (B, C)
         c = self.config
-        ce = supervised(logits, batch.gold(), self.task.regression)
+        ce = gold_loss(logits, batch, self.task.regression)
         soft = soft_cross_entropy(logits, batch.soft_labels(), c.temperature, c.scale_t2, self.task.regression)
         return LossTerms((1 - c.alpha) * ce + c.alpha * soft, {"ce": ce, "kd": soft})

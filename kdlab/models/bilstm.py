@@ -203,6 +203,18 @@ class BiLSTMForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
         inputs_embeds: Tensor | None = None,
     ) -> SequenceClassifierOutput:
         """Logits ``(B, C)`` of ids ``(B, T)``, or of what ``embed`` makes of them, which includes mask and types."""
+        states = self.states(input_ids, attention_mask, token_type_ids, inputs_embeds)
+        hidden = torch.relu(self.dense(self.dropout(states)))
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(hidden)))
+
+    def states(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+    ) -> Tensor:
+        """What the fully connected layer reads, ``(B, 2H)`` or for pairs ``(B, 8H)``; arguments as for ``forward``."""
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("give either input_ids or inputs_embeds")
@@ -210,12 +222,11 @@ class BiLSTMForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
             inputs_embeds = self.embed(ids, token_type_ids)
         texts = inputs_embeds.chunk(2, dim=-1) if self.config.pair else (inputs_embeds,)
         read = torch.cat(texts)  # (N, T, E + 1), of both texts at once
-        states = self.bilstm(read[..., :-1], (read[..., -1] > 0).sum(1).clamp(min=1))  # (N, 2H)
-        if self.config.pair:
-            a, b = states.chunk(2)
-            states = torch.cat([a, b, a * b, (a - b).abs()], dim=-1)  # (B, 8H)
-        hidden = torch.relu(self.dense(self.dropout(states)))
-        return SequenceClassifierOutput(logits=self.classifier(self.dropout(hidden)))
+        states: Tensor = self.bilstm(read[..., :-1], (read[..., -1] > 0).sum(1).clamp(min=1))  # (N, 2H)
+        if not self.config.pair:
+            return states
+        a, b = states.chunk(2)
+        return torch.cat([a, b, a * b, (a - b).abs()], dim=-1)  # (B, 8H)
 
     @property
     def _padding(self) -> int:

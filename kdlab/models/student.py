@@ -1,4 +1,7 @@
-"""Students: a checkpoint, some layers of a donor (``[DONOR:]layers:bottom:3``), or a new BiLSTM (``bilstm``)."""
+"""Students: a checkpoint, some layers of a donor (``[DONOR:]layers:bottom:3``), or a new BiLSTM (``bilstm``).
+
+The donor ``finetuned`` is the teacher's checkpoint as plain fine-tuning makes it, whatever makes the teacher.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from kdlab.models.encoder import TextEncoder
 
 _HOWS = ("bottom", "top", "skip")
 _HELP = "write layers:bottom:3, layers:top:3, layers:skip:3 or a list such as layers:0,2,4"
+FINETUNED = "finetuned"
 _WIDEST = 4096  # hidden units of a BiLSTM
 
 
@@ -25,11 +29,12 @@ class StudentSpec:
 
     Attributes:
         checkpoint: A folder or name on the hub whose weights the student starts from as they are; None for the others.
-        donor: Where layers come from; None is the fine-tuned teacher.
+        donor: Where layers come from; None is the teacher, or its checkpoint as plain fine-tuning makes it.
         how: ``bottom``, ``top``, ``skip`` or ``list``.
         count: Number of layers for bottom, top and skip.
         layers: The explicit list.
         bilstm: Hidden units a direction of a new BiLSTM over the teacher's token ids; 0 for the others.
+        finetuned: Whether the donor is what plain fine-tuning makes of the teacher's checkpoint.
     """
 
     checkpoint: str | None = None
@@ -38,22 +43,23 @@ class StudentSpec:
     count: int = 0
     layers: tuple[int, ...] = ()
     bilstm: int = 0
+    finetuned: bool = False
 
     @property
     def from_teacher(self) -> bool:
         """Whether the student is built from the fine-tuned teacher's layers, embeddings and head."""
-        return self.checkpoint is None and self.donor is None and not self.bilstm
+        return self.checkpoint is None and self.donor is None and not self.bilstm and not self.finetuned
 
     @property
     def reads_as_teacher(self) -> bool:
         """Whether the teacher's checkpoint says how texts become ids, for the student has no tokenizer of its own."""
-        return self.from_teacher or bool(self.bilstm)
+        return self.from_teacher or self.finetuned or bool(self.bilstm)
 
 
 def parse_student(text: str) -> StudentSpec:
     """Reads a student specification.
 
-    A folder that is called ``bilstm`` is written ``./bilstm``.
+    A folder that is called ``bilstm`` is written ``./bilstm``, and one called ``finetuned`` ``./finetuned``.
 
     Raises:
         KdlabError: What follows ``layers:`` is not a choice of layers, or what follows ``bilstm:`` no number of units.
@@ -70,13 +76,15 @@ def parse_student(text: str) -> StudentSpec:
     match = re.fullmatch(r"(?:(?P<donor>.+):)?layers:(?P<choice>.*)", text)
     if not match:
         return StudentSpec(checkpoint=text)
-    donor, choice = match["donor"], match["choice"].strip()
+    choice, finetuned = match["choice"].strip(), match["donor"] == FINETUNED
+    donor = None if finetuned else match["donor"]
     if how := re.fullmatch(r"([a-z]+):(\d+)", choice):
         if how[1] not in _HOWS or int(how[2]) < 1:
             raise KdlabError(f"Student '{text}': '{choice}' is no choice of layers; {_HELP}.")
-        return StudentSpec(donor=donor, how=how[1], count=int(how[2]))
+        return StudentSpec(donor=donor, how=how[1], count=int(how[2]), finetuned=finetuned)
     if re.fullmatch(r"\[?\s*\d+(\s*,\s*\d+)*\s*\]?", choice):
-        return StudentSpec(donor=donor, how="list", layers=tuple(int(n) for n in re.findall(r"\d+", choice)))
+        layers = tuple(int(n) for n in re.findall(r"\d+", choice))
+        return StudentSpec(donor=donor, how="list", layers=layers, finetuned=finetuned)
     raise KdlabError(f"Student '{text}': '{choice}' is no choice of layers; {_HELP}.")
 
 

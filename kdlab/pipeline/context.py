@@ -11,7 +11,7 @@ from kdlab.data.domains import DomainDataModule
 from kdlab.data.module import TextDataModule
 from kdlab.data.selection import parse_rule
 from kdlab.data.task_data import TaskData
-from kdlab.data.tasks import TRAIN
+from kdlab.data.tasks import TRAIN, UNLABELLED
 from kdlab.evaluation.metrics import evaluate, trivial
 from kdlab.evaluation.predict import Prediction, predict
 from kdlab.methods.base import TrainingConfig
@@ -69,6 +69,16 @@ class RunContext:
         return obtain_teacher(plan.teacher, self.teacher_data, own, own.seed, plan.hardware, plan.cache, self.reporter)
 
     @cached_property
+    def donor(self) -> TextEncoder:
+        """The student's donor where plain fine-tuning makes it, made where the cache has none."""
+        plan, own = self.plan, self.plan.config.teacher
+        if plan.student.finetuned is None:
+            raise ValueError("the student's donor is no fine-tuned one")
+        data = self.data(own, own.seed, plan.task.for_donor)
+        how = (plan.hardware, plan.cache, self.reporter)
+        return obtain_teacher(plan.student.finetuned, data, own, own.seed, *how, who="donor")
+
+    @cached_property
     def teacher_data(self) -> DomainDataModule:
         """The task's data as the teacher is trained and asked on it."""
         own = self.plan.config.teacher
@@ -124,8 +134,13 @@ class RunContext:
         """Makes what the cache lacks of the teacher and its answers, before any training."""
         plan = self.plan
         _ = self.teacher_predictions
+        if plan.student.finetuned is not None:
+            _ = self.donor
         if Need.LOGITS in plan.method.needs_of(plan.settings.method) and not plan.method.draws_rows():
-            self.cached_teacher(self.data(plan.config.training, plan.seeds[0]).split(TRAIN))
+            data = self.data(plan.config.training, plan.seeds[0])
+            for name in (TRAIN, UNLABELLED):
+                if name in data.examples:
+                    self.cached_teacher(data.split(name))
 
     def answers_from_cache(self) -> list[str]:
         """The splits on which the teacher's answers were asked for, and none had to be computed."""
@@ -156,12 +171,15 @@ class RunContext:
         return evaluate(made.logits, gold, task.metrics, task.regression), len(sample)
 
     def cost_of_teacher(self) -> dict[str, Cost]:
-        """What the teacher's training and its answers took, whenever that was."""
-        teacher = self.plan.teacher
+        """What training teacher and fine-tuned donor took, and the teacher's answers, whenever that was."""
+        teacher, donor = self.plan.teacher, self.plan.student.finetuned
+        made = {}
+        if donor is not None and donor.status != AS_IS:
+            made["donor"] = cost_of_teacher(donor.key, self.plan.cache)
         if teacher is None:
-            return {}
+            return made
         trained = Cost() if teacher.status == AS_IS else cost_of_teacher(teacher.key, self.plan.cache)
-        return {"teacher": trained, "answers": sum(self.cached_teacher.costs.values(), Cost())}
+        return {"teacher": trained, "answers": sum(self.cached_teacher.costs.values(), Cost()), **made}
 
     def check_learned(self, predictions: dict[str, Prediction], who: str, then: str) -> None:
         """Warns where an encoder does no better than one answer to everything.

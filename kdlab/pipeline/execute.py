@@ -142,6 +142,8 @@ def _build_student(context: RunContext, seed: int) -> TextEncoder:
     plan, student = context.plan, context.plan.student
     if student.spec.bilstm:
         return new_bilstm(student.config, seed)
+    if student.finetuned is not None and student.layers is not None:
+        return take_layers(context.donor.to("cpu"), student.layers)
     if student.donor is None:
         if context.teacher is None or student.layers is None:
             raise ValueError("a student of the teacher's layers needs the teacher")

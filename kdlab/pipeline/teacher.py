@@ -46,6 +46,7 @@ def obtain_teacher(
     hardware: Hardware,
     cache: Cache,
     reporter: Reporter,
+    who: str = "teacher",
 ) -> TextEncoder:
     """The teacher, trained first where the cache has none.
 
@@ -57,6 +58,7 @@ def obtain_teacher(
         hardware: Where.
         cache: Where it is kept.
         reporter: Shows progress.
+        who: What it is called there: a student's donor is made in the same way.
 
     Raises:
         KdlabError: The training fails, or the cache can't be written.
@@ -74,10 +76,10 @@ def obtain_teacher(
 
     def train(folder: Path, done: Path) -> None:
         how = "" if plan.method is FineTune else f" with {plan.method.name}"
-        reporter.say(f"Fine-tuning the teacher {plan.checkpoint.source} on {spec.name}{how}.")
+        reporter.say(f"Fine-tuning the {who} {plan.checkpoint.source} on {spec.name}{how}.")
         module = plan.method(plan.settings, load_encoder(plan.checkpoint, spec.labels, None, seed), None, spec)
         hand_in(module, plan.resources, data, hardware, cache, reporter)
-        request = TrainingRequest(training, hardware, folder, seed, [history_of(folder)], reporter, "teacher")
+        request = TrainingRequest(training, hardware, folder, seed, [history_of(folder)], reporter, who)
         fitted = fit(module, data, request)
         if rank() != 0:
             return

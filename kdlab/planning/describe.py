@@ -102,4 +102,6 @@ def _student_line(plan: Plan) -> str:
     donor, why = plan.student.donor, ""
     if donor is not None and plan.student.layers is None and donor.has_head and student_head(plan) is None:
         why = f" (a new head: {head_reason(donor, plan.task.spec)})"
+    if plan.student.finetuned is not None:
+        why = f" ({plan.student.finetuned.status})"
     return f"{plan.student.made_of}{why}, {plan.student.parameters:,} parameters"

@@ -21,8 +21,10 @@ NOT_IN_IDENTITY = (
     "augment",  # its examples stand in the data's fingerprint
     *("method", "task", "data", "student", "training"),  # put in below
 )
-NOT_IN_DATA = ("dir", "workers", "source", "source_dir", "limit_source")  # the data has a fingerprint of its own
-TEACHERS_OWN = ("source", "seed", "labels", "method", "domain")  # they stand elsewhere in the teacher's fingerprint
+# the data has a fingerprint of its own
+NOT_IN_DATA = ("dir", "workers", "source", "source_dir", "limit_source", "labelled", "unlabelled")
+# they stand elsewhere in the teacher's fingerprint
+TEACHERS_OWN = ("source", "seed", "labels", "method", "domain", "labelled")
 
 WAS = {"select_by": "metric"}
 """What the first records were made with, where a later setting's default is another."""

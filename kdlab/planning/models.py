@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from kdlab.data.domains import TARGET
 from kdlab.data.selection import parse_rule
 from kdlab.data.sources import Hub
 from kdlab.data.task_data import TaskData
+from kdlab.data.tasks import UNLABELLED
 from kdlab.errors import KdlabError
 from kdlab.methods.contract import MethodContract
 from kdlab.models.checkpoint import Checkpoint, labelled_config
@@ -23,7 +26,7 @@ from kdlab.planning.student import StudentPlan, count_weights, plan_student
 from kdlab.planning.teacher import TeacherPlan, TeacherQuestion, plan_teacher
 from kdlab.system.cache import Cache
 from kdlab.system.files import fingerprint
-from kdlab.types import Need
+from kdlab.types import Need, SplitWish
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ def choose_models(request: Request, hub: Hub, cache: Cache) -> Models:
     if text is None:
         raise ValueError("neither teacher nor student has a tokenizer")
     max_length = _max_length(run.data.max_length, [c.config for c in (base, donor) if c], task)
+    if spec.finetuned and base is not None:
+        student = replace(student, finetuned=_plan_donor(request, base, max_length, cache))
     teacher, parameters = None, 0
     if taught is not None:
         parameters = count_weights(taught, labelled_config(taught.config, task.spec.labels))
@@ -114,7 +119,7 @@ def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub,
     asked = TeacherQuestion(
         spec=request.task.spec,
         config=run.teacher,
-        data_fingerprint=_rows_of_teacher(request),
+        data_fingerprint=_rows_of(request, request.task.for_teacher, method.splits_of(settings)),
         max_length=max_length,
         arithmetic=request.hardware.arithmetic,
         method=method,
@@ -125,16 +130,26 @@ def _plan_teacher(request: Request, base: Checkpoint, max_length: int, hub: Hub,
     return plan_teacher(base, asked, cache)
 
 
-def _rows_of_teacher(request: Request) -> str:
+def _plan_donor(request: Request, base: Checkpoint, max_length: int, cache: Cache) -> TeacherPlan:
+    """A donor that is made as a teacher is by ``finetune``, with the teacher's own training settings."""
+    asked = TeacherQuestion(
+        spec=request.task.spec,
+        config=replace(request.run.teacher, domain=TARGET, labelled=None),
+        data_fingerprint=_rows_of(request, request.task.for_donor, {}),
+        max_length=max_length,
+        arithmetic=request.hardware.arithmetic,
+    )
+    return plan_teacher(base, asked, cache)
+
+
+def _rows_of(request: Request, task: TaskData, wishes: Mapping[str, SplitWish]) -> str:
     """Fingerprint of the rows that shape a teacher, and of what chooses among its epochs.
 
-    They are train, the selecting split, and what its method wants besides.
+    They are train with and without labels, the selecting split, and what its method wants besides.
     """
-    task, wishes = request.task, request.teacher_method.splits_of(request.settings.teacher_method)
-    rows, rule = (
-        task.for_teacher.training_fingerprint,
-        parse_rule(request.run.data.select_by).for_model(taught=False).text,
-    )
+    rows, rule = task.training_fingerprint, parse_rule(request.run.data.select_by).for_model(taught=False).text
+    if UNLABELLED in task.splits:
+        rows = fingerprint("rows without labels", rows, task.fingerprints[UNLABELLED])
     if wishes:
         rows = fingerprint("teacher's rows", rows, {name: task.fingerprints[name] for name in wishes})
     return rows if rule == WAS["select_by"] else fingerprint("chosen by", rows, rule)

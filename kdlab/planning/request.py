@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kdlab.config.resolve import Draft
@@ -12,8 +12,10 @@ from kdlab.data.domains import SourceDomain, with_source
 from kdlab.data.ood.sets import OODSet, read_sets
 from kdlab.data.ood.specs import choose_sets
 from kdlab.data.selection import AUTO, settle_rule
-from kdlab.data.sources import Hub, choose_source, find_task
-from kdlab.data.task_data import HOLDOUT, TaskData, load_data, with_augmented
+from kdlab.data.sources import Hub, Source, choose_source, find_task, read_source
+from kdlab.data.task_data import HOLDOUT, TaskData, load_data, with_augmented, with_teachers
+from kdlab.data.tasks import UNLABELLED, TaskSpec
+from kdlab.data.unlabelled import TEXT, Unlabelled
 from kdlab.errors import KdlabError
 from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
@@ -94,14 +96,8 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
         settings = draft.with_preset("bilstm")
         run = settings.run
     taught = needs_teacher or student.from_teacher
-    teachers = teacher_method.splits_of(settings.teacher_method) if taught else {}
-    wishes = method.splits_of(settings.method)
-    _check_wishes(wishes, teachers)
-    cut = (run.data.amount, run.data.selection, run.data.holdout, run.data.split_seed)
-    task = load_data(spec, source, hub, *cut, wishes, teachers)
-    if run.augment is not None:
-        task = with_augmented(task, run.augment)
-        substituted = (*substituted, *(task.augmented.substituted if task.augmented else ()))
+    task = _read_rows(settings, spec, source, hub, method, teacher_method if taught else None)
+    substituted = (*substituted, *(task.augmented.substituted if task.augmented else ()))
     if run.data.source is not None:
         task = with_source(task, _source_domain(run, run.data.source), hub, run.data.split_seed)
     held_out = run.data.selection != HOLDOUT or run.data.holdout > 0
@@ -124,6 +120,43 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
         backbone=backbone,
         substituted=substituted,
     )
+
+
+def _read_rows(
+    settings: Resolved,
+    spec: TaskSpec,
+    source: Source,
+    hub: Hub,
+    method: type[DistillModule],
+    teacher_method: type[DistillModule] | None,
+) -> TaskData:
+    """The task's rows, and the teacher's where it is made of others; ``teacher_method`` is None without a teacher."""
+    run = settings.run
+    data, labelled = run.data, run.teacher.labelled
+    wishes = method.splits_of(settings.method)
+    teachers = teacher_method.splits_of(settings.teacher_method) if teacher_method is not None else {}
+    _check_wishes(wishes, teachers)
+    also_taken = teacher_method is not None and teacher_method.takes_unlabelled
+    if data.unlabelled is not None and not (method.takes_unlabelled or also_taken):
+        raise KdlabError(
+            f"{TEXT}={data.unlabelled}: {method.name} takes no rows without labels: leave it out, or take a method "
+            "that does, such as kd or ganbert."
+        )
+    cut = (data.amount, data.selection, data.holdout, data.split_seed)
+    loaded = read_source(spec, source, hub, data.split_seed)
+    asked = Unlabelled(data.labelled, data.unlabelled, method.name, method.takes_unlabelled)
+    task = load_data(spec, source, hub, *cut, wishes, teachers, asked, loaded)
+    if run.augment is not None:
+        task = with_augmented(task, run.augment)
+    if teacher_method is None or not (labelled is not None or also_taken):
+        return task
+    theirs = replace(asked, method=teacher_method.name, taken=also_taken)
+    if labelled is not None:
+        theirs = replace(theirs, labelled=labelled, setting="teacher.labelled")
+    own = load_data(spec, source, hub, *cut, {}, teachers, theirs, loaded)
+    if labelled is None and UNLABELLED not in own.splits:
+        return task
+    return with_teachers(task, own)
 
 
 def _with_floor(

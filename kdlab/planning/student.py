@@ -10,6 +10,7 @@ from kdlab.models.checkpoint import Checkpoint, labelled_config
 from kdlab.models.encoder import count_parameters, depth_of
 from kdlab.models.recurrent import bilstm_config
 from kdlab.models.student import StudentSpec, select_layers, shallow_config
+from kdlab.planning.teacher import TeacherPlan
 from kdlab.system.files import fingerprint
 from kdlab.system.foreign import door
 
@@ -22,10 +23,11 @@ class StudentPlan:
 
     Attributes:
         spec: What ``--student`` says.
-        donor: Checkpoint its weights come from; None is the fine-tuned teacher, or nothing where they are drawn.
+        donor: Checkpoint its weights come from; None is a fine-tuned encoder, or nothing where they are drawn.
         layers: Which of the donor's layers; None takes the checkpoint as it is, or draws a new network.
         config: Hugging Face configuration of the student.
         parameters: Number of weights, head included.
+        finetuned: What is done for a donor that plain fine-tuning makes of the teacher's checkpoint; None for others.
     """
 
     spec: StudentSpec
@@ -33,6 +35,7 @@ class StudentPlan:
     layers: tuple[int, ...] | None
     config: Any
     parameters: int
+    finetuned: TeacherPlan | None = None
 
     @property
     def made_of(self) -> str:
@@ -44,6 +47,8 @@ class StudentPlan:
                 f"a new {kind} of {c.embedding_size} numbers a token, 2 × {c.hidden_size} and {c.classifier_size} units"
             )
         origin = self.donor.source if self.donor else "the teacher"
+        if self.finetuned is not None:
+            origin = f"{self.finetuned.checkpoint.source} after plain fine-tuning"
         return origin if self.layers is None else f"layers {', '.join(map(str, self.layers))} of {origin}"
 
     @property
@@ -51,6 +56,8 @@ class StudentPlan:
         """Fingerprint of what its weights start from besides the teacher, of which nothing is said here."""
         if self.spec.bilstm:
             return fingerprint("bilstm", _FORMAT, self.config.vocab_size, self.config.separator_token_id)
+        if self.finetuned is not None:
+            return self.finetuned.key
         return self.donor.weights_fingerprint if self.donor else ""
 
 

@@ -107,6 +107,12 @@ def plan_teacher(checkpoint: Checkpoint, asked: TeacherQuestion, cache: Cache) -
                 f"teacher.domain={config.domain} says which rows a teacher is made of, and {checkpoint.source} has a "
                 f"head for {spec.name} and is {AS_IS}: leave teacher.domain out, or give a checkpoint without a head."
             )
+        if config.labelled is not None:
+            raise KdlabError(
+                f"teacher.labelled={config.labelled:g} says how many labels a teacher is made with, and "
+                f"{checkpoint.source} has a head for {spec.name} and is {AS_IS}: leave teacher.labelled out, or give a "
+                "checkpoint without a head."
+            )
         return TeacherPlan(checkpoint, order, key_as_is(checkpoint, order), AS_IS)
     key = fingerprint(
         "teacher",

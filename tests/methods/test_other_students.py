@@ -46,6 +46,7 @@ WORKS: dict[str, dict[str, object]] = {
     "ad2": {"deep_kd": False, "adversarial": False},
     "cilda": {"crd_weight": 0.0, "alpha2": 0.0},
     "l2a": {"attention_weight": 0.0, "hidden_weight": 0.0},
+    "ganbert": {},
     "robust": {},
 }
 REFUSES = {
@@ -103,6 +104,8 @@ def test_it_learns_and_is_what_was_validated(name, task, cache, tmp_path):
     module = method_of(name, task)
     before = {k: v.clone() for k, v in module.student.state_dict().items()}
     data = tiny_data(cache, task, module=module)
+    if task is SCORES and name in ("ganbert", "robust"):
+        pytest.skip("scores are refused, whatever the student")
     fitted = train(module, data, tmp_path, weight_decay=0.0)
     student = module.finished_student()
     for key, value in student.state_dict().items():

@@ -73,6 +73,7 @@ from kdlab.losses.soft_targets import logit_mse, mixed_supervised, soft_cross_en
 from kdlab.methods.adversarial_text import AdversarialText
 from kdlab.methods.annealing_kd import AnnealingKD
 from kdlab.methods.base import DistillModule
+from kdlab.methods.shared.labelled import gold_loss
 from kdlab.methods.shared.selector import state_of
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.generator import MaskedLM
@@ -359,7 +360,7 @@ TEXT, CILDA, ANNEALING = kdlab.methods.adversarial_text, kdlab.methods.cilda, kd
 WRONG = {
     "finetune: sign": (FINETUNE, "supervised", negated(supervised), check_finetune),
     "kd: sign of the soft loss": (KD, "soft_cross_entropy", negated(soft_cross_entropy), check_kd),
-    "kd: sign of the gold loss": (KD, "supervised", negated(supervised), check_kd),
+    "kd: sign of the gold loss": (KD, "gold_loss", negated(gold_loss), check_kd),
     "kd: t² missing": (KD, "soft_cross_entropy", without_t2, check_kd),
     "kd: t² missing, by the gradient's size": (KD, "soft_cross_entropy", without_t2, check_kd_scale),
     "kd: t instead of t²": (KD, "soft_cross_entropy", once_t, check_kd_scale),

@@ -62,6 +62,15 @@ LATER: dict[str, Any] = {
     "training.validate_every": 1,
     "data.target_per_class": None,
     "data.domains": "both",
+    "ganbert.preset": "study",
+    "ganbert.unknown": None,
+    "ganbert.game": True,
+    "ganbert.noise": 100,
+    "ganbert.hidden": None,
+    "ganbert.dropout": 0.1,
+    "ganbert.generator_learning_rate": 2e-5,
+    "ganbert.matching_weight": 1.0,
+    "ganbert.epsilon": 1e-8,
     "data.select_by": "auto",  # ``WAS`` keeps records of the first default, the metric, apart
 }
 

@@ -13,6 +13,7 @@ import yaml
 from kdlab.data.examples import Examples, Loaded, clip
 from kdlab.data.overlap import repeated
 from kdlab.data.readers.tables import FORMATS, kind_of, read_rows
+from kdlab.data.readers.unlabelled import LINES
 from kdlab.data.reading import Collector, normal
 from kdlab.data.subset import carve
 from kdlab.data.tasks import DEV, TASKS, TEST, TRAIN, Metric, TaskSpec
@@ -27,6 +28,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CLASSES: tuple[Metric, ...] = ("accuracy", "f1", "matthews")
 _SCORES: tuple[Metric, ...] = ("pearson", "spearman")
 _DEV_SHARE = 0.1
+_UNLABELLED = "unlabelled"
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def load_task(path: Path) -> TaskSpec:
     if len(labels) == 1:
         sheet.fail("labels", f"holds only {clip(labels[0])}: name at least two")
     files = _files(sheet)
+    unlabelled = files.pop(_UNLABELLED, None)
     splits = tuple(split for split in (TRAIN, DEV, TEST) if split != TEST or split in files)
     return TaskSpec(
         name=name,
@@ -124,6 +127,7 @@ def load_task(path: Path) -> TaskSpec:
         splits={split: split for split in splits},
         aliases=_aliases(sheet, labels),
         files=files,
+        unlabelled=unlabelled,
         labelled_test=_labelled_test(sheet, files),
         description=_description(sheet),
     )
@@ -221,16 +225,18 @@ def _score_range(sheet: _Sheet) -> tuple[float, float] | None:
 
 
 def _files(sheet: _Sheet) -> dict[str, str]:
-    """Split to file, in the order train, dev, test."""
-    files = {k: sheet.word("files", v) for k, v in sheet.mapping("files", (TRAIN, DEV, TEST)).items() if v is not None}
+    """Split to file, in the order train, dev, test, and the file of unlabelled text behind them."""
+    known = (TRAIN, DEV, TEST, _UNLABELLED)
+    files = {k: sheet.word("files", v) for k, v in sheet.mapping("files", known).items() if v is not None}
     if TRAIN not in files:
         sheet.fail("files", "has no entry 'train': write files: {train: train.csv}")
-    for name in files.values():
-        if Path(name).suffix.lower() not in FORMATS:
-            sheet.fail("files", f"names {clip(name)}: files end in {', '.join(FORMATS)}")
+    for split, name in files.items():
+        formats = (*FORMATS, LINES) if split == _UNLABELLED else FORMATS
+        if Path(name).suffix.lower() not in formats:
+            sheet.fail("files", f"names {clip(name)}: files end in {', '.join(formats)}")
     if len({Path(name) for name in files.values()}) < len(files):
         sheet.fail("files", "names one file for two splits: a model must not be judged on what it was trained on")
-    return {split: files[split] for split in (TRAIN, DEV, TEST) if split in files}
+    return {split: files[split] for split in known if split in files}
 
 
 def _metrics(sheet: _Sheet, labels: tuple[str, ...]) -> tuple[Metric, ...]:
