@@ -159,6 +159,44 @@ def test_a_run_takes_the_file(lab: Lab, tmp_path: Path, resources: Path):
     assert "was made of other training rows" in other.sentence
 
 
+def test_a_part_of_the_rows(lab: Lab, tmp_path: Path, resources: Path):
+    asked = ("--with", "embedding", "-n", "2", "--resources", resources)
+    files = {}
+    for rows, more in (
+        (None, ()),
+        (20, ("--rows", "20")),
+        (30, ("--rows", "30")),
+        (-20, ("--rows", "20", "--seed", "1")),
+    ):
+        files[rows] = tmp_path / f"{rows}.parquet"
+        done = lab.run(*words(lab, files[rows], *asked, *more))
+        assert done.code == 0, done.err
+    assert "embedding on 20 of 58 training rows (drawn by seed 1) of rte." in done.out
+    every, table = pq.read_table(files[None]).to_pylist(), pq.read_table(files[20]).to_pylist()
+    sources = {row["source"] for row in table}
+    assert 10 < len(sources) <= 20  # some have no neighbours
+    same = [row for row in every if row["source"] in sources]
+    for one, other in zip(table, same, strict=True):  # what is made of a row is the same, whoever is there besides
+        assert {k: v for k, v in one.items() if k != "label_prob"} == {
+            k: v for k, v in other.items() if k != "label_prob"
+        }
+        assert one["label_prob"] == pytest.approx(other["label_prob"], abs=1e-5)
+    assert sources <= {row["source"] for row in pq.read_table(files[30]).to_pylist()}
+    assert sources != {row["source"] for row in pq.read_table(files[-20]).to_pylist()}
+    whole, manifest = (read_table(files[rows])[1] for rows in (None, 20))
+    assert (manifest["sources"], manifest["training_rows"]) == (20, 58)
+    assert (whole["sources"], whole["training_rows"]) == (58, 58)
+    assert manifest["of"] == "rte, 20 of 58 training rows (drawn by seed 0) (local)"
+    assert manifest["data"] == whole["data"]
+    assert manifest["augmenters"]["embedding"]["wanted"] == 40
+    right = round(manifest["label_preserved_of_sources"] * 20, 3)
+    assert right == int(right)  # of the twenty, not of all
+    plan = lab.run(*lab.words(tmp_path / "runs", f"augment={files[20]}", "--dry-run"))
+    assert f"train with {len(table)} examples of {files[20]} besides (made by embedding of 20 of 58 rows)" in plan.out
+    other = lab.run(*lab.words(tmp_path / "runs", f"augment={files[20]}", "--limit-train", "20"))
+    assert "was made of other training rows (rte, 20 of 58 training rows (drawn by seed 0) (local))" in other.sentence
+
+
 def test_back_translation_by_commands(lab: Lab, tmp_path: Path):
     out = tmp_path / "new.parquet"
     script = tmp_path / "back.py"
@@ -227,6 +265,9 @@ def test_a_part_that_was_cut_short_is_made_again(lab: Lab, tmp_path: Path, resou
     ("more", "said"),
     [
         (("--with", "eda", "-n", "0"), "-n 0: it says how many"),
+        (("--with", "eda", "--rows", "0"), "--rows 0: it says how many of the 58 training rows of rte are augmented"),
+        (("--with", "eda", "--rows", "59"), "--rows 59: it says how many of the 58 training rows"),
+        (("--with", "eda", "--rows", "1"), "--rows=1 is less than the 2 labels"),
         (("--with", "edda"), "There is no augmenter 'edda': did you mean eda?"),
         (("--with", "eda", "eda.alfa=1"), "There is no setting 'eda.alfa': did you mean eda.alpha?"),
         (("--with", "eda", "eda.alpha=x"), "eda.alpha=x has the wrong type"),

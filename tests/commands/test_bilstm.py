@@ -20,7 +20,7 @@ from kdlab.methods import METHODS
 SMALL = ("--student", "bilstm:8")
 WEIGHTS = len(WORDS) * 300 + 2 * (4 * 8 * (300 + 8) + 2 * 4 * 8) + 8 * 8 * 400 + 400 + 2 * 400 + 2  # for pairs
 ONE_TEXT = WEIGHTS - 6 * 8 * 400
-WORKS = ("finetune", "kd", "annealing_kd", "mixkd", "mate_kd", "ganbert")
+WORKS = ("finetune", "kd", "annealing_kd", "mixkd", "mate_kd", "ganbert", "robust")
 WITHOUT = {
     "pkd": ("pkd.beta=0",),
     "ad2": ("ad2.deep_kd=false", "ad2.adversarial=false"),

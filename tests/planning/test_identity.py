@@ -71,6 +71,14 @@ LATER: dict[str, Any] = {
     "ganbert.generator_learning_rate": 2e-5,
     "ganbert.matching_weight": 1.0,
     "ganbert.epsilon": 1e-8,
+    "robust.use": "append",
+    "robust.finetune_epochs": None,
+    "robust.finetune_learning_rate": None,
+    "robust.online": None,
+    "robust.attacked": 0.1,
+    "robust.alpha": 0.0,
+    "robust.temperature": 4.0,
+    "robust.scale_t2": True,
     "data.select_by": "auto",  # ``WAS`` keeps records of the first default, the metric, apart
 }
 
