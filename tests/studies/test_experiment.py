@@ -27,7 +27,7 @@ from kdlab.system.cache import Cache
 ROOT = Path(__file__).parents[2]
 FILES = sorted(file for file in (ROOT / "experiments").rglob("*.yaml") if "sweeps" not in file.parts)
 CELLS = {
-    "methods": 10,
+    "methods": 11,
     **{
         f"ad2/{name}": n
         for name, n in zip(
