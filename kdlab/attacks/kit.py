@@ -21,7 +21,7 @@ from kdlab.transformations.tagger import Tagger
 
 TAGGER, MASKED_LM, SENTENCE_ENCODER = "tagger", "masked LM", "sentence encoder"
 KINDS = (NEIGHBOURS, SYNONYMS, STOP_WORDS, TAGGER, MASKED_LM, SENTENCE_ENCODER)
-"""What a recipe may need. A masked LM and a sentence encoder are asked by ``AskWords`` and ``AskSentences``."""
+"""What a recipe may need. A masked LM and a sentence encoder are asked by ``AskWords`` and ``AskSimilarity``."""
 _PREMISE = ("premise", "hypothesis")
 
 
@@ -90,6 +90,10 @@ class Kit:
         """The masked LM's mask token."""
         self._check(MASKED_LM)
         return self.masked_lm_token
+
+    def similarity(self, own: float) -> float:
+        """The similarity that passes: the user's, or the recipe's own."""
+        return own if self.threshold is None else self.threshold
 
     @property
     def sides(self) -> list[Unchangeable]:
