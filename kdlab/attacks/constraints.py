@@ -86,9 +86,14 @@ class OtherSides(Unchangeable):
 
     def changeable(self, text: AttackText, attempt: UnderAttack) -> set[int]:
         """See ``Unchangeable.changeable``."""
-        if len(text.texts) == 1:
-            return set(range(len(text.words)))
-        return {i for i, side in enumerate(text.sides) if side in self.sides}
+        count = len(text.words)
+        if len(text.texts) == 1 or self.sides >= {0, 1}:
+            return set(range(count))
+        first, found = text.sides.count(0), set[int]()
+        for side, positions in enumerate((range(first), range(first, count))):
+            if side in self.sides:
+                found |= set(positions)  # as TextAttack makes it: a set's order depends on how it was made
+        return found
 
 
 class Constraint(ABC):

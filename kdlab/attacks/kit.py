@@ -103,8 +103,8 @@ class Kit:
     @property
     def sides_but_premise(self) -> list[Unchangeable]:
         """The same, and where nothing is said the premise stays, if the columns are called so (as TextAttack asks)."""
-        if self.asked_sides is None and self.columns == _PREMISE:
-            return [OtherSides((1,))]
+        if self.asked_sides is None:  # TextAttack asks in any case, which may change the order of a set
+            return [OtherSides((1,) if self.columns == _PREMISE else (0, 1))]
         return self.sides
 
     def _table(self, kind: str) -> WordTable:
