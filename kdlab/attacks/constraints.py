@@ -229,8 +229,9 @@ class SentenceSimilarity(Constraint):
         if not long:
             return list(candidates)
         last = len(reference.words) - 1
-        before = [reference.window(min(one.new[0], last), self.window) for one in long]
-        after = [one.window(one.new[0], self.window) for one in long]
+        places = [next(iter(set(one.new))) if attempt.compat else one.new[0] for one in long]  # {7, 8} begins with 8
+        before = [reference.window(min(i, last), self.window) for i in places]
+        after = [one.window(i, self.window) for one, i in zip(long, places, strict=True)]
         cosines = yield AskSimilarity(list(zip(before, after, strict=True)))
         values = angular(cosines) if self.angular else cosines
         failed = set()
