@@ -113,7 +113,9 @@ def _readings(model: MaskedLM, compat: bool) -> list[str | None]:
             found.append(None)
             continue
         word = name.replace("##", "") if pieces else name.strip("Ġ")
-        looked_at = name if compat and not pieces else word  # TextAttack's RoBERTa has a word in "Ġ,", and drops it later
+        looked_at = (
+            name if compat and not pieces else word
+        )  # TextAttack's RoBERTa has a word in "Ġ,", and drops it later
         is_one = len(words_from_text(looked_at)) == 1
         found.append(word if is_one and not all(sign in string.punctuation for sign in looked_at) else None)
     return found

@@ -58,7 +58,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """As a row of the file has it."""
-        return asdict(self)
+        return {**asdict(self), "short": self.short}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Outcome:
@@ -70,7 +70,7 @@ class Outcome:
         """
         return cls(
             **{
-                **row,
+                **{name: value for name, value in row.items() if name != "short"},
                 "texts": tuple(row["texts"]),
                 "attacked": tuple(row["attacked"]),
                 "marked": tuple(row["marked"]),
