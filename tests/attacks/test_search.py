@@ -85,7 +85,7 @@ def test_importance_is_measured_once_on_the_example(compat: bool):
 def test_equally_important_words_fall_from_left_to_right_in_fixed():
     words = [f"w{i}" for i in range(40)]
     victim = Weighed(**dict.fromkeys(words, 0.125))
-    attack = swaps(**{word: "x" for word in words})
+    attack = swaps(**dict.fromkeys(words, "x"))
     attacked(" ".join(words), attack=attack, models=victim)
     assert victim.asked[2:] == [[" ".join([*["x"] * count, *words[count:]])] for count in range(1, 41)]
 
@@ -93,7 +93,7 @@ def test_equally_important_words_fall_from_left_to_right_in_fixed():
 def test_equally_important_words_fall_as_numpy_sorts_them_in_compat():
     words = [f"w{i}" for i in range(40)]
     victim = Weighed(**dict.fromkeys(words, 0.125))
-    attacked(" ".join(words), attack=swaps(**{word: "x" for word in words}), models=victim, compat=True)
+    attacked(" ".join(words), attack=swaps(**dict.fromkeys(words, "x")), models=victim, compat=True)
     order = (-np.array([victim.score(text) for text in victim.asked[1]])).argsort().tolist()
     for count, asked in enumerate(victim.asked[2:], 1):
         assert {i for i, word in enumerate(asked[0].split()) if word == "x"} == set(order[:count])
