@@ -65,7 +65,7 @@ class Outcome:
         """Of a row of the file.
 
         Raises:
-            TypeError: A field is missing or unknown.
+            KeyError, TypeError: A field is missing or unknown.
             ValueError: A field has another form.
         """
         return cls(
