@@ -10,10 +10,11 @@ import torch
 from attack_fixtures import Weighed, attacked, attempt_on, driven, swaps
 
 from kdlab.attacks.asks import AskVictim, at_once
-from kdlab.attacks.attempt import FAILED, SKIPPED, Attempt
+from kdlab.attacks.attempt import FAILED, SKIPPED, Attack, Attempt
 from kdlab.attacks.constraints import Changed, Constraint, Short, StopWords, WordsChanged
 from kdlab.attacks.search import Greedy, WordImportance
 from kdlab.attacks.text import AttackText
+from kdlab.attacks.transformations import CharacterSwap
 
 
 def scored(attempt: Attempt, texts: list[str], *rows: list[float], dtype: torch.dtype = torch.float64) -> list[float]:
@@ -86,11 +87,13 @@ def test_places_come_in_the_order_of_python_s_sets_in_compat():
 
 def test_candidates_are_sorted_by_their_text_and_never_the_text_itself():
     attempt = attempt_on("b a", attack=swaps(b="z c", a="d b"))
-    attempt.attack.transformation.table["b"] = ("z", "b", "c")  # type: ignore[attr-defined]
     _, found = driven(attempt.candidates(attempt.original))
     assert [one.text for one in found] == ["b b", "b d", "c a", "z a"]
     _, found = driven(attempt.candidates(attempt.original, [0]))
     assert [one.text for one in found] == ["c a", "z a"]
+    attempt = attempt_on("b a", attack=Attack(CharacterSwap([lambda word, _: ["c", word]]), Greedy()))
+    _, found = driven(attempt.candidates(attempt.original))
+    assert [one.text for one in found] == ["b c", "c a"]
 
 
 def test_constraints_are_asked_in_turn_while_something_is_left():

@@ -32,6 +32,14 @@ def test_what_is_done_is_left_out():
     assert {text for asked in victim.asked for text in asked} == {"a\nc", "\nc", "a\n", "p\nc"}
 
 
+def test_modes():
+    rows = {"w": (0.5, 0.3, 0.2), "p": (0.375, 0.35, 0.275), "q": (0.4, 0.5, 0.1)}  # only "q" fools it
+    for mode, status, text in (("compat", FAILED, "p"), ("fixed", SUCCEEDED, "q")):
+        models = Models(Told(rows, (0.5, 0.3, 0.2)))
+        (one,) = run_study([Target(0, ("w",), 0)], swaps(w="p q"), models, mode=mode)
+        assert (one.status, one.attacked) == (status, (text,))
+
+
 def test_an_unknown_mode_is_named():
     with pytest.raises(KdlabError, match="did you mean compat"):
         list(run_study(TARGETS, swaps(), Models(VICTIM), mode="compact"))

@@ -118,6 +118,8 @@ def test_a_word_of_the_second_text_is_replaced_there():
         ("a b c", 1, "a c"),  # and the one before with any other
         ("a b c", 2, "a b "),  # but not where nothing follows
         ("a b c.", 2, "a b."),
+        ("a  b", 0, " b"),  # one blank
+        ("a  b c", 1, "a  c"),
         ("a, b", 0, ", b"),
         ("(a b", 1, "(a "),
         ("a (b) c", 1, "a () c"),
