@@ -54,7 +54,9 @@ def test_an_example_that_the_victim_gets_wrong_is_skipped(compat: bool):
 
 
 @pytest.mark.parametrize("compat", [False, True])
-@pytest.mark.parametrize("search", [WordImportance(), WordImportance("[UNK]"), Greedy()], ids=["deletion", "unknown", "greedy"])
+@pytest.mark.parametrize(
+    "search", [WordImportance(), WordImportance("[UNK]"), Greedy()], ids=["deletion", "unknown", "greedy"]
+)
 @pytest.mark.parametrize("texts", [("",), ("...",), ("🙂", ""), ("", "")])
 def test_an_example_without_words_fails_or_is_skipped(texts: tuple[str, ...], search, compat: bool):
     attempt, status = attacked(*texts, attack=swaps(search, a="x"), models=Weighed(), compat=compat)
