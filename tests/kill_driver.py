@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from kdlab.data import encoding
 from kdlab.evaluation import predict as inference
 from kdlab.methods import base
-from kdlab.pipeline import teacher
+from kdlab.pipeline import attack_progress, teacher
 from kdlab.results import record
 from kdlab.system import cache, files
 from kdlab.training import checkpoints as checkpointing
@@ -210,6 +210,7 @@ POINTS = {
     "record": lambda n: _die_at(record.RunFolder, "write", n),
     "moment": lambda n: None,
     "encode": lambda n: _die_at(encoding, "write_array", n),
+    "attacked": lambda n: _die_at(attack_progress.AttackProgress, "add", n, after=True),
     "closed": lambda n: _close(),
     "umask": lambda n: _umask(),
     "never": lambda n: None,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from kdlab.commands.arguments import Parser
 
-KINDS = ("methods", "students", "tasks", "ood", "augmenters")
+KINDS = ("methods", "students", "tasks", "ood", "augmenters", "recipes")
 STUDENTS = {
     "layers:bottom:3": "layers of the fine-tuned teacher: its first three (top, skip, or a list such as 0,2,4)",
     "DONOR:layers:bottom:3": "the same of another checkpoint",
@@ -20,17 +20,19 @@ STUDENTS = {
 
 def add_arguments(parser: Parser) -> None:
     """The words of ``kdlab list``."""
-    parser.add_argument("kind", choices=KINDS, help="methods, students, tasks, sets out of domain, augmenters")
+    parser.add_argument(
+        "kind", choices=KINDS, help="methods, students, tasks, sets out of domain, augmenters, recipes of attacks"
+    )
 
 
 def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    """``kdlab list methods|students|tasks|ood|augmenters``."""
+    """``kdlab list methods|students|tasks|ood|augmenters|recipes``."""
     show(arguments.kind)
     return 0
 
 
 def show(kind: str) -> None:
-    """Methods, students, tasks, sets out of domain or augmenters, one line each."""
+    """Methods, students, tasks, sets out of domain, augmenters or recipes, one line each."""
     if kind == "methods":
         from kdlab.methods import METHODS
 
@@ -41,6 +43,10 @@ def show(kind: str) -> None:
         from kdlab.augmentation import AUGMENTERS
 
         lines = {name: text for name, (_, text) in AUGMENTERS.items()}
+    elif kind == "recipes":
+        from kdlab.attacks import RECIPES
+
+        lines = {name: text for name, (_, text) in RECIPES.items()}
     elif kind == "ood":
         from kdlab.data.ood.specs import OOD
 

@@ -108,10 +108,20 @@ class EvaluationConfig:
     Attributes:
         ood: Sets out of domain (``--list ood``).
         ood_dir: Folder with their files (``--ood-dir``); None takes the hub, or the embedded corpus for its own models.
+        attack: Recipes that attack teacher and student (``--list recipes``).
+        attack_examples: How many examples of the reported split are attacked, drawn by the seed; None takes all.
+        attack_seed: Draws examples and the random choices of attacks.
+        attack_mode: ``fixed``, or ``compat`` for attacks that are TextAttack 0.3.11's.
+        attack_resources: Folder of lexical resources; None takes ``$KDLAB_RESOURCES``.
     """
 
     ood: list[str] = field(default_factory=list)
     ood_dir: str | None = None
+    attack: list[str] = field(default_factory=list)
+    attack_examples: int | None = None
+    attack_seed: int = 0
+    attack_mode: str = "fixed"
+    attack_resources: str | None = None
 
 
 @dataclass

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdlab.errors import KdlabError, nearest
+from kdlab.system.own_code import about_class, find_class
 
 if TYPE_CHECKING:
     from kdlab.methods.base import DistillModule
@@ -45,48 +41,9 @@ def load_method(name: str) -> type[DistillModule]:
     """
     from kdlab.methods.base import DistillModule
 
-    if ".py:" in name:
-        file, _, attribute = name.rpartition(":")
-        kind = _from_file(Path(file).expanduser(), attribute)
-    elif name.endswith(".py"):
-        raise KdlabError(f"--method {name} names a file without a class: write {name}:Class.")
-    elif name in METHODS:
-        module, _, attribute = METHODS[name][0].partition(":")
-        kind = getattr(importlib.import_module(module), attribute)
-    else:
-        raise nearest(name, METHODS, "method")
-    if not (isinstance(kind, type) and issubclass(kind, DistillModule)):
-        raise KdlabError(f"{name} is no subclass of kdlab.methods.base.DistillModule.")
-    return kind
+    return find_class(name, METHODS, DistillModule, "method")
 
 
 def about_method(name: str) -> list[str]:
     """A method's name, and for a user's own file its content's fingerprint."""
-    from kdlab.system.files import file_digest
-
-    if ".py:" not in name:
-        return [name]
-    file, _, attribute = name.rpartition(":")
-    return [attribute, file_digest(Path(file).expanduser())]
-
-
-def _from_file(file: Path, attribute: str) -> object:
-    from kdlab.system.files import fingerprint
-
-    if not file.is_file():
-        raise KdlabError(f"There is no file {file}: give --method path/to/file.py:Class.")
-    name = f"kdlab_user_{file.stem}_{fingerprint(str(file.resolve()))[:8]}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise KdlabError(f"{file} can't be imported as Python.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up where annotations are strings
-    try:
-        spec.loader.exec_module(module)
-    except Exception as e:
-        del sys.modules[name]
-        raise KdlabError(f"{file} can't be imported: {type(e).__name__}: {e}") from e
-    if not hasattr(module, attribute):
-        known = [n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__]
-        raise nearest(attribute, known, f"class in {file}")
-    return getattr(module, attribute)
+    return about_class(name)

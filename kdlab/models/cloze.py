@@ -48,11 +48,29 @@ class Cloze(nn.Module):
         Returns:
             ``(B, V)`` float32.
         """
+        return self.masked_lm.words(self._asked(input_ids, attention_mask, token_type_ids, at, labels))
+
+    @torch.no_grad()
+    def logits(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, at: Tensor) -> Tensor:
+        """Logits of the hidden words with special tokens among them, ``(B, V)`` in the model's own precision.
+
+        Args:
+            input_ids: ``(B, T)``.
+            attention_mask: ``(B, T)``.
+            token_type_ids: ``(B, T)``.
+            at: ``(B,)`` int64, the hidden position of each input.
+        """
+        return self.masked_lm.all_words(self._asked(input_ids, attention_mask, token_type_ids, at, None))
+
+    def _asked(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, at: Tensor, labels: Tensor | None
+    ) -> Tensor:
+        """States of the hidden words behind the last layer, ``(B, D)``."""
         rows = torch.arange(len(at), device=at.device)
         hidden = torch.zeros_like(input_ids, dtype=torch.bool)
         hidden[rows, at] = True
         states = self.masked_lm.read(input_ids, attention_mask, token_type_ids, hidden, labels)  # (B, T, D)
-        return self.masked_lm.words(self._answer(states, states[rows, at], attention_mask.bool()))
+        return self._answer(states, states[rows, at], attention_mask.bool())
 
     def _answer(self, states: Tensor, asked: Tensor, mask: Tensor) -> Tensor:
         """The last layer for one position each, ``(B, T, D)`` and ``(B, D)`` to ``(B, D)``."""

@@ -104,11 +104,10 @@ class MaskedLM(nn.Module):
 
     def words(self, states: Tensor) -> Tensor:
         """Logits of words, ``(M, D)`` to ``(M, V)`` float32."""
-        logits: Tensor = self._head(states).float()
-        return logits.index_fill_(1, self.special, torch.finfo(torch.float32).min / 2)
+        return self.all_words(states).float().index_fill_(1, self.special, torch.finfo(torch.float32).min / 2)
 
-    def _head(self, states: Tensor) -> Tensor:
-        """The masked-LM head on chosen states, ``(M, D)`` to ``(M, V)``."""
+    def all_words(self, states: Tensor) -> Tensor:
+        """The masked-LM head on chosen states, special tokens among its words, ``(M, D)`` to ``(M, V)``."""
         if hasattr(self.model, "cls"):
             return self.model.cls(states)  # type: ignore[no-any-return]
         if hasattr(self.model, "lm_head"):

@@ -15,6 +15,7 @@ from kdlab.models.checkpoint import load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.recurrent import new_bilstm
 from kdlab.models.student import take_layers
+from kdlab.pipeline.assail import attack_run
 from kdlab.pipeline.context import RunContext
 from kdlab.pipeline.evaluate import evaluate_run, is_recorded
 from kdlab.pipeline.finished import CONFIG, open_run
@@ -109,6 +110,7 @@ def _train_and_record(context: RunContext, seed: int, folder: RunFolder, fresh: 
     _show(record, folder, reporter)
     if ood:
         show_ood(ood, reporter, plan.task.source.embedded)
+    _attack(context, folder)
     return record
 
 
@@ -176,9 +178,18 @@ def _closing_figures(record: RunRecord, ood: dict[str, dict[str, Any]]) -> dict[
     return figures
 
 
+def _attack(context: RunContext, folder: RunFolder) -> None:
+    """Attacks teacher and student of a finished run, where the plan says so; what is in the cache is shown."""
+    plan = context.plan
+    if plan.attacks is not None:
+        barrier()  # rank 0 has written the student
+        attack_run(open_run(folder.path), plan.attacks, plan.hardware, plan.cache, context.reporter)
+
+
 def _complete(context: RunContext, folder: RunFolder) -> None:
     """Evaluates the student of a finished run on those of the plan's sets that its record lacks."""
     plan = context.plan
+    _attack(context, folder)
     if not plan.ood:
         return
     run, own_files = open_run(folder.path), plan.config.evaluation.ood_dir is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class FinishedRun:
         eval_batch_size: Examples a batch of evaluation; 0 takes what is fastest.
         student: The student's checkpoint.
         labels: The task's labels in the order of the student's outputs; empty for a score.
+        data: The settings of its data, as its configuration has them.
+        profile: What ``profile`` was set to.
     """
 
     folder: RunFolder
@@ -40,6 +42,8 @@ class FinishedRun:
     eval_batch_size: int
     student: Checkpoint
     labels: tuple[str, ...]
+    data: dict[str, Any] = field(default_factory=dict)
+    profile: str = "auto"
 
     @property
     def order(self) -> list[int]:
@@ -104,6 +108,8 @@ def open_run(path: Path) -> FinishedRun:
         eval_batch_size=int(config["training"]["eval_batch_size"]),
         student=student,
         labels=labels,
+        data=dict(config.get("data") or {}),
+        profile=str(config.get("profile", "auto")),
     )
 
 

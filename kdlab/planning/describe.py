@@ -68,6 +68,9 @@ def _turns(plan: Plan) -> str:
 def _evaluation_lines(plan: Plan) -> list[tuple[str, str]]:
     sets = ", ".join(f"{ood_set.spec.name} {len(ood_set.examples):,} ({ood_set.source.kind})" for ood_set in plan.ood)
     lines = [*([f"out of domain: {sets}"] if sets else []), *plan.ood_notes]
+    if plan.attacks is not None:
+        count = f"{plan.attacks.count:,}" if plan.attacks.count else "all"
+        lines.append(f"attacked: by {', '.join(plan.attacks.recipes)} on {count} examples, {plan.attacks.mode}")
     return [("evaluation" if i == 0 else "", line) for i, line in enumerate(lines)]
 
 

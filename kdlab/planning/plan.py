@@ -19,6 +19,7 @@ from kdlab.methods.base import DistillModule
 from kdlab.methods.contract import MethodContract
 from kdlab.methods.shared.settings import TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order
+from kdlab.planning.attack import AttackSettings
 from kdlab.planning.identity import run_part
 from kdlab.planning.models import Models, choose_models
 from kdlab.planning.request import Request, read_request
@@ -52,6 +53,7 @@ class Plan:
         substituted: What stands in for something that could not be had, in sentences.
         ood: Sets out of domain on which the student is evaluated too.
         ood_notes: What is to be said of sets that were asked for, in sentences.
+        attacks: How teacher and student are attacked; None where they are not.
         cache: What is kept between runs.
     """
 
@@ -69,6 +71,7 @@ class Plan:
     substituted: tuple[str, ...]
     ood: tuple[OODSet, ...]
     ood_notes: tuple[str, ...]
+    attacks: AttackSettings | None
     cache: Cache
 
     @property
@@ -167,6 +170,7 @@ def make_plan(overrides: Mapping[str, Any], cache: Cache | None = None) -> Plan:
         substituted=(*request.substituted, *named),
         ood=request.ood,
         ood_notes=request.ood_notes,
+        attacks=request.attacks,
         cache=cache,
     )
 

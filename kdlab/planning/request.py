@@ -21,6 +21,7 @@ from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
 from kdlab.models.checkpoint import EMBEDDED
 from kdlab.models.student import parse_student
+from kdlab.planning.attack import AttackSettings, attacks_in_run
 from kdlab.planning.backbone import choose_backbone
 from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.training.steps import epochs_for
@@ -41,6 +42,7 @@ class Request:
         task: The task's examples.
         ood: Sets out of domain on which the student is evaluated too.
         ood_notes: What is to be said of sets that were asked for, in sentences.
+        attacks: How teacher and student are attacked; None where they are not.
         backbone: Checkpoint that the teacher starts from.
         substituted: What it stands in for, in sentences.
     """
@@ -54,6 +56,7 @@ class Request:
     task: TaskData
     ood: tuple[OODSet, ...]
     ood_notes: tuple[str, ...]
+    attacks: AttackSettings | None
     backbone: str
     substituted: tuple[str, ...]
 
@@ -113,6 +116,7 @@ def read_request(overrides: Mapping[str, Any], hub: Hub) -> Request:
         task=task,
         ood=read_sets(asked, run.evaluation.ood_dir, source.embedded, hub),
         ood_notes=tuple(notes),
+        attacks=attacks_in_run(run.evaluation, spec),
         backbone=backbone,
         substituted=substituted,
     )

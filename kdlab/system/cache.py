@@ -53,7 +53,7 @@ def default_root() -> Path:
         raise KdlabError(f"{what}: set KDLAB_CACHE to a folder that can be written.") from error
 
 
-KINDS = ("teacher", "generator", "tokens", "logits", "pool")
+KINDS = ("teacher", "generator", "tokens", "logits", "pool", "attacks", "answers")
 
 
 def work_of(folder: Path) -> Path:

@@ -73,16 +73,24 @@ _OTHERS = """
     """
 
 
+def _listed(text: str) -> list[list[str]]:
+    return [group.split() for line in text.strip().splitlines() for group in line.split("/")]
+
+
+def _nouns() -> list[list[str]]:
+    nouns = _listed(_NOUNS)
+    return [*nouns, *([plural(noun) for noun in group] for group in nouns)]
+
+
+def _verbs() -> list[list[str]]:
+    verbs = [[_forms(verb) for verb in group] for group in _listed(_VERBS)]
+    third = [[Forms(*forms).present for forms in group] for group in verbs]
+    return [*(list(forms) for group in verbs for forms in zip(*group, strict=True)), *third]
+
+
 def _groups() -> list[list[str]]:
     """Words that may stand in each other's place, in one form each."""
-    nouns = [group.split() for line in _NOUNS.strip().splitlines() for group in line.split("/")]
-    verbs = [
-        [_forms(verb) for verb in group.split()] for line in _VERBS.strip().splitlines() for group in line.split("/")
-    ]
-    others = [group.split() for line in _OTHERS.strip().splitlines() for group in line.split("/")]
-    third = [[Forms(*forms).present for forms in group] for group in verbs]
-    same_form = [list(forms) for group in verbs for forms in zip(*group, strict=True)]
-    return [*nouns, *([plural(noun) for noun in group] for group in nouns), *same_form, *third, *others]
+    return [*_nouns(), *_verbs(), *_listed(_OTHERS)]
 
 
 def _forms(verb: str) -> tuple[str, str, str, str]:
@@ -105,5 +113,9 @@ def _synonyms() -> dict[str, tuple[str, ...]]:
 
 SYNONYMS = _synonyms()
 """Word to its synonyms, in the same form."""
+NOUNS, VERBS, OTHERS = (
+    frozenset(word for group in groups for word in group) for groups in (_nouns(), _verbs(), _listed(_OTHERS))
+)
+"""The words of ``SYNONYMS`` by what they are; some are both noun and verb."""
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words that carry no content, in lower case."""

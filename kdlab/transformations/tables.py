@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 SYNONYMS, NEIGHBOURS, VECTORS, STOP_WORDS = "synonyms", "neighbours", "word vectors", "stop words"
+TAGGER = "part-of-speech tagger"
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Origin:
     """Where a resource comes from.
 
     Attributes:
-        kind: ``synonyms``, ``neighbours``, ``word vectors`` or ``stop words``.
+        kind: ``synonyms``, ``neighbours``, ``word vectors``, ``stop words`` or ``part-of-speech tagger``.
         name: The file or folder; for a stand-in, what it is.
         sha256: Of its content.
         missing: What was looked for, where a stand-in serves; empty otherwise.

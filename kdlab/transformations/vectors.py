@@ -17,13 +17,14 @@ FORMAT = 1
 _ROWS = 512  # words whose cosines to all others are held at once
 
 
-def read_neighbours(file: Path, words: Collection[str], most: int) -> dict[str, tuple[str, ...]]:
+def read_neighbours(file: Path, words: Collection[str], most: int, single: bool = True) -> dict[str, tuple[str, ...]]:
     """Neighbours from a JSON file of words and lists of words, the nearest first.
 
     Args:
         file: The file.
         words: Whose, in lower case.
         most: How many of each.
+        single: Whether other single words are taken alone, each once; otherwise the list is taken as it is.
 
     Raises:
         KdlabError: It is no such file.
@@ -35,11 +36,13 @@ def read_neighbours(file: Path, words: Collection[str], most: int) -> dict[str, 
         others = content[word]
         if not isinstance(others, list) or not all(isinstance(other, str) for other in others):
             raise KdlabError(f"{file}: '{word[:60]}' has no list of words: {advice}.")
-        entries[word] = _single(others, word)[:most]
+        entries[word] = (_single(others, word) if single else tuple(others))[:most]
     return entries
 
 
-def nearest(file: Path, words: Collection[str], least: float, most: int) -> dict[str, tuple[str, ...]]:
+def nearest(
+    file: Path, words: Collection[str], least: float, most: int, single: bool = True
+) -> dict[str, tuple[str, ...]]:
     """The nearest words by cosine, in a text file of a word and its numbers on each line, as GloVe's are.
 
     Args:
@@ -47,6 +50,7 @@ def nearest(file: Path, words: Collection[str], least: float, most: int) -> dict
         words: Whose, in lower case.
         least: Cosine at least.
         most: How many of each; of equal cosines the word that stands first in the file.
+        single: Whether other single words are taken alone; otherwise all but the word itself.
 
     Raises:
         KdlabError: It is no such file; the message names the line.
@@ -59,7 +63,8 @@ def nearest(file: Path, words: Collection[str], least: float, most: int) -> dict
         part = asked[start : start + _ROWS]
         cosines = vectors[[place[word] for word in part]] @ vectors.T  # (rows, V)
         for word, row in zip(part, cosines, strict=True):
-            entries[word] = _single([names[i] for i in _largest(row, 2 * most + 8) if row[i] >= least], word)[:most]
+            near = [names[i] for i in _largest(row, 2 * most + 8) if row[i] >= least]
+            entries[word] = (_single(near, word) if single else tuple(o for o in near if o != word))[:most]
     return entries
 
 

@@ -112,9 +112,10 @@ def test_files_that_are_missing_or_wrong(lab: Lab, runs: dict[str, Path], sets: 
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["runs/x"], "The following arguments are required: --on"),
+        (["runs/x"], "Say what is evaluated: --on SET"),
         (["runs/x", "--on"], "Argument --on: expected at least one argument"),
-        (["runs/x", "--on", "hans", "--seed=3"], "There is no flag '--seed'"),
+        (["runs/x", "--on", "hans", "--sead=3"], "There is no flag '--sead'"),
+        (["runs/x", "--on", "hans", "--seed=3"], "--attack names no recipe"),
         (["~nobody.of.that.name", "--on", "hans"], "RUN '~nobody.of.that.name': there is no such home folder"),
     ],
 )

@@ -9,8 +9,11 @@ import pytest
 
 from kdlab.errors import KdlabError
 from kdlab.system.cache import Cache
-from kdlab.transformations import stand_ins
+from kdlab.transformations import perceptron, stand_ins
+from kdlab.transformations.manifest import ANTONYMS
 from kdlab.transformations.resources import FOLDER, Resources
+from kdlab.transformations.tables import NEIGHBOURS, STOP_WORDS, SYNONYMS, TAGGER
+from kdlab.transformations.tagger import PerceptronTagger
 from kdlab.transformations.vectors import nearest
 
 # offsets of lines are what an index counts by
@@ -123,3 +126,146 @@ def test_what_is_missing_is_named_and_stood_in_for(tmp_path: Path, cache: Cache,
     monkeypatch.setenv(FOLDER, str(tmp_path / "nowhere"))
     with pytest.raises(KdlabError, match=r"which \$KDLAB_RESOURCES names"):
         Resources(None, cache)
+
+
+def test_neighbours_as_an_attack_has_them(tmp_path: Path, cache: Cache):
+    listed = tmp_path / "counterfitted_neighbors.json"
+    listed.write_text(json.dumps({"film": ["movie", "Film", "a b", "cinema"]}))
+    resources = Resources(str(tmp_path), cache)
+    assert resources.neighbours(["Film"], 0.8, 3, single=False)["film"] == ("movie", "Film", "a b")
+    (tmp_path / "counter-fitted-vectors.txt").write_text("film 1 0\nmo-vie! 1 0.1\nFilm 1 0.2\ncinema 1 1\nbad -1 0\n")
+    table = resources.neighbours(["film"], 0.5, 50, single=False)  # the vectors go before the list
+    assert table["film"] == ("mo-vie!", "Film", "cinema")
+    assert table.origin.name == "counter-fitted-vectors.txt"
+    assert resources.neighbours(["film"], 0.5, 1, single=False)["film"] == ("mo-vie!",)
+    listed.unlink()
+    assert resources.neighbours(["film"], 0.5, 50)["film"] == ("cinema",)  # what is no other single word is left out
+
+
+def write_opposites(folder: Path) -> Path:
+    """WordNet in which hot is the opposite of cold, and chilly only similar to it; heat has none."""
+    write_wordnet(folder)
+    texts = (
+        "{} 00 a 02 hot 0 Warm 0 003 ! {} a 0101 ! {} a 0202 & {} a 0000 | of heat  \n",
+        "{} 00 a 02 cold 0 cool(p) 0 002 ! {} a 0101 ! {} a 0202 | of little heat  \n",
+        "{} 00 s 01 chilly 0 001 & {} a 0000 | cool  \n",
+    )
+    places, at = [], len("  1 licence\n")
+    for text in texts:
+        places.append(f"{at:08d}")
+        at += len(text.replace("{}", "0" * 8))
+    hot, cold, chilly = places
+    lines = (
+        texts[0].format(hot, cold, cold, chilly),
+        texts[1].format(cold, hot, hot),
+        texts[2].format(chilly, cold),
+    )
+    (folder / "data.adj").write_text("  1 licence\n" + "".join(lines))
+    index = {"hot": hot, "warm": hot, "cold": cold, "cool": cold, "chilly": chilly}
+    (folder / "index.adj").write_text("".join(f"{word} a 1 1 ! 1 0 {place}  \n" for word, place in index.items()))
+    return folder
+
+
+def test_antonyms_of_wordnet(tmp_path: Path, cache: Cache):
+    folder = write_opposites(tmp_path / "wordnet")
+    opposite = Resources(str(tmp_path), cache).antonyms(["Hot", "hotter", "colder", "warm", "cool", "chilly", "film"])
+    assert opposite is not None
+    assert opposite.entries["hot"] == {"cold"}
+    assert opposite.are("Hot", "colder")  # of the base form
+    assert opposite.are("colder", "hot")
+    assert opposite.are("warm", "cool")
+    assert not opposite.are("warm", "colder")  # of the same meaning, but not linked with each other
+    assert not opposite.are("hot", "chilly")
+    assert not opposite.are("hot", "hot")
+    assert not opposite.are("hot", "unasked")
+    (folder / "data.adj").write_text((folder / "data.adj").read_text().replace("0101", "01x1"))
+    with pytest.raises(KdlabError, match=r"data\.adj can't be read .*: give the dict folder of WordNet"):
+        Resources(str(tmp_path), cache).antonyms(["hot"])
+    assert Resources(str(write_none(tmp_path / "none")), cache).antonyms(["hot"]) is None
+
+
+def write_none(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def write_tagger(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for part, content in (
+        ("weights", {"bias": {"NN": 1}}),
+        ("tagdict", {"the": "DT"}),
+        ("classes", ["DT", "NN", "VB"]),
+    ):
+        (folder / f"{perceptron.NAME}.{part}.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize("below", ["", "nltk/", "nltk_data/"])
+def test_the_tagger_of_nltk(tmp_path: Path, cache: Cache, below: str):
+    folder = write_tagger(tmp_path / f"{below}taggers/{perceptron.NAME}")
+    tagger = Resources(str(tmp_path), cache).tagger()
+    assert isinstance(tagger, PerceptronTagger)
+    assert tagger.tags([], ["the", "film"], []) == ["DET", "NOUN"]
+    assert tagger.origin.name == f"{below}taggers/{perceptron.NAME}/{perceptron.NAME}.weights.json"
+    assert not tagger.origin.missing
+    digest = tagger.origin.sha256
+    (folder / f"{perceptron.NAME}.tagdict.json").write_text("{}")
+    assert Resources(str(tmp_path), Cache(tmp_path / "other")).tagger().origin.sha256 != digest
+    (folder / f"{perceptron.NAME}.weights.json").unlink()
+    for ask in (Resources.tagger, Resources.manifest):
+        with pytest.raises(KdlabError, match=r"There is no .*weights\.json: give the files of NLTK's"):
+            ask(Resources(str(tmp_path), cache))
+
+
+def test_the_manifest_of_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(FOLDER, raising=False)
+    resources = Resources(None, cache)
+    entries = {entry.kind: entry for entry in resources.manifest()}
+    assert list(entries) == [SYNONYMS, ANTONYMS, NEIGHBOURS, STOP_WORDS, TAGGER]
+    assert {kind: entry.fidelity for kind, entry in entries.items()} == {
+        **dict.fromkeys([SYNONYMS, NEIGHBOURS, STOP_WORDS, TAGGER], "substituted"),
+        ANTONYMS: "missing",
+    }
+    assert all(entry.source and not entry.file and entry.size == 0 for entry in entries.values())
+    assert entries[TAGGER].stand_in == "kdlab's own lists and endings"
+    assert entries[TAGGER].sha256 == resources.tagger().origin.sha256
+    assert entries[STOP_WORDS].sha256 == resources.stop_words().origin.sha256
+    assert entries[ANTONYMS].sha256 == entries[ANTONYMS].stand_in == ""
+
+
+def test_the_manifest_of_a_folder(tmp_path: Path, cache: Cache):
+    write_wordnet(tmp_path / "wordnet")
+    write_tagger(tmp_path / f"nltk/taggers/{perceptron.NAME}")
+    (tmp_path / "stop_words.txt").write_text("the\n")
+    listed = tmp_path / "counterfitted_neighbors.json"
+    listed.write_text("{}")
+    resources = Resources(str(tmp_path), cache)
+    entries = {entry.kind: entry for entry in resources.manifest()}
+    for kind, origin in (
+        (SYNONYMS, resources.synonyms([]).origin),
+        (NEIGHBOURS, resources.neighbours([], 0.5, 50, single=False).origin),
+        (STOP_WORDS, resources.stop_words().origin),
+        (TAGGER, resources.tagger().origin),
+    ):
+        assert (entries[kind].file, entries[kind].sha256) == (origin.name, origin.sha256)
+    assert entries[ANTONYMS].sha256 == entries[SYNONYMS].sha256
+    assert entries[STOP_WORDS].size == 4
+    assert entries[SYNONYMS].size == sum(
+        file.stat().st_size for file in (tmp_path / "wordnet").iterdir() if file.name != "lexnames"
+    )
+    assert {kind: entry.fidelity for kind, entry in entries.items() if entry.stand_in} == {NEIGHBOURS: "substituted"}
+    assert entries[TAGGER].about()["fidelity"] == "found"
+    (tmp_path / "counter-fitted-vectors.txt").write_text(VECTORS)
+    assert next(entry.fidelity for entry in resources.manifest() if entry.kind == NEIGHBOURS) == "found"
+
+
+def test_a_file_that_may_not_be_read_is_said(tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "counterfitted_neighbors.json"
+    file.write_text("{}")
+
+    def refuse(_: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(cache.facts, "digest", refuse)
+    with pytest.raises(KdlabError, match=r"counterfitted_neighbors\.json can't be read \(Permission denied\)"):
+        Resources(str(tmp_path), cache).neighbours(["film"], 0.5, 50)

@@ -1,0 +1,1 @@
+"""Attack recipes, each one short file of composition."""
