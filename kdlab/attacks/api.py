@@ -66,10 +66,11 @@ def attack(
             recipe needs isn't named, or anything else a user can get wrong.
     """
     quiet_libraries()
-    pairs = [(one,) if isinstance(one, str) else tuple(one) for one in texts]
+    pairs = [_parts(one) for one in texts]
     if len(pairs) != len(labels):
         raise KdlabError(f"There are {len(pairs)} texts and {len(labels)} labels: give a label for each text.")
-    wrong = next((label for label in labels if not 0 <= int(label) < len(names)), None)
+    positions = range(len(names))
+    wrong = next((label for label in labels if label not in positions), None)
     if wrong is not None:
         raise KdlabError(f"Label {wrong}: it is a position among {', '.join(names)}, from 0 to {len(names) - 1}.")
     kind = load_recipe(recipe)
@@ -91,6 +92,14 @@ def attack(
     targets = [Target(i, pair, int(label)) for i, (pair, label) in enumerate(zip(pairs, labels, strict=True))]
     outcomes = sorted(run_study(targets, kind().build(kit), models, seed, mode), key=lambda one: one.id)
     return replayed(outcomes, models)
+
+
+def _parts(one: object) -> tuple[str, ...]:
+    parts = (one,) if isinstance(one, str) else tuple(one) if isinstance(one, tuple | list) else ()
+    texts = tuple(part for part in parts if isinstance(part, str))
+    if len(parts) not in (1, 2) or texts != parts:
+        raise KdlabError(f"{one!r} is neither a text nor a pair of texts.")
+    return texts
 
 
 def _masked_words(source: str | None, compat: bool) -> MaskedWords:

@@ -86,9 +86,14 @@ class OtherSides(Unchangeable):
 
     def changeable(self, text: AttackText, attempt: UnderAttack) -> set[int]:
         """See ``Unchangeable.changeable``."""
-        if len(text.texts) == 1:
-            return set(range(len(text.words)))
-        return {i for i, side in enumerate(text.sides) if side in self.sides}
+        count = len(text.words)
+        if len(text.texts) == 1 or self.sides >= {0, 1}:
+            return set(range(count))
+        first, found = text.sides.count(0), set[int]()
+        for side, positions in enumerate((range(first), range(first, count))):
+            if side in self.sides:
+                found |= set(positions)  # as TextAttack makes it: a set's order depends on how it was made
+        return found
 
 
 class Constraint(ABC):
@@ -224,8 +229,9 @@ class SentenceSimilarity(Constraint):
         if not long:
             return list(candidates)
         last = len(reference.words) - 1
-        before = [reference.window(min(one.new[0], last), self.window) for one in long]
-        after = [one.window(one.new[0], self.window) for one in long]
+        places = [next(iter(set(one.new))) if attempt.compat else one.new[0] for one in long]  # {7, 8} begins with 8
+        before = [reference.window(min(i, last), self.window) for i in places]
+        after = [one.window(i, self.window) for one, i in zip(long, places, strict=True)]
         cosines = yield AskSimilarity(list(zip(before, after, strict=True)))
         values = angular(cosines) if self.angular else cosines
         failed = set()

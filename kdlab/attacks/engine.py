@@ -13,12 +13,15 @@ from torch import Tensor
 
 from kdlab.attacks.asks import Ask, AskSimilarity, AskVictim, AskWords, Steps
 from kdlab.attacks.attempt import Attempt
+from kdlab.attacks.kit import MASKED_LM, SENTENCE_ENCODER
 from kdlab.attacks.victim import Victim
+from kdlab.errors import KdlabError
 
 BESIDE = 256
 """Attacks at a time."""
 _ORDER: tuple[type[Ask], ...] = (AskWords, AskSimilarity, AskVictim)
 """In the order in which a step of an attack asks, so that each gets through a step in a round."""
+_WHO: dict[type[Ask], str] = {AskWords: MASKED_LM, AskSimilarity: SENTENCE_ENCODER}
 
 
 class Words(Protocol):
@@ -58,14 +61,18 @@ class Models:
     sentences: Sentences | None = None
 
     def answer(self, kind: type[Ask], items: list[Any]) -> Any:
-        """The answers to N questions of a kind, in a list or a tensor of N rows."""
+        """The answers to N questions of a kind, in a list or a tensor of N rows.
+
+        Raises:
+            KdlabError: Nobody is there to answer.
+        """
         if kind is AskVictim:
             return self.victim.logits(items)
         if kind is AskWords and self.masked_lm is not None:
             return self.masked_lm.words(items)
         if kind is AskSimilarity and self.sentences is not None:
             return self.sentences.cosines(items)
-        raise ValueError(f"an attack has a {kind.__name__}, and nobody is there to answer")
+        raise KdlabError(f"The recipe asks a {_WHO[kind]} without saying so: name it in the recipe's needs.")
 
 
 @dataclass(eq=False)

@@ -21,7 +21,7 @@ from kdlab.transformations.tagger import Tagger
 
 TAGGER, MASKED_LM, SENTENCE_ENCODER = "tagger", "masked LM", "sentence encoder"
 KINDS = (NEIGHBOURS, SYNONYMS, STOP_WORDS, TAGGER, MASKED_LM, SENTENCE_ENCODER)
-"""What a recipe may need. A masked LM and a sentence encoder are asked by ``AskWords`` and ``AskSentences``."""
+"""What a recipe may need. A masked LM and a sentence encoder are asked by ``AskWords`` and ``AskSimilarity``."""
 LEXICAL = (NEIGHBOURS, SYNONYMS, STOP_WORDS, TAGGER)
 """What a recipe may need that is no model."""
 _PREMISE = ("premise", "hypothesis")
@@ -93,6 +93,10 @@ class Kit:
         self._check(MASKED_LM)
         return self.masked_lm_token
 
+    def similarity(self, own: float) -> float:
+        """The similarity that passes: the user's, or the recipe's own."""
+        return own if self.threshold is None else self.threshold
+
     @property
     def sides(self) -> list[Unchangeable]:
         """What the user says of the texts of a pair; nothing where both may be changed."""
@@ -101,8 +105,8 @@ class Kit:
     @property
     def sides_but_premise(self) -> list[Unchangeable]:
         """The same, and where nothing is said the premise stays, if the columns are called so (as TextAttack asks)."""
-        if self.asked_sides is None and self.columns == _PREMISE:
-            return [OtherSides((1,))]
+        if self.asked_sides is None:  # TextAttack asks in any case, which may change the order of a set
+            return [OtherSides((1,) if self.columns == _PREMISE else (0, 1))]
         return self.sides
 
     def _table(self, kind: str) -> WordTable:

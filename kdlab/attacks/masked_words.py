@@ -109,14 +109,13 @@ def _readings(model: MaskedLM, compat: bool) -> list[str | None]:
     pieces = kind not in ("roberta",)
     found: list[str | None] = []
     for i, name in enumerate(names):
-        word = name
-        if i in special or name is None or (not compat and pieces and name.startswith("##")):
-            found.append(None)
-            continue
-        if not compat and not pieces and not name.startswith("Ġ"):
+        if name is None or i in special or not (compat or (not name.startswith("##") if pieces else name[0] == "Ġ")):
             found.append(None)
             continue
         word = name.replace("##", "") if pieces else name.strip("Ġ")
-        is_one = len(words_from_text(word if pieces else name)) == 1
-        found.append(word if is_one and not all(sign in string.punctuation for sign in word) else None)
+        looked_at = (
+            name if compat and not pieces else word
+        )  # TextAttack's RoBERTa has a word in "Ġ,", and drops it later
+        is_one = len(words_from_text(looked_at)) == 1
+        found.append(word if is_one and not all(sign in string.punctuation for sign in looked_at) else None)
     return found

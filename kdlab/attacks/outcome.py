@@ -58,19 +58,19 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """As a row of the file has it."""
-        return asdict(self)
+        return {**asdict(self), "short": self.short}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Outcome:
         """Of a row of the file.
 
         Raises:
-            TypeError: A field is missing or unknown.
+            KeyError, TypeError: A field is missing or unknown.
             ValueError: A field has another form.
         """
         return cls(
             **{
-                **row,
+                **{name: value for name, value in row.items() if name != "short"},
                 "texts": tuple(row["texts"]),
                 "attacked": tuple(row["attacked"]),
                 "marked": tuple(row["marked"]),

@@ -11,9 +11,13 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 from kdlab.system.files import writing
 
 FILE = "answers.sqlite"
+_LOCK = "opening.lock"
+_PATIENCE = 60.0  # seconds that another command may write for
 _AT_ONCE = 500  # keys of a query
 
 
@@ -26,10 +30,12 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
-        with writing(self._file):
+        with writing(self._file), FileLock(folder / _LOCK):
             try:
                 self._base = _opened(self._file)
-            except sqlite3.DatabaseError:
+            except sqlite3.DatabaseError as error:
+                if "locked" in str(error):  # by another command, which writes: it is not damaged
+                    raise
                 for part in folder.glob(f"{FILE}*"):
                     part.unlink()
                 self._base = _opened(self._file)
@@ -66,7 +72,7 @@ class Store:
 
 
 def _opened(file: Path) -> sqlite3.Connection:
-    base = sqlite3.connect(file, timeout=60)
+    base = sqlite3.connect(file, timeout=_PATIENCE)
     try:
         base.execute("PRAGMA journal_mode=WAL")
         base.execute("PRAGMA synchronous=OFF")  # what is lost is asked for again

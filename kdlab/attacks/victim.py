@@ -62,7 +62,10 @@ class EncoderVictim(Victim):
     def logits(self, texts: Sequence[tuple[str, ...]]) -> Tensor:
         """See ``Victim.logits``."""
         with packed(self.encoder):
-            return self._passes.run(texts, self._answer, self.encoder.num_outputs, self._dtype)
+            rows = self._passes.run(texts, self._answer, self.encoder.num_outputs, self._dtype)
+        if not rows.isfinite().all():
+            raise KdlabError("The model that is attacked gives logits that are no numbers: its training has diverged.")
+        return rows
 
     def _answer(self, inputs: Inputs) -> Tensor:
         return self.encoder(inputs.ids, inputs.mask, inputs.types).logits  # type: ignore[no-any-return]

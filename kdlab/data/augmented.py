@@ -186,7 +186,7 @@ def read_augmented(path: Path, spec: TaskSpec, data: str) -> AugmentedFile:
         made = manifest.get("of", "other data")
         raise KdlabError(
             f"{path} was made of other training rows ({made}) than this run has of {spec.name}: augment these with the "
-            "same --limit-train or --target-per-class, data.labelled, data.split_seed, data.selection and "
+            "same --limit-train or --target-per-class, data.split_seed, data.labelled, data.selection and "
             "data.holdout, or leave augment= out."
         )
     columns = table.to_pydict()

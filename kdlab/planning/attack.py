@@ -20,7 +20,7 @@ from kdlab.data.task_data import TaskData
 from kdlab.errors import KdlabError, nearest
 from kdlab.models.checkpoint import Checkpoint
 from kdlab.models.encoder import usable_positions
-from kdlab.models.generator import check_mask_token
+from kdlab.models.generator import HEADS, check_mask_token
 from kdlab.planning.backbone import open_checkpoint
 from kdlab.planning.generator import GeneratorPlan, plan_head
 from kdlab.system.draw import Draw
@@ -262,6 +262,10 @@ def plan_attack(
         lm = plan_head(chosen, settings.head_steps, task, length, seed)
     if SENTENCE_ENCODER in needs:
         sentences = open_checkpoint(settings.sentence_encoder or settings.masked_lm or models_of, hub)
+        if sentences.config.model_type not in HEADS:
+            raise KdlabError(
+                f"{sentences.source} is a BiLSTM, which is no sentence encoder: name one by --sentence-encoder."
+            )
     return AttackPlan(
         settings=settings,
         recipes=recipes,

@@ -207,3 +207,14 @@ def test_the_studys_settings_are_files(lab: Lab, tmp_path: Path, name: str):
         assert {key: settings["training"][key] for key in own} == own
         assert settings["kd"] == {"alpha": 0.5, "temperature": 4.0, "scale_t2": False}
         assert settings["student"]["source"] == "finetuned:layers:0,2,4"
+
+
+def test_new_examples_are_made_of_labelled_rows_whatever_the_teacher_knows(lab: Lab, tmp_path: Path):
+    file = tmp_path / "more.parquet"
+    words = ("--task", "rte", "--data-dir", lab.data, "--teacher", lab.teacher, "--no-teacher", "--workers", 1)
+    done = lab.run("augment", "--with", "eda", *words, "--out", file, "data.labelled=0.5")
+    assert done.code == 0, done.err
+    (folder,) = lab.train(tmp_path / "runs", f"augment={file}", "data.labelled=0.5", *DISTILLED[:2])
+    assert metrics(folder)["augmented"]["rows"] > 0
+    other = lab.run(*lab.words(tmp_path / "runs", f"augment={file}", "data.labelled=0.2"))
+    assert "was made of other training rows" in other.sentence

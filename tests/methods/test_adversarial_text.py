@@ -234,7 +234,7 @@ def test_the_vocabularys_size_stands_at_masked_positions_only(monkeypatch):
     fixed_draws(monkeypatch)
     seen = []
     monkeypatch.setattr(
-        MaskedLM, "_head", lambda self, states, right=MaskedLM._head: seen.append(states) or right(self, states)
+        MaskedLM, "all_words", lambda self, states, right=MaskedLM.all_words: seen.append(states) or right(self, states)
     )
     module = text_method("mate_kd")
     module.attack(tiny_batch())

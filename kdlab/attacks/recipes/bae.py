@@ -26,6 +26,6 @@ class BAE(Recipe):
             unchangeable=[Changed(), StopWords(kit.stop_words), *kit.sides],
             constraints=[
                 SamePartOfSpeech(kit.tagger),
-                SentenceSimilarity(kit.threshold or self.similarity, angular=False, to_original=True),
+                SentenceSimilarity(kit.similarity(self.similarity), angular=False, to_original=True),
             ],
         )

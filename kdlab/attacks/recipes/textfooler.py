@@ -28,6 +28,6 @@ class TextFooler(Recipe):
             constraints=[
                 WithinText(),
                 SamePartOfSpeech(kit.tagger),
-                SentenceSimilarity(kit.threshold or self.similarity, angular=True, to_original=False),
+                SentenceSimilarity(kit.similarity(self.similarity), angular=True, to_original=False),
             ],
         )
