@@ -64,8 +64,16 @@ def find_file(name: str) -> Path:
             str(file.relative_to(root).with_suffix(""))
             for root in roots
             for file in root.rglob("*.yaml")
-            if "sweeps" not in file.parts
+            if is_study(file)
         }
     )
     there = f"There are: {', '.join(known)}." if known else f"There is no folder {FOLDER} here: give a file."
     raise KdlabError(f"There is no study '{name[:80]}'. {there}")
+
+
+def is_study(file: Path) -> bool:
+    """Whether a file has cells; others beside it are settings for ``kdlab run --config``, or sweeps."""
+    try:
+        return "\ncells:" in "\n" + file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False

@@ -13,7 +13,7 @@ from cli_fixtures import Lab, open_lab
 from helpers import tiny_record
 from ood_fixtures import write_sets
 
-from kdlab.commands.experiment import find_file
+from kdlab.commands.experiment import find_file, is_study
 from kdlab.data.tasks import get_task
 from kdlab.errors import KdlabError
 from kdlab.planning.augment import plan_augmentation
@@ -25,7 +25,7 @@ from kdlab.studies.table import make_table
 from kdlab.system.cache import Cache
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(file for file in (ROOT / "experiments").rglob("*.yaml") if "sweeps" not in file.parts)
+FILES = sorted(file for file in (ROOT / "experiments").rglob("*.yaml") if is_study(file))
 CELLS = {
     "methods": 11,
     **{
