@@ -99,6 +99,7 @@ def attacks_in_run(asked: EvaluationConfig, spec: TaskSpec) -> AttackSettings | 
         seed=asked.attack_seed,
         mode=asked.attack_mode,
         resources=asked.attack_resources,
+        masked_lm=asked.attack_masked_lm,
     )
     settings.check()
     check_task(spec)
