@@ -13,6 +13,7 @@ from kdlab.pipeline import jobs as side_by_side
 from kdlab.pipeline.context import RunContext
 from kdlab.pipeline.execute import run_seed, run_where_free
 from kdlab.pipeline.run import check_outputs, run
+from kdlab.pipeline.standing import Standing
 from kdlab.planning.describe import show_plan
 from kdlab.planning.plan import Plan, make_plan
 from kdlab.results.ood import read_ood
@@ -93,12 +94,13 @@ def finished_runs(plans: Plans) -> dict[tuple[str, str], list[tuple[RunRecord, P
 
 def _run_open(study: Study, plans: Plans, shared: bool, reporter: Reporter) -> None:
     """Goes through the cells until all are finished; what another process is at comes last, and is waited for."""
-    progress = StudyProgress(study, plans, reporter)
-    different = {(plan.identity(None), *plan.seeds): plan for plan in plans.values()}  # two cells may be the same runs
+    progress, standing = StudyProgress(study, plans, reporter), Standing(reporter)
+    # two cells may be the same runs
+    different = {(plan.identity(None), plan.attacks, *plan.seeds): plan for plan in plans.values()}
     for wait in (False, True):
         for plan in different.values():
             again = plan.config.fresh and not shared
-            seeds = [seed for seed in plan.seeds if again or _is_open(plan, seed)]
+            seeds = [seed for seed in plan.seeds if again or _is_open(plan, seed, standing)]
             if not seeds or (wait and again):
                 continue
             if not wait:
@@ -112,12 +114,13 @@ def _run_open(study: Study, plans: Plans, shared: bool, reporter: Reporter) -> N
                 progress.show()
 
 
-def _is_open(plan: Plan, seed: int) -> bool:
-    """Whether a run is not finished, or not evaluated on all sets out of domain that are asked for."""
+def _is_open(plan: Plan, seed: int, standing: Standing) -> bool:
+    """Whether a run is not finished, not evaluated on all sets out of domain that are asked for, or not attacked so."""
     folder = RunFolder(plan.folder(seed))
     if folder.finished() is None:
         return True
-    return bool(plan.ood) and not {one.spec.name for one in plan.ood} <= read_ood(folder).keys()
+    lacks_sets = bool(plan.ood) and not {one.spec.name for one in plan.ood} <= read_ood(folder).keys()
+    return lacks_sets or standing.lacks(plan, seed)
 
 
 class StudyProgress:

@@ -1,0 +1,82 @@
+"""Studies whose runs are attacked: what is made, what is made again, and what stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_fixtures import Lab, open_lab
+
+RECIPES = ("deepwordbug", "pruthi")
+STUDY = """\
+title: A small study
+tasks: [rte]
+common: {evaluation.attack: [deepwordbug, pruthi], evaluation.attack_examples: 10}
+cells:
+  FT: {method: finetune}
+  KD: {method: kd}
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    return open_lab(tmp_path_factory)
+
+
+@pytest.fixture
+def words(lab: Lab, tmp_path: Path) -> list[str]:
+    small = {"data.dir": str(lab.data), "teacher.source": str(lab.teacher), "out": str(tmp_path / "out")}
+    small |= {"teacher.epochs": 1, "training.epochs": 1, "student.source": "layers:0,1", "precision": "32"}
+    return [f"{key}={value}" for key, value in {**small, "accelerator": "cpu"}.items()]
+
+
+def attacked(text: str) -> list[str]:
+    """Who was attacked by what, as far as it was not in the cache."""
+    return [line.strip().partition(":")[0] for line in text.splitlines() if "examples in" in line]
+
+
+def test_only_what_is_missing_is_made(lab: Lab, tmp_path: Path, words: list[str]):
+    file = tmp_path / "small.yaml"
+    file.write_text(STUDY)
+    first = lab.run("experiment", file, *words)
+    assert first.code == 0, first.err
+    who = ("teacher", "finetune-s0", "kd-s0")
+    assert attacked(first.out) == [f"{recipe} on {one}" for one in who for recipe in RECIPES]
+    again = lab.run("experiment", file, *words)
+    assert "Training" not in again.out
+    assert attacked(again.out) == []
+    assert "seed 0" not in again.out  # no run was opened
+    (kd,) = (tmp_path / "out").glob("kd-*")
+    (kd / "attacks" / "student" / "pruthi.jsonl").unlink()
+    written = lab.run("experiment", file, *words)
+    assert attacked(written.out) == []  # it was in the cache
+    assert (kd / "attacks" / "student" / "pruthi.jsonl").is_file()
+    file.write_text(STUDY.replace("pruthi", "pruthi, textfooler"))
+    more = lab.run("experiment", file, *words)
+    assert "Training" not in more.out
+    assert attacked(more.out) == [f"textfooler on {one}" for one in who]
+
+
+def test_other_attacks_set_aside_what_a_run_holds(lab: Lab, tmp_path: Path, words: list[str]):
+    file = tmp_path / "small.yaml"
+    file.write_text(STUDY)
+    assert lab.run("experiment", file, *words).code == 0
+    more = lab.run("experiment", file, *words, "evaluation.attack_examples=12", "evaluation.attack_seed=1")
+    assert more.code == 0, more.err
+    assert "Training" not in more.out
+    assert len(attacked(more.out)) == 6
+    (kd,) = (tmp_path / "out").glob("kd-*")
+    held = [json.loads((kd / "attacks" / one / "figures.json").read_text()) for one in ("student.1", "student")]
+    assert [figures["pruthi"]["examples"] for figures in held] == [10, 12]
+
+
+def test_other_resources_are_other_attacks(lab: Lab, tmp_path: Path, words: list[str]):
+    file = tmp_path / "small.yaml"
+    file.write_text(STUDY)
+    assert lab.run("experiment", file, *words).code == 0
+    (tmp_path / "stop_words.txt").write_text("the\na\n")
+    more = lab.run("experiment", file, *words, f"evaluation.attack_resources={tmp_path}")
+    assert more.code == 0, more.err
+    assert "Training" not in more.out
+    assert len(attacked(more.out)) == 6
