@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kdlab.attacks import load_recipe
+from kdlab.attacks import load_recipe, recipe_name
 from kdlab.attacks.attempt import FIXED, MODES
 from kdlab.attacks.kit import KINDS, MASKED_LM, SENTENCE_ENCODER
 from kdlab.attacks.recipes.base import Recipe
@@ -288,7 +288,7 @@ def _recipes(names: Sequence[str]) -> tuple[NamedRecipe, ...]:
         unknown = [need for need in kind.needs if need not in KINDS]
         if unknown:
             raise KdlabError(f"Recipe {word} needs '{unknown[0]}', which is none of {', '.join(KINDS)}.")
-        name = kind.name or kind.__name__.lower()
+        name = recipe_name(word)
         if name in found or not name.replace("-", "").replace("_", "").isalnum():
             raise KdlabError(f"Recipe {word} is called '{name}': give it a name of its own, of letters and digits.")
         found[name] = NamedRecipe(name, kind, tuple(about_class(word)))

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kdlab.data.tasks import TaskSpec
-from kdlab.studies.answers import HOURS, KL, Column, find_column, pair
+from kdlab.studies.answers import pair
+from kdlab.studies.columns import Column, find_column
+from kdlab.studies.fill import paper_figure
 from kdlab.studies.notes import Results
+from kdlab.studies.pairs import EXAMPLES, Pairs
 from kdlab.studies.schema import Claim, Study
-from kdlab.studies.table import markdown_lines, paper_figure
-from kdlab.studies.verdicts import UNDECIDED, Verdict, judge
+from kdlab.studies.table import markdown_lines
+from kdlab.studies.verdicts import AGREEING, UNDECIDED, Verdict, judge_all
 
 
 @dataclass(frozen=True)
@@ -45,28 +48,34 @@ def judge_study(study: Study, specs: Mapping[str, TaskSpec], results: Results) -
         KdlabError: A claim is about a column that its task does not have, or its runs are not of the same data.
     """
     asked = [(claim, task, claim_column(study, claim, task, specs)) for claim in study.claims for task in claim.tasks]
-    pairs = [
-        pair(claim, column, specs[task], results.get((claim.better, task), ()), results.get((claim.than, task), ()))
-        for claim, task, column in asked
-    ]
-    verdicts = iter(judge([each for each in pairs if each is not None]))
+    pairs = [_pairs(claim, column, task, specs, results) for claim, task, column in asked]
+    verdicts = iter(judge_all([each for each in pairs if each]))
     return [
-        Judged(
-            claim, task, column, _of_paper(study, claim, task, column, specs), None if known is None else next(verdicts)
-        )
+        Judged(claim, task, column, _of_paper(study, claim, task, column, specs), next(verdicts) if known else None)
         for (claim, task, column), known in zip(asked, pairs, strict=True)
     ]
 
 
+def _pairs(claim: Claim, column: Column, task: str, specs: Mapping[str, TaskSpec], results: Results) -> list[Pairs]:
+    """The answers of each comparison of a claim; empty where one of them has no runs yet."""
+    compared = [
+        pair(claim, rows, column, specs[task], *(results.get((row, task), ()) for row in rows)) for rows in claim.pairs
+    ]
+    known = [each for each in compared if each is not None]
+    return known if len(known) == len(compared) else []
+
+
 def _of_paper(study: Study, claim: Claim, task: str, column: Column, specs: Mapping[str, TaskSpec]) -> float | None:
-    """By how much the better row is better in the paper; less is more where the claim says so."""
+    """By how much the better row is better in the paper, the least of several; less is more where the claim says so."""
     if claim.paper is not None:
         return claim.paper
-    figures = [paper_figure(study.paper.get(row, {}), specs, task, column) for row in (claim.better, claim.than)]
-    better, than = figures
-    if better is None or than is None:
-        return None
-    return than.value - better.value if claim.lower else better.value - than.value
+    gains = []
+    for rows in claim.pairs:
+        better, than = (paper_figure(study.paper.get(row, {}), specs, task, column) for row in rows)
+        if better is None or than is None:
+            return None
+        gains.append(than.value - better.value if claim.lower else better.value - than.value)
+    return min(gains)
 
 
 def claim_column(study: Study, claim: Claim, task: str, specs: Mapping[str, TaskSpec]) -> Column:
@@ -75,7 +84,7 @@ def claim_column(study: Study, claim: Claim, task: str, specs: Mapping[str, Task
     Raises:
         KdlabError: The task has no such column.
     """
-    return find_column(claim.column, specs[task], study.ood_of(task))
+    return find_column(claim.column, specs[task], study.ood_of(task), study.attacks_of(task))
 
 
 def verdict_table(judged: Sequence[Judged]) -> tuple[list[str], list[list[str]]]:
@@ -88,10 +97,13 @@ def verdict_table(judged: Sequence[Judged]) -> tuple[list[str], list[list[str]]]
             body.append([one.claim.text, one.task, "no runs yet", "", paper, "", "0", ""])
             continue
         v, scale = one.verdict, 100 if one.column.in_points else 1
-        digits = 1 if one.column.in_points else {KL: 3, HOURS: 2}.get(one.column.metric, 0)
+        digits = one.column.digits
         low, effect, high = (f"{scale * x:+.{digits}f}" for x in (v.low, v.effect, v.high))
         effect = f"{effect} ({low} to {high})"
-        body.append([one.claim.text, one.task, v.answer, effect, paper, _p(v.p), str(v.seeds), _needed(v)])
+        if len(one.claim.pairs) > 1:
+            effect += f", least of {len(one.claim.pairs)}: {v.rows[0]} than {v.rows[1]}"
+        seeds = f"{v.seeds} ({v.agree} agree)" if v.over == EXAMPLES and v.seeds > 1 else str(v.seeds)
+        body.append([one.claim.text, one.task, v.answer, effect, paper, _p(v.p), seeds, _needed(v)])
     return header, body
 
 
@@ -100,20 +112,33 @@ def verdict_markdown(judged: Sequence[Judged]) -> str:
     if not judged:
         return ""
     lines = markdown_lines(*verdict_table(judged))
-    tests = "One-sided sign-flip test over paired seeds"
-    if any(one.verdict and one.verdict.test == "McNemar" for one in judged):
+    known = [one.verdict for one in judged if one.verdict]
+    over_examples = any(verdict.over == EXAMPLES for verdict in known)
+    tests = "" if known and all(verdict.over == EXAMPLES for verdict in known) else "sign-flip test over paired seeds"
+    if any(verdict.over != EXAMPLES and verdict.test == "McNemar" for verdict in known):
         tests += ", or McNemar's over examples where there is one seed"
+    if over_examples:
+        tests += ("; of attacks and where the claim says so s" if tests else "s") + "ign-flip test over examples"
+        tests += f" (McNemar's for yes or no), with {AGREEING} seeds at least that agree, or one"
+    several = (
+        " A claim of several rows is true where each comparison is."
+        if any(len(o.claim.pairs) > 1 for o in judged)
+        else ""
+    )
     note = (
-        f"{tests}; p corrected by Holm for {len(judged)} claims; intervals by a paired bootstrap of seeds and "
-        "examples; points, or nats for kl."
+        f"One-sided {tests}; p corrected by Holm for {len(judged)} claims; intervals by a paired bootstrap of seeds "
+        f"and examples; points, or nats for kl.{several}"
     )
     return "\n".join([*lines, "", note]) + "\n"
 
 
 def _needed(verdict: Verdict) -> str:
-    """How many seeds would decide it, as far as that can be said."""
+    """How many seeds, or examples, would decide it, as far as that can be said."""
     if verdict.answer != UNDECIDED:
         return ""
+    if verdict.over == EXAMPLES:
+        would = "no number of examples" if verdict.needed is None else f"about {verdict.needed:,} examples"
+        return verdict.note or would
     if verdict.seeds == 1:
         return verdict.note or "more seeds than one"
     would = "no number of seeds" if verdict.needed is None else f"about {verdict.needed} seeds"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kdlab.data.tasks import TRAIN, TaskSpec
@@ -183,6 +185,12 @@ def _check_same_data(study: Study, plans: Plans) -> None:
             )
         same_task = next(c for c in study.cells if c.task == cell.task)
         theirs = plans[same_task.row, cell.task].task
+        attacked = [c for c in study.cells if c.task == cell.task and plans[c.row, c.task].attacks is not None]
+        if cell in attacked and not _alike(plans[cell.row, cell.task], plans[attacked[0].row, cell.task]):
+            raise KdlabError(
+                f"{study.file}:{cell.line}: '{cell.row}' would be attacked otherwise than '{attacked[0].row}': put "
+                "evaluation.attack_* into 'common'."
+            )
         changed = [s for s in other.spec.reported_splits if theirs.fingerprints.get(s) != other.fingerprints.get(s)]
         if changed:
             raise KdlabError(
@@ -191,13 +199,20 @@ def _check_same_data(study: Study, plans: Plans) -> None:
             )
     lines = {cell.row: cell.line for cell in study.cells}
     for claim in study.claims:
-        for task in claim.tasks:
-            trained = [plans[row, task].task.unaugmented.fingerprints[TRAIN] for row in (claim.better, claim.than)]
-            if trained[0] != trained[1]:
+        for task, (better, than) in itertools.product(claim.tasks, claim.pairs):
+            trained = [plans[row, task].task.unaugmented.fingerprints[TRAIN] for row in (better, than)]
+            if trained[0] != trained[1] and not claim.other_rows:
                 raise KdlabError(
-                    f"{study.file}:{lines[claim.better]}: the claim '{claim.text[:80]}' compares '{claim.better}' and "
-                    f"'{claim.than}', which would be trained on different rows of {task}: give both the same data.*."
+                    f"{study.file}:{lines[better]}: the claim '{claim.text[:80]}' compares '{better}' and '{than}', "
+                    f"which would be trained on different rows of {task}: give both the same data.*, or the claim "
+                    "'other_rows: true'."
                 )
+
+
+def _alike(one: Plan, other: Plan) -> bool:
+    """Whether students are attacked on the same examples in the same way, by whatever recipes."""
+    ours, theirs = one.attacks, other.attacks
+    return ours is not None and theirs is not None and replace(ours, recipes=()) == replace(theirs, recipes=())
 
 
 def describe_cells(study: Study, plans: Plans) -> tuple[list[str], list[list[str]]]:

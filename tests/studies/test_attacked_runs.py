@@ -46,7 +46,7 @@ def test_only_what_is_missing_is_made(lab: Lab, tmp_path: Path, words: list[str]
     again = lab.run("experiment", file, *words)
     assert "Training" not in again.out
     assert attacked(again.out) == []
-    assert "seed 0" not in again.out  # no run was opened
+    assert "Seed 0" not in again.out  # no run was opened
     (kd,) = (tmp_path / "out").glob("kd-*")
     (kd / "attacks" / "student" / "pruthi.jsonl").unlink()
     written = lab.run("experiment", file, *words)

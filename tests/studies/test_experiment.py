@@ -19,9 +19,9 @@ from kdlab.errors import KdlabError
 from kdlab.planning.augment import plan_augmentation
 from kdlab.planning.plan import make_plan
 from kdlab.results.run_record import Fingerprints, RunRecord, SourceRecord, StudentRecord, TeacherRecord, TrainingRecord
-from kdlab.studies.answers import Column, find_column
+from kdlab.studies.columns import Column, find_column
+from kdlab.studies.fill import make_table
 from kdlab.studies.read import read_study
-from kdlab.studies.table import make_table
 from kdlab.system.cache import Cache
 
 ROOT = Path(__file__).parents[2]

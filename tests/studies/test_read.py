@@ -69,7 +69,7 @@ def test_a_file_is_read(write):
     assert study.paper["KD"]["mrpc"] == {"": None}
     assert study.elsewhere == {"Teacher": {"rte": {"": Figure(66.4)}}}
     first, second = study.claims
-    assert (first.better, first.than, first.tasks, first.paper) == ("KD", "FT", ("rte",), 1.5)
+    assert (first.pairs, first.tasks, first.paper) == ((("KD", "FT"),), ("rte",), 1.5)
     assert (second.tasks, second.column, second.lower) == (("rte", "mrpc"), "kl", True)
     assert study.search == {"training.learning_rate": [1e-5, 5e-5]}
 
@@ -98,7 +98,7 @@ def test_a_number_is_as_good_a_name_as_any(write):
     study = read_study(write(text + "claims: {c: {better: 6, than: 3}}"), {})
     assert [cell.settings["method"] for cell in study.cells] == ["mixkd", "pkd"]
     assert study.paper["6"]["rte"][""] == Figure(2.0)
-    assert study.claims[0].better == "6"
+    assert study.claims[0].better == ("6",)
 
 
 def test_a_setting_may_have_the_task_in_it(write):
