@@ -62,6 +62,7 @@ def _columns(study: Study, spec: TaskSpec, task: str, results: Results) -> list[
     ood, attacks = study.ood_of(task), study.attacks_of(task)
     published = (study.paper, study.logs, study.elsewhere)
     named = [name for figures in published for row in figures.values() for name in row.get(task, {})]
+    named = [name for name in named if name or study.rows_are == CELLS]  # null says that there is no figure at all
     if study.rows_are != CELLS and not named:
         named = list(UNDER_ATTACK)
     if named:

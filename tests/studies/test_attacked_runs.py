@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,68 @@ def test_other_resources_are_other_attacks(lab: Lab, tmp_path: Path, words: list
     assert more.code == 0, more.err
     assert "Training" not in more.out
     assert len(attacked(more.out)) == 6
+
+
+JUDGED = """\
+claims:
+  KD is more robust: {better: KD, than: FT, column: aua}
+heatmap: [pruthi, deepwordbug]
+"""
+
+
+def test_table_verdicts_and_heatmap_are_written(lab: Lab, tmp_path: Path, words: list[str]):
+    file = tmp_path / "small.yaml"
+    file.write_text(STUDY + JUDGED)
+    done = lab.run("experiment", file, *words)
+    assert done.code == 0, done.err
+    stem = f"{tmp_path.name}-small".replace("[", "-").replace("]", "-")
+    written = {path.name for path in (tmp_path / "out" / "tables").iterdir()}
+    pictures = {f"{stem}-heatmap-rte{suffix}" for suffix in (".png", ".svg", ".csv")}
+    assert written == {f"{stem}{suffix}" for suffix in (".md", ".tex", ".csv")} | pictures
+    assert "|  | accuracy | deepwordbug aua | pruthi aua | aua | kl |" in done.out
+    assert re.search(r"\| KD is more robust \| rte \| (reproduced|undecided|contradicted) \| ", done.out)
+    assert done.out.count("Picture: ") == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "{better: KD, than: FT, column: aua}",
+            "{better: KD, than: FT, column: bae aua}",
+            "no column 'bae aua' on rte",
+        ),
+        (
+            "{method: kd}",
+            "{method: kd, evaluation.attack: []}",
+            "'KD' is not attacked so: name the recipes in 'common'",
+        ),
+        ("{method: kd}", "{method: kd, evaluation.attack_seed: 3}", ":6: 'KD' would be attacked otherwise than 'FT'"),
+        (
+            "{method: kd}",
+            "{method: kd, evaluation.attack: [pruthi, bee]}",
+            "There is no recipe 'bee': did you mean bae?",
+        ),
+        ("column: aua", "column: minutes, over: examples", "which no single example has: leave out 'over: examples'"),
+        (
+            "{method: kd}",
+            "{method: kd, data.limit_train: 12}",
+            "give both the same data.*, or the claim 'other_rows: true'",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_first_cell(
+    lab: Lab, tmp_path: Path, words: list[str], old: str, new: str, said: str
+):
+    file = tmp_path / "small.yaml"
+    assert (STUDY + JUDGED).count(old) == 1
+    file.write_text((STUDY + JUDGED).replace(old, new))
+    assert said in lab.run("experiment", file, *words).sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_claims_may_be_of_other_rows_where_they_say_so(lab: Lab, tmp_path: Path, words: list[str]):
+    file = tmp_path / "small.yaml"
+    text = (STUDY + JUDGED).replace("{method: kd}", "{method: kd, data.limit_train: 12}")
+    file.write_text(text.replace("column: aua", "column: aua, other_rows: true"))
+    assert lab.run("experiment", file, "--dry-run", *words).code == 0
