@@ -11,7 +11,7 @@ from kdlab.studies.columns import Column, find_column
 from kdlab.studies.fill import paper_figure
 from kdlab.studies.notes import Results
 from kdlab.studies.pairs import EXAMPLES, Pairs
-from kdlab.studies.schema import Claim, Study
+from kdlab.studies.schema import Claim, Columns, Study
 from kdlab.studies.table import markdown_lines
 from kdlab.studies.verdicts import AGREEING, UNDECIDED, Verdict, judge_all
 
@@ -26,6 +26,7 @@ class Judged:
         column: What it is about there.
         paper: By how much in the paper, in its unit: as the claim says, or the difference of its figures; None where it
             says neither.
+        logs: By how much in its published logs, the same way.
         verdict: None where no runs can be compared yet.
     """
 
@@ -33,6 +34,7 @@ class Judged:
     task: str
     column: Column
     paper: float | None
+    logs: float | None
     verdict: Verdict | None
 
 
@@ -50,10 +52,12 @@ def judge_study(study: Study, specs: Mapping[str, TaskSpec], results: Results) -
     asked = [(claim, task, claim_column(study, claim, task, specs)) for claim in study.claims for task in claim.tasks]
     pairs = [_pairs(claim, column, task, specs, results) for claim, task, column in asked]
     verdicts = iter(judge_all([each for each in pairs if each]))
-    return [
-        Judged(claim, task, column, _of_paper(study, claim, task, column, specs), next(verdicts) if known else None)
-        for (claim, task, column), known in zip(asked, pairs, strict=True)
-    ]
+    found = []
+    for (claim, task, column), known in zip(asked, pairs, strict=True):
+        paper, logs = (_published(claim, task, column, figures, specs) for figures in (study.paper, study.logs))
+        paper = paper if claim.paper is None else claim.paper
+        found.append(Judged(claim, task, column, paper, logs, next(verdicts) if known else None))
+    return found
 
 
 def _pairs(claim: Claim, column: Column, task: str, specs: Mapping[str, TaskSpec], results: Results) -> list[Pairs]:
@@ -65,13 +69,17 @@ def _pairs(claim: Claim, column: Column, task: str, specs: Mapping[str, TaskSpec
     return known if len(known) == len(compared) else []
 
 
-def _of_paper(study: Study, claim: Claim, task: str, column: Column, specs: Mapping[str, TaskSpec]) -> float | None:
-    """By how much the better row is better in the paper, the least of several; less is more where the claim says so."""
-    if claim.paper is not None:
-        return claim.paper
+def _published(
+    claim: Claim,
+    task: str,
+    column: Column,
+    figures: Mapping[str, Mapping[str, Columns]],
+    specs: Mapping[str, TaskSpec],
+) -> float | None:
+    """By how much the better row is better as published, the least of several; less is more where the claim says so."""
     gains = []
     for rows in claim.pairs:
-        better, than = (paper_figure(study.paper.get(row, {}), specs, task, column) for row in rows)
+        better, than = (paper_figure(figures.get(row, {}), specs, task, column) for row in rows)
         if better is None or than is None:
             return None
         gains.append(than.value - better.value if claim.lower else better.value - than.value)
@@ -89,12 +97,14 @@ def claim_column(study: Study, claim: Claim, task: str, specs: Mapping[str, Task
 
 def verdict_table(judged: Sequence[Judged]) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the claim, the verdict, by how much, how sure, and how many seeds would decide it."""
-    header = ["claim", "task", "verdict", "by (95 %)", "paper", "p", "seeds", "would decide"]
+    with_logs = any(one.logs is not None for one in judged)
+    published = ["paper", "logs"] if with_logs else ["paper"]
+    header = ["claim", "task", "verdict", "by (95 %)", *published, "p", "seeds", "would decide"]
     body = []
     for one in judged:
-        paper = "" if one.paper is None else f"{one.paper:+.4g}"
+        said = ["" if x is None else f"{x:+.4g}" for x in (one.paper, one.logs)][: len(published)]
         if one.verdict is None:
-            body.append([one.claim.text, one.task, "no runs yet", "", paper, "", "0", ""])
+            body.append([one.claim.text, one.task, "no runs yet", "", *said, "", "0", ""])
             continue
         v, scale = one.verdict, 100 if one.column.in_points else 1
         digits = one.column.digits
@@ -103,7 +113,7 @@ def verdict_table(judged: Sequence[Judged]) -> tuple[list[str], list[list[str]]]
         if len(one.claim.pairs) > 1:
             effect += f", least of {len(one.claim.pairs)}: {v.rows[0]} than {v.rows[1]}"
         seeds = f"{v.seeds} ({v.agree} agree)" if v.over == EXAMPLES and v.seeds > 1 else str(v.seeds)
-        body.append([one.claim.text, one.task, v.answer, effect, paper, _p(v.p), seeds, _needed(v)])
+        body.append([one.claim.text, one.task, v.answer, effect, *said, _p(v.p), seeds, _needed(v)])
     return header, body
 
 

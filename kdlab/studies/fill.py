@@ -84,10 +84,14 @@ def _columns(study: Study, spec: TaskSpec, task: str, results: Results) -> list[
 def paper_figure(
     figures: Mapping[str, Columns], specs: Mapping[str, TaskSpec], task: str, column: Column
 ) -> Figure | None:
-    """A row's figure in a column of a task; None where the paper has none."""
+    """A row's figure in a column of a task, for a mean over recipes that of theirs; None where the paper has none."""
     by_column = figures.get(task, {})
     if column.name in by_column:
         return by_column[column.name]
+    if column.recipes and not column.split:
+        each = [known for recipe in column.recipes if (known := by_column.get(f"{recipe} {column.metric}")) is not None]
+        complete = each and len(each) == len(column.recipes)
+        return Figure(round(statistics.fmean(one.value for one in each), 3)) if complete else None
     main = next(iter(specs[task].reported_splits), DEV)
     return by_column.get("") if (column.split, column.metric) == (main, specs[task].metrics[0]) else None
 

@@ -256,6 +256,15 @@ def test_the_best_of_several_is_better_than_each(read, tmp_path: Path):
     assert judge_study(study, SPECS, results)[0].verdict is None
 
 
+def test_what_is_published_of_each_recipe_makes_the_published_mean(read):
+    published = "%s: {a: {rte: {bae aua: 30, pruthi aua: 50}}, b: {rte: {bae aua: %s, pruthi aua: 51}}}\n"
+    study = read(COMMON + CELLS + published % ("paper", 20) + published % ("logs", 33) + CLAIM % ("a", "b", "aua", ""))
+    (one,) = judge_study(study, SPECS, {})
+    assert (one.paper, one.logs) == (4.5, -2)
+    assert "| verdict | by (95 %) | paper | logs | p |" in verdict_markdown([one])
+    assert "| no runs yet |  | +4.5 | -2 |  |" in verdict_markdown([one])
+
+
 def test_other_sentences_are_no_pairs(read, tmp_path: Path):
     study = read(COMMON + CELLS + CLAIM % ("a", "b", "bae aua", ""))
     other = [(record(), write_attacked(tmp_path / "b", {"bae": "f+f"}, first=1))]
