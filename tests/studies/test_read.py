@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,9 @@ def test_what_is_wrong_of_attacks_is_said_with_its_line(write, old: str, new: st
     assert ATTACKED.count(old) == 1, "the test changes one place"
     with pytest.raises(KdlabError, match=said):
         read_study(write(ATTACKED.replace(old, new)), {})
+
+
+def test_the_files_on_the_page_of_studies_are_read(write):
+    page = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    files = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert [len(read_study(write(text), {}).claims) for text in files] == [2, 1]
