@@ -122,24 +122,28 @@ def verdict_markdown(judged: Sequence[Judged]) -> str:
     if not judged:
         return ""
     lines = markdown_lines(*verdict_table(judged))
-    known = [one.verdict for one in judged if one.verdict]
-    over_examples = any(verdict.over == EXAMPLES for verdict in known)
-    tests = "" if known and all(verdict.over == EXAMPLES for verdict in known) else "sign-flip test over paired seeds"
-    if any(verdict.over != EXAMPLES and verdict.test == "McNemar" for verdict in known):
-        tests += ", or McNemar's over examples where there is one seed"
-    if over_examples:
-        tests += ("; of attacks and where the claim says so s" if tests else "s") + "ign-flip test over examples"
-        tests += f" (McNemar's for yes or no), with {AGREEING} seeds at least that agree, or one"
-    several = (
-        " A claim of several rows is true where each comparison is."
-        if any(len(o.claim.pairs) > 1 for o in judged)
-        else ""
-    )
+    several = any(len(one.claim.pairs) > 1 for one in judged)
     note = (
-        f"One-sided {tests}; p corrected by Holm for {len(judged)} claims; intervals by a paired bootstrap of seeds "
-        f"and examples; points, or nats for kl.{several}"
+        f"{_tests([one.verdict for one in judged if one.verdict])}; p corrected by Holm for {len(judged)} claims; "
+        "intervals by a paired bootstrap of seeds and examples; points, or nats for kl."
+        f"{' A claim of several rows is true where each comparison is.' * several}"
     )
     return "\n".join([*lines, "", note]) + "\n"
+
+
+def _tests(verdicts: Sequence[Verdict]) -> str:
+    """Which tests were made."""
+    of_seeds, of_examples = "", ""
+    if not verdicts or any(one.over != EXAMPLES for one in verdicts):
+        of_seeds = "One-sided sign-flip test over paired seeds"
+    if any(one.over != EXAMPLES and one.test == "McNemar" for one in verdicts):
+        of_seeds += ", or McNemar's over examples where there is one seed"
+    if any(one.over == EXAMPLES for one in verdicts):
+        of_examples = (
+            "One-sided sign-flip test over examples (McNemar's for yes or no), of attacks and where the claim "
+        )
+        of_examples += f"says so, with {AGREEING} seeds at least that agree, or one"
+    return "; ".join(filter(None, (of_seeds, of_examples)))
 
 
 def _needed(verdict: Verdict) -> str:
