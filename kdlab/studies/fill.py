@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from kdlab.data.domains import TARGET
@@ -16,7 +17,7 @@ from kdlab.results.record import RunFolder
 from kdlab.results.run_record import RunRecord
 from kdlab.studies.answers import figure, interval
 from kdlab.studies.attacked import attack_figure, attack_interval
-from kdlab.studies.columns import AUA, KL, PARAMETERS, SPEED, UNDER_ATTACK, Column, find_column
+from kdlab.studies.columns import AUA, DROP, KL, PARAMETERS, SPEED, UNDER_ATTACK, Column, find_column
 from kdlab.studies.notes import Results, Runs, notes_on
 from kdlab.studies.schema import CELLS, Columns, Figure, Study
 from kdlab.studies.table import Entry, StudyTable
@@ -84,16 +85,27 @@ def _columns(study: Study, spec: TaskSpec, task: str, results: Results) -> list[
 def paper_figure(
     figures: Mapping[str, Columns], specs: Mapping[str, TaskSpec], task: str, column: Column
 ) -> Figure | None:
-    """A row's figure in a column of a task, for a mean over recipes that of theirs; None where the paper has none."""
+    """A row's figure in a column of a task; None where the paper has none.
+
+    A mean over recipes is that of theirs, and a drop the difference of the two accuracies, where it is not given.
+    """
     by_column = figures.get(task, {})
     if column.name in by_column:
         return by_column[column.name]
     if column.recipes and not column.split:
-        each = [known for recipe in column.recipes if (known := by_column.get(f"{recipe} {column.metric}")) is not None]
-        complete = each and len(each) == len(column.recipes)
-        return Figure(round(statistics.fmean(one.value for one in each), 3)) if complete else None
-    main = next(iter(specs[task].reported_splits), DEV)
-    return by_column.get("") if (column.split, column.metric) == (main, specs[task].metrics[0]) else None
+        of_each = [Column(recipe, column.metric, recipes=(recipe,)) for recipe in column.recipes]
+        each = [known for one in of_each if (known := paper_figure(figures, specs, task, one)) is not None]
+        return Figure(_exact(statistics.fmean(one.value for one in each))) if len(each) == len(of_each) else None
+    main = Column(next(iter(specs[task].reported_splits), DEV), specs[task].metrics[0])
+    if column.metric == DROP:
+        clean, under = (paper_figure(figures, specs, task, one) for one in (main, replace(column, metric=AUA)))
+        return None if clean is None or under is None else Figure(_exact(clean.value - under.value))
+    return by_column.get("") if column == main else None
+
+
+def _exact(value: float) -> float:
+    """A sum of figures that have few digits, without what floating point adds."""
+    return round(value, 6)
 
 
 def _ours(

@@ -12,7 +12,7 @@ from kdlab.reports.drops import Panel, drops
 from kdlab.reports.pictures import save_picture
 from kdlab.results.tables import mean_and_sd
 from kdlab.studies.answers import figure
-from kdlab.studies.columns import ACCURACY, AUA, DROP, Column, find_column
+from kdlab.studies.columns import ACCURACY, AUA, DROP, Column
 from kdlab.studies.fill import paper_figure
 from kdlab.studies.notes import Results
 from kdlab.studies.schema import Columns, Study
@@ -44,16 +44,13 @@ def draw_heatmaps(study: Study, specs: Mapping[str, TaskSpec], results: Results,
             for recipe in study.heatmap
             if (drop := _mean(results, row, task, Column(recipe, DROP, recipes=(recipe,)))) is not None
         }
-        panels = [Panel("ours", ours)]
+        embedded = any(record.source.embedded for runs in results.values() for record, _ in runs)
+        panels = [Panel("ours (EMBEDDED CORPUS)" if embedded else "ours", ours)]
         for name, figures in (("the paper's logs", study.logs), ("the paper", study.paper)):
             theirs = _published(study, figures, specs, task)
             if theirs and len(panels) == 1:
                 panels.append(Panel(name, theirs))
-        embedded = any(record.source.embedded for runs in results.values() for record, _ in runs)
-        stamp = " (EMBEDDED CORPUS)" if embedded else ""
-        picture = drops(
-            study.rows, study.heatmap, panels, f"{task}: accuracy less accuracy under attack, points{stamp}"
-        )
+        picture = drops(study.rows, study.heatmap, panels, f"{task}: accuracy less accuracy under attack, points")
         stem = f"{path.name}-heatmap-{file_name(Path(task).stem)}"
         for suffix in (".png", ".svg"):
             files.append(path.with_name(stem + suffix))
@@ -96,17 +93,11 @@ def _mean(results: Results, row: str, task: str, column: Column) -> float | None
 def _published(
     study: Study, figures: Mapping[str, Mapping[str, Columns]], specs: Mapping[str, TaskSpec], task: str
 ) -> dict[tuple[str, str], float]:
-    """Row and recipe to a published drop, or to the difference of what is published."""
+    """Row and recipe to a published drop."""
     found = {}
     for row in study.rows:
-        by_task = figures.get(row, {})
-        clean = paper_figure(by_task, specs, task, find_column("", specs[task]))
         for recipe in study.heatmap:
-            drop, under = (
-                paper_figure(by_task, specs, task, Column(recipe, metric, recipes=(recipe,))) for metric in (DROP, AUA)
-            )
+            drop = paper_figure(figures.get(row, {}), specs, task, Column(recipe, DROP, recipes=(recipe,)))
             if drop is not None:
                 found[row, recipe] = drop.value
-            elif clean is not None and under is not None:
-                found[row, recipe] = clean.value - under.value
     return found
