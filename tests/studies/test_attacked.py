@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 
 import pytest
-from attack_fixtures import write_attacked
+from attacked_fixtures import write_attacked
 from helpers import tiny_record
 
 from kdlab.data.tasks import get_task
