@@ -188,7 +188,8 @@ def swapped(settings: dict[str, Any], seeds: int) -> None:
 
 def against_chance(settings: dict[str, Any], seeds: int) -> None:
     """Prints what a selector adds to a random choice that keeps as many."""
-    from kdlab.studies.verdicts import Pairs, judge
+    from kdlab.studies.pairs import Pairs
+    from kdlab.studies.verdicts import judge
 
     ours, theirs = [], []
     for seed in range(seeds):

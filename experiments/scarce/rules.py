@@ -22,7 +22,8 @@ from experiments.scarce.watch import CHOOSING, MEANS, chosen
 from kdlab.data.selection import AUTO, DIVERGENCE, FEW, LOSS, METRIC, settle_rule
 from kdlab.data.tasks import get_task
 from kdlab.methods import load_method
-from kdlab.studies.verdicts import Pairs, judge
+from kdlab.studies.pairs import Pairs
+from kdlab.studies.verdicts import judge
 
 RULES = (AUTO, *CHOOSING, *(f"mean:{k}" for k in MEANS))
 

@@ -34,3 +34,18 @@ def load_recipe(name: str) -> type[Recipe]:
     from kdlab.attacks.recipes.base import Recipe
 
     return find_class(name, RECIPES, Recipe, "recipe")  # type: ignore[type-abstract]
+
+
+def recipe_name(word: str) -> str:
+    """A recipe's name, as tables and folders have it.
+
+    Args:
+        word: As in ``load_recipe``.
+
+    Raises:
+        KdlabError: No such recipe, file or class, or the class is no ``Recipe``.
+    """
+    if word in RECIPES:
+        return word
+    kind = load_recipe(word)
+    return kind.name or kind.__name__.lower()

@@ -113,6 +113,8 @@ class EvaluationConfig:
         attack_seed: Draws examples and the random choices of attacks.
         attack_mode: ``fixed``, or ``compat`` for attacks that are TextAttack 0.3.11's.
         attack_resources: Folder of lexical resources; None takes ``$KDLAB_RESOURCES``.
+        attack_masked_lm: A masked LM for recipes that need one, and the sentence encoder with it; None takes the
+            checkpoint that the teacher is made of, and the student where there is no teacher.
     """
 
     ood: list[str] = field(default_factory=list)
@@ -122,6 +124,7 @@ class EvaluationConfig:
     attack_seed: int = 0
     attack_mode: str = "fixed"
     attack_resources: str | None = None
+    attack_masked_lm: str | None = None
 
 
 @dataclass

@@ -134,7 +134,12 @@ def attack_runs(runs: Sequence[str], settings: AttackSettings, accelerator: str)
 
 
 def attack_run(
-    run: FinishedRun, settings: AttackSettings, hardware: Hardware, cache: Cache, reporter: Reporter
+    run: FinishedRun,
+    settings: AttackSettings,
+    hardware: Hardware,
+    cache: Cache,
+    reporter: Reporter,
+    aside: bool = False,
 ) -> None:
     """Attacks a finished run's student, and its teacher where it still is.
 
@@ -144,13 +149,14 @@ def attack_run(
         hardware: Where models run.
         cache: What is kept between commands.
         reporter: Shows progress.
+        aside: Whether the output of other attacks in its folder is set aside; it is refused otherwise.
 
     Raises:
         KdlabError: Anything a user can get wrong.
     """
     hub = Hub()
     task = task_of(run, hub)
-    plan = plan_attack(settings, task, _models_of(run), hub, Resources(settings.resources, cache))
+    plan = plan_attack(settings, task, models_of(run), hub, Resources(settings.resources, cache))
     folder = run.folder.path / ATTACKS
     victims = {STUDENT: _student(run, hardware)}
     teacher, why = find_teacher(run, cache)
@@ -160,7 +166,10 @@ def attack_run(
     if teacher is not None and key is not None:
         victims = {TEACHER: _teacher(run, teacher, key, hardware), **victims}
     for name, victim in victims.items():
-        check_folder(folder / name, about_attacks(plan), victim.key)
+        if not aside:
+            check_folder(folder / name, about_attacks(plan), victim.key)
+        elif rank() == 0:
+            _set_aside(folder / name, plan, victim.key)
     reporter.say(_announced(plan, len(victims)))
     assault = Assault(plan, hardware, cache, reporter)
     tables = []
@@ -222,7 +231,7 @@ def _open(name: str, asked: Asked, hub: Hub, hardware: Hardware) -> _Victim:
                 f"{path / 'student'}."
             )
         folder = Path(asked.out).expanduser() if asked.out else run.folder.path / ATTACKS / STUDENT
-        return _Victim(_student(run, hardware), task_of(run, hub), _models_of(run), folder)
+        return _Victim(_student(run, hardware), task_of(run, hub), models_of(run), folder)
     if asked.task is None:
         raise KdlabError(f"{name} is no run of kdlab's, so say which task it is for: --task sst2.")
     checkpoint = open_checkpoint(name, hub)
@@ -263,7 +272,8 @@ def _student(run: FinishedRun, hardware: Hardware) -> Assailed:
 
 def _teacher(run: FinishedRun, teacher: TextEncoder, key: str, hardware: Hardware) -> Assailed:
     length = run.record.max_length
-    name = fingerprint("teacher victim", key, run.student.tokenizer_fingerprint, length)
+    # the tokenizer as it was before training: how it cuts and pads is saved with a student, and differs between them
+    name = fingerprint("teacher victim", key, run.record.fingerprints.tokenizer, length)
     return Assailed(TEACHER, name, lambda: _victim(teacher, run, hardware))
 
 
@@ -275,7 +285,8 @@ def _title(run: FinishedRun) -> str:
     return f"{run.record.method}-s{run.record.seed}"
 
 
-def _models_of(run: FinishedRun) -> str:
+def models_of(run: FinishedRun) -> str:
+    """The checkpoint that masked LM and sentence encoder are made of where none is named."""
     teacher = run.record.teacher
     if teacher is not None and cached_on_disk(teacher.source):
         return teacher.source

@@ -91,6 +91,15 @@ class Assault:
         origins = [origin.sentence for origin in self._kits[name].origins if origin.sentence]
         return [*origins, *self.plan.substituted(needs)]
 
+    def key(self, recipe: NamedRecipe, victim: str) -> str:
+        """What a recipe's outcomes on a victim are known by.
+
+        Args:
+            recipe: One of the plan's.
+            victim: The victim's fingerprint.
+        """
+        return self.plan.key(recipe, victim, [origin.sha256 for origin in self._kits[recipe.name].origins])
+
     def study(self, recipe: NamedRecipe, victim: Assailed) -> Study:
         """A recipe's outcomes on a victim, from the cache as far as they are there.
 
@@ -101,8 +110,7 @@ class Assault:
         Raises:
             KdlabError: The victim answers with what is no logits, or the recipe is no good.
         """
-        kit = self._kits[recipe.name]
-        key = self.plan.key(recipe, victim.key, [origin.sha256 for origin in kit.origins])
+        kit, key = self._kits[recipe.name], self.key(recipe, victim.key)
         if MASKED_LM in recipe.kind.needs:  # all processes take part in what follows, so not while outcomes are made
             self._obtain_lm()
             self._open_store(self._words_key, "words of a masked LM")

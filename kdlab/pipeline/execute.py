@@ -183,7 +183,7 @@ def _attack(context: RunContext, folder: RunFolder) -> None:
     plan = context.plan
     if plan.attacks is not None:
         barrier()  # rank 0 has written the student
-        attack_run(open_run(folder.path), plan.attacks, plan.hardware, plan.cache, context.reporter)
+        attack_run(open_run(folder.path), plan.attacks, plan.hardware, plan.cache, context.reporter, aside=True)
 
 
 def _complete(context: RunContext, folder: RunFolder) -> None:

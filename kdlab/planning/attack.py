@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kdlab.attacks import load_recipe
+from kdlab.attacks import load_recipe, recipe_name
 from kdlab.attacks.attempt import FIXED, MODES
 from kdlab.attacks.kit import KINDS, MASKED_LM, SENTENCE_ENCODER
 from kdlab.attacks.recipes.base import Recipe
@@ -99,6 +99,7 @@ def attacks_in_run(asked: EvaluationConfig, spec: TaskSpec) -> AttackSettings | 
         seed=asked.attack_seed,
         mode=asked.attack_mode,
         resources=asked.attack_resources,
+        masked_lm=asked.attack_masked_lm,
     )
     settings.check()
     check_task(spec)
@@ -291,7 +292,7 @@ def _recipes(names: Sequence[str]) -> tuple[NamedRecipe, ...]:
         unknown = [need for need in kind.needs if need not in KINDS]
         if unknown:
             raise KdlabError(f"Recipe {word} needs '{unknown[0]}', which is none of {', '.join(KINDS)}.")
-        name = kind.name or kind.__name__.lower()
+        name = recipe_name(word)
         if name in found or not name.replace("-", "").replace("_", "").isalnum():
             raise KdlabError(f"Recipe {word} is called '{name}': give it a name of its own, of letters and digits.")
         found[name] = NamedRecipe(name, kind, tuple(about_class(word)))

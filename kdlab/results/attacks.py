@@ -18,7 +18,7 @@ from kdlab.attacks.outcome import SHORT, Figures, Outcome, Share, figures_of
 from kdlab.errors import KdlabError
 from kdlab.system.console import Reporter
 from kdlab.system.files import write_atomic
-from kdlab.system.foreign import read_fields
+from kdlab.system.foreign import door, read_fields, read_text
 from kdlab.transformations.tables import Origin
 
 FIGURES = "figures.json"
@@ -111,6 +111,22 @@ def read_attacks(folder: Path) -> dict[str, dict[str, Any]]:
     if not all(isinstance(entry, dict) and {"key", "victim", "figures"} <= entry.keys() for entry in content.values()):
         raise KdlabError(f"{file} is no record of attacks: {advice}.")
     return content
+
+
+def read_rows(folder: Path, recipe: str) -> list[Outcome]:
+    """What a recipe made of each example.
+
+    Args:
+        folder: Of a victim.
+        recipe: The recipe's name.
+
+    Raises:
+        KdlabError: The file is not there, or none of kdlab's.
+    """
+    file = folder / f"{recipe}.jsonl"
+    text = read_text(file)
+    with door(file, "remove it, and the attacks are shown again"):
+        return [Outcome.from_json(json.loads(line)) for line in text.splitlines()]
 
 
 def check_folder(folder: Path, about: Mapping[str, Any], victim: str) -> None:

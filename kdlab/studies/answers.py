@@ -13,69 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdlab.data.ood.specs import OOD
-from kdlab.data.tasks import DEV, TEST, TaskSpec
+from kdlab.data.tasks import TaskSpec
 from kdlab.errors import KdlabError
+from kdlab.evaluation.metrics import wilson
 from kdlab.results.ood import read_ood
 from kdlab.results.record import RunFolder
 from kdlab.results.run_record import RunRecord
+from kdlab.studies.attacked import attack_figure, attack_interval, read_attacked
+from kdlab.studies.columns import ACCURACY, COSTS, HOURS, KL, MINUTES, PARAMETERS, SPEED, TRAINING, Column
+from kdlab.studies.pairs import Pairs
 from kdlab.studies.schema import Claim
-from kdlab.studies.verdicts import Pairs
 from kdlab.system.foreign import door, read_text
 
-PARAMETERS, SPEED, HOURS, KL = "parameters", "samples/s", "hours", "kl"
-_PLAIN = (PARAMETERS, SPEED, HOURS, KL)
 _ADVICE = "run it again with --fresh"
-
-
-@dataclass(frozen=True)
-class Column:
-    """What a column of a table shows.
-
-    Attributes:
-        split: A split of the task's data, or a set out of domain; empty for what is of no split.
-        metric: One of its metrics, or ``parameters``, ``samples/s``, ``hours`` (of training), ``kl`` (in nats).
-        ood: Whether ``split`` is a set out of domain.
-    """
-
-    split: str
-    metric: str
-    ood: bool = False
-
-    @property
-    def in_points(self) -> bool:
-        """Whether the figure is a share, shown in points."""
-        return self.metric not in _PLAIN
-
-    @property
-    def name(self) -> str:
-        """As a study's file writes it: a split is named unless it is dev, or a labelled test."""
-        return self.metric if self.split in ("", DEV, TEST) else f"{self.split} {self.metric}"
-
-
-def find_column(name: str, spec: TaskSpec, ood: Sequence[str] = ()) -> Column:
-    """The column that a name means on a task.
-
-    Args:
-        name: A metric, ``SPLIT metric``, ``SET metric``, or what has no split; empty for the task's first metric.
-        spec: The task.
-        ood: Sets out of domain that the runs are evaluated on.
-
-    Raises:
-        KdlabError: There is none.
-    """
-    main = next(iter(spec.reported_splits), DEV)
-    split, _, metric = name.rpartition(" ")
-    plain = [one for one in _PLAIN if one != KL or not spec.regression]  # scores have no divergence in nats
-    if not split and metric in plain:
-        return Column("" if metric != KL else main, metric)
-    if split in ood and metric in OOD[split].task.metrics:
-        return Column(split, metric, ood=True)
-    split, metric = split or main, metric or spec.metrics[0]
-    if split not in spec.reported_splits or metric not in (*spec.metrics, *(one for one in plain if one == KL)):
-        known = [*spec.metrics, *(f"{s} {m}" for s in spec.reported_splits[1:] for m in spec.metrics), *plain]
-        known += [f"{one} {m}" for one in ood for m in OOD[one].task.metrics]
-        raise KdlabError(f"There is no column '{name[:80]}' on {spec.name}. Known: {', '.join(known)}.")
-    return Column(split, metric)
 
 
 def figure(column: Column, record: RunRecord, folder: Path) -> float | None:
@@ -84,8 +34,10 @@ def figure(column: Column, record: RunRecord, folder: Path) -> float | None:
     Args:
         column: Which figure.
         record: Of a run.
-        folder: Of the run, where its figures out of domain lie.
+        folder: Of the run, where its figures out of domain and under attack lie.
     """
+    if column.recipes:
+        return attack_figure(column, folder)
     if column.ood:
         entry = read_ood(RunFolder(folder)).get(column.split, {})
         value = entry.get("student", {}).get(column.metric)
@@ -94,15 +46,35 @@ def figure(column: Column, record: RunRecord, folder: Path) -> float | None:
         return float(record.student.parameters)
     if column.metric == SPEED:
         return _known(record.student.samples_per_second)
-    if column.metric == HOURS:
-        return _known(record.training.seconds / 3600)
+    if column.metric in (HOURS, MINUTES):
+        return _known(record.training.seconds / (3600 if column.metric == HOURS else 60))
+    if column.split == TRAINING:
+        return record.training.metrics.get(column.metric)
     if column.metric == KL:
         return (record.divergence or {}).get(column.split, {}).get(KL)
     return record.student.metrics.get(column.split, {}).get(column.metric)
 
 
+def interval(column: Column, record: RunRecord, folder: Path) -> tuple[float, float] | None:
+    """The 95 % interval (Wilson) of a figure that is a share of examples, of one run; None for others.
+
+    Args:
+        column: Which figure.
+        record: Of the run.
+        folder: Of the run.
+    """
+    if column.recipes:
+        return attack_interval(column, folder)
+    classes = record.student.classes.get(column.split)
+    if column.metric != ACCURACY or classes is None:
+        return None
+    confusion = classes.confusion
+    return wilson(sum(row[i] for i, row in enumerate(confusion)), sum(map(sum, confusion)))
+
+
 def pair(
     claim: Claim,
+    rows: tuple[str, str],
     column: Column,
     spec: TaskSpec,
     better: Sequence[tuple[RunRecord, Path]],
@@ -112,6 +84,7 @@ def pair(
 
     Args:
         claim: The claim.
+        rows: The better row, and the one that it is better than.
         column: What it is about; a figure of each example can be had for all but cost and size.
         spec: The task.
         better: Records of the better row, with their folders.
@@ -124,14 +97,14 @@ def pair(
         KdlabError: Their answers can't be read, or are not to the same questions.
     """
     ours, theirs = ({record.seed: (record, folder) for record, folder in runs} for runs in (better, than))
-    seeds = sorted(ours.keys() & theirs.keys())
+    seeds, over = sorted(ours.keys() & theirs.keys()), claim.tested_over(column)
     if not seeds:
         return None
-    if column.metric in (PARAMETERS, SPEED, HOURS):
+    if column.metric in COSTS or column.split == TRAINING:
         measured = [(figure(column, *ours[seed]), figure(column, *theirs[seed])) for seed in seeds]
         known = np.array([both for both in measured if None not in both], dtype=float)
         return Pairs(known[:, :1], known[:, 1:], np.zeros(1), "mean", claim.lower) if len(known) else None
-    read = [[read_answers(runs[seed][1], column, spec) for seed in seeds] for runs in (ours, theirs)]
+    read = [[_answers(runs[seed], column, spec) for seed in seeds] for runs in (ours, theirs)]
     first = read[0][0]
     for runs, answered in zip((ours, theirs), read, strict=True):
         for seed, each in zip(seeds, answered, strict=True):
@@ -141,7 +114,23 @@ def pair(
                     f"'{claim.text[:80]}' can't be judged: run both on the same data."
                 )
     one, other = (np.stack([each.said for each in answered]) for answered in read)
-    return Pairs(one, other, first.gold, "mean" if column.metric == KL else column.metric, claim.lower)
+    if not column.recipes:
+        metric = "mean" if column.metric == KL else column.metric
+        return Pairs(one, other, first.gold, metric, claim.lower, over, rows)
+    both = ~np.isnan(one).any(0) & ~np.isnan(other).any(0)  # what all of these students were attacked on
+    if not both.any():
+        return None
+    yes_or_no = bool(np.isin([one[:, both], other[:, both]], (0, 1)).all())
+    metric = ACCURACY if yes_or_no else "mean"  # a share is the accuracy of answers that ought to be 1
+    return Pairs(one[:, both], other[:, both], np.ones(int(both.sum())), metric, claim.lower, over, rows)
+
+
+def _answers(run: tuple[RunRecord, Path], column: Column, spec: TaskSpec) -> Answers:
+    """A student's answers, or what became of each example under attack."""
+    if not column.recipes:
+        return read_answers(run[1], column, spec)
+    ids, figures = read_attacked(run[1], column)
+    return Answers(ids, np.zeros(len(figures)), figures)
 
 
 @dataclass(frozen=True)
@@ -149,7 +138,7 @@ class Answers:
     """A student's answers to the examples of a split.
 
     Attributes:
-        ids: Of the examples.
+        ids: What tells the examples apart.
         gold: Right answers, ``(N,)``: classes or scores.
         said: The student's, ``(N,)``; for ``kl`` each example's divergence from the teacher in nats.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,16 @@ from kdlab.models.checkpoint import load_encoder
 from kdlab.pipeline import jobs as side_by_side
 from kdlab.pipeline.finished import open_run
 from kdlab.pipeline.run import open_reporter
-from kdlab.studies.answers import KL
 from kdlab.studies.claims import claim_column, judge_study, verdict_markdown
+from kdlab.studies.columns import ACCURACY, KL
+from kdlab.studies.fill import make_table
+from kdlab.studies.heatmap import draw_heatmaps
 from kdlab.studies.notes import Results
+from kdlab.studies.pairs import EXAMPLES
 from kdlab.studies.read import read_study
 from kdlab.studies.run import Plans, describe_cells, plan_study, run_study, specs_of
 from kdlab.studies.schema import Study
-from kdlab.studies.table import StudyTable, make_table
+from kdlab.studies.table import StudyTable, file_name
 from kdlab.system.console import Reporter
 from kdlab.system.files import write_atomic
 
@@ -64,6 +66,7 @@ def experiment(
     text = table.markdown() + (f"\n{verdicts}" if verdicts else "")
     write_atomic(path.with_name(f"{path.name}.md"), text)
     drawn = draw_neighbours(study, plans, results, path) if study.picture else []
+    drawn += draw_heatmaps(study, specs, results, path) if study.heatmap else []
     return f"{text}\nTables: {path}.md, .tex, .csv\n" + "".join(f"Picture: {file}\n" for file in drawn)
 
 
@@ -75,9 +78,17 @@ def check_columns(study: Study, plans: Plans) -> None:
         for claim in study.claims:
             for task in claim.tasks:
                 column = claim_column(study, claim, task, specs)
-                for row in (claim.better, claim.than):
-                    if column.metric == KL and plans[row, task].teacher is None:
-                        raise KdlabError(f"the claim '{claim.text[:80]}' is about kl, and '{row}' has no teacher.")
+                about = f"the claim '{claim.text[:80]}' is about {column.name}"
+                for cell in study.cells:
+                    if cell.task != task or cell.row not in (*claim.better, *claim.than):
+                        continue
+                    if column.metric == KL and plans[cell.row, task].teacher is None:
+                        raise KdlabError(f"{about}, and '{cell.row}' has no teacher.")
+                    if not set(column.recipes) <= set(cell.attacks):
+                        raise KdlabError(f"{about}, and '{cell.row}' is not attacked so: name the recipes in 'common'.")
+                each_has_one = bool(column.recipes) or column.metric in (ACCURACY, KL)
+                if claim.tested_over(column) == EXAMPLES and not each_has_one:
+                    raise KdlabError(f"{about}, which no single example has: leave out 'over: examples'.")
         for task in study.tasks if study.picture else ():
             tokenizers = {plans[row, task].text.tokenizer_fingerprint for row in study.picture}
             if specs[task].regression or len(tokenizers) > 1:
@@ -92,7 +103,7 @@ def write_tables(table: StudyTable, text: str, study: Study, plans: Plans) -> Pa
     plan = next(iter(plans.values()))
     above = study.file.resolve().parent.name
     name = f"{above}-{study.file.stem}" if above != "experiments" else study.file.stem
-    name = _plain(name) + ("-embedded" if plan.task.source.embedded else "")
+    name = file_name(name) + ("-embedded" if plan.task.source.embedded else "")
     path = Path(plan.config.out).expanduser() / TABLES / name
     for suffix, content in ((".md", text), (".tex", table.latex()), (".csv", table.comma_separated())):
         write_atomic(path.with_name(path.name + suffix), content)
@@ -126,11 +137,6 @@ def draw_neighbours(study: Study, plans: Plans, results: Results, path: Path) ->
             states[row] = neighbours.cls_states(student, split, first, second)
         names = [plan.task.spec.labels[int(labels[rows[0]])] for rows in (first, second)]
         stamp = " (EMBEDDED CORPUS)" if plan.task.source.embedded else ""
-        files.append(path.with_name(f"{path.name}-{_plain(Path(task).stem)}.png"))
+        files.append(path.with_name(f"{path.name}-{file_name(Path(task).stem)}.png"))
         save_picture(neighbours.picture(states, len(first), (names[0], names[1]), stamp), files[-1])
     return files
-
-
-def _plain(name: str) -> str:
-    """A name that a file can have."""
-    return re.sub(r"[^\w.-]+", "-", name)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kdlab.data.domains import BOTH
+from kdlab.pipeline.assail import ATTACKS, STUDENT
+from kdlab.results.attacks import FIGURES, read_attacks
 from kdlab.results.run_record import RunRecord
-from kdlab.studies.schema import STATISTICS, Study
+from kdlab.studies.schema import CELLS, STATISTICS, Study
+from kdlab.system.foreign import door
 
 LIMITS = ("data.limit_train", "data.target_per_class")
 
@@ -31,13 +35,18 @@ def notes_on(study: Study, results: Results) -> list[str]:
         seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         kind = {"median": "median", "best": "best"}.get(study.statistic, "mean")
         beside = "; in brackets the paper's" if study.paper or study.elsewhere else ""
-        notes.append(f"Ours: {kind} ± standard deviation over {seeds} seed{'s' * (counts != [1])}, in points{beside}.")
+        beside += f"{'' if beside else '; in brackets'}{' and' * bool(beside)} its logs'" if study.logs else ""
+        of = "" if study.rows_are == CELLS else f" of the mean over {len(study.rows)} cells"
+        notes.append(
+            f"Ours: {kind} ± standard deviation{of} over {seeds} seed{'s' * (counts != [1])}, in points{beside}."
+        )
     if study.paper:
         runs = f" of {study.runs}" if study.runs else ""
         searched = "; ".join(f"{key} of {', '.join(map(str, values))}" for key, values in study.search.items())
         notes.append(
             f"The paper: {STATISTICS[study.statistic]}{runs}{f', searched over {searched}' if searched else ''}."
         )
+    notes += _on_attacks(study, results) if records else []
     notes += _same_rows(study) if records else []
     notes += _teachers_domains(results)
     if any(record.source.embedded for record in records):
@@ -46,6 +55,34 @@ def notes_on(study: Study, results: Results) -> list[str]:
     if substituted:
         notes.append(f"SUBSTITUTED: {'; '.join(substituted)}.")
     return notes
+
+
+def _on_attacks(study: Study, results: Results) -> list[str]:
+    """What attacks are, on what, and what stands in for their resources."""
+    if not any(study.attacks_of(task) for task in study.tasks):
+        return []
+    known = [entry for runs in results.values() for _, folder in runs for entry in _entries(folder)]
+    notes = [
+        "aua: accuracy under attack; drop: by how much that is less than without; success: attacks that succeed, of "
+        "those made; words changed: in these, in percent; queries: of an attack. Without a recipe's name: the mean of "
+        "all. [low, high]: 95 % interval (Wilson) of one run."
+    ]
+    asked = dict.fromkeys(
+        f"{e['examples']} of {e['task']}'s {e['split']} (seed {e['seed']}, {e['mode']})" for e in known
+    )
+    notes += [f"Attacked: {'; '.join(asked)}."] if asked else []
+    substituted = dict.fromkeys(text for entry in known for text in entry["substituted"])
+    return notes + ([f"SUBSTITUTED in attacks: {'; '.join(substituted)}."] if substituted else [])
+
+
+def _entries(folder: Path) -> list[dict[str, Any]]:
+    """What is recorded of the attacks on a run's student."""
+    where = folder / ATTACKS / STUDENT
+    entries = list(read_attacks(where).values())
+    with door(where / FIGURES, "remove it, and the attacks are shown again"):
+        for entry in entries:
+            _ = [entry[name] for name in ("examples", "task", "split", "seed", "mode")], list(entry["substituted"])
+    return entries
 
 
 def _same_rows(study: Study) -> list[str]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kdlab.errors import KdlabError, nearest
-from kdlab.studies.schema import STATISTICS, Cell, Claim, Columns, Figure, Settings, Study
+from kdlab.studies.read_claims import read_claims
+from kdlab.studies.read_figures import read_figures
+from kdlab.studies.schema import CELLS, ROWS, STATISTICS, Cell, Settings, Study
 from kdlab.studies.study_file import StudyFile
 from kdlab.system.shown import clipped, listed, shown
-
-_CLAIM = ("better", "than", "tasks", "column", "lower", "paper")
-_FIGURE = re.compile(r"([-+]?[0-9]+(?:\.[0-9]+)?)\s*(?:±\s*([0-9]+(?:\.[0-9]+)?))?")
 
 
 def read_study(path: Path, over: Mapping[str, Any], profile: str | None = None) -> Study:
@@ -64,11 +62,15 @@ def read_study(path: Path, over: Mapping[str, Any], profile: str | None = None) 
         raise file.error(
             ("count",), f"'count' says {count}, and {len(rows)} rows on {len(stated or tasks)} tasks are {everywhere}"
         )
-    paper = _paper(file, "paper", rows, stated or tasks)
-    elsewhere = _paper(file, "elsewhere", None, stated or tasks)
+    rows_are = file.text("rows") or CELLS
+    if rows_are not in ROWS:
+        raise file.error(("rows",), str(nearest(rows_are, ROWS, "kind of row")).rstrip("."))
+    named = tuple(rows) if rows_are == CELLS else _recipes(file, cells)
+    elsewhere = read_figures(file, "elsewhere", None, stated or tasks)
     for name in elsewhere:
-        if name in rows:
-            raise file.error(("elsewhere", name), f"'{clipped(shown(name), 60)}' is a cell too: rename one of them")
+        if name in named:
+            what = "cell" if rows_are == CELLS else "recipe"
+            raise file.error(("elsewhere", name), f"'{clipped(shown(name), 60)}' is a {what} too: rename one of them")
     return Study(
         file=path,
         title=file.text("title"),
@@ -78,11 +80,14 @@ def read_study(path: Path, over: Mapping[str, Any], profile: str | None = None) 
         rows=tuple(rows),
         tasks=tasks,
         cells=cells,
-        paper=paper,
+        paper=read_figures(file, "paper", named, stated or tasks, all_of_them=True),
         elsewhere=elsewhere,
-        claims=_claims(file, rows, stated, tasks),
+        logs=read_figures(file, "logs", named, stated or tasks),
+        claims=read_claims(file, rows, stated, tasks),
         search=_lists(file, "search"),
         picture=_picture(file, rows),
+        heatmap=_heatmap(file, cells),
+        rows_are=rows_are,
     )
 
 
@@ -167,44 +172,6 @@ def _of_task(settings: Settings, task: str) -> Settings:
     return {**named, "task": task}
 
 
-def _paper(
-    file: StudyFile, section: str, rows: Mapping[str, Any] | None, tasks: tuple[str, ...]
-) -> dict[str, dict[str, Columns]]:
-    """The figures of a section; where ``rows`` are given, each of them must have one, or null, on each task."""
-    figures: dict[str, dict[str, Columns]] = {}
-    for row in file.part(section):
-        if rows is not None and row not in rows:
-            raise file.error((section, row), str(nearest(row, rows, "cell")).rstrip("."))
-        by_task = file.part(section, row)
-        for task in by_task:
-            if task not in tasks:
-                raise file.error((section, row, task), f"'{shown(task)}' is none of the file's tasks")
-        figures[row] = {task: _columns(file, (section, row, task)) for task in by_task}
-    if rows is not None and figures:
-        for row in rows:
-            for task in tasks:
-                if task not in figures.get(row, {}):
-                    what = f"'{clipped(shown(row), 60)}' has no figure of the paper's on {task}: write it, or null"
-                    raise file.error((section, row), what)
-    return figures
-
-
-def _columns(file: StudyFile, where: tuple[Any, ...]) -> Columns:
-    value = file.value(*where)
-    if not isinstance(value, dict):
-        return {"": _figure(file, where, value)}
-    return {str(column): _figure(file, (*where, column), inner) for column, inner in value.items()}
-
-
-def _figure(file: StudyFile, where: tuple[Any, ...], value: Any) -> Figure | None:
-    if value is None:
-        return None
-    match = _FIGURE.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
-    if match is None:
-        raise file.error(where, f"{clipped(shown(repr(value)), 60)} is no figure: write 84.5, 84.5 ± 0.3, or null")
-    return Figure(float(match[1]), None if match[2] is None else float(match[2]))
-
-
 def _picture(file: StudyFile, rows: Mapping[str, Any]) -> tuple[str, ...]:
     """The rows that are drawn."""
     if file.value("picture") is None:
@@ -216,40 +183,27 @@ def _picture(file: StudyFile, rows: Mapping[str, Any]) -> tuple[str, ...]:
     return drawn
 
 
-def _claims(
-    file: StudyFile, rows: Mapping[str, Any], stated: tuple[str, ...], chosen: tuple[str, ...]
-) -> tuple[Claim, ...]:
-    """The claims, each on those of its tasks that were chosen."""
-    claims = []
-    for text in file.part("claims"):
-        where, content = ("claims", text), file.part("claims", text)
-        for key in content:
-            if key not in _CLAIM:
-                raise file.error((*where, key), str(nearest(key, _CLAIM, "part of a claim")).rstrip("."))
-        for key in ("better", "than"):
-            if key not in content:
-                raise file.error(where, f"the claim '{clipped(shown(text), 60)}' has no '{key}': name a cell")
-            if str(content[key]) not in rows:
-                raise file.error((*where, key), str(nearest(str(content[key]), rows, "cell")).rstrip("."))
-        tasks = chosen if "tasks" not in content else file.names((*where, "tasks"), content["tasks"])
-        for task in tasks:
-            if stated and task not in stated:
-                raise file.error((*where, "tasks"), f"'{shown(task)}' is none of the file's tasks")
-        lower = content.get("lower", False)
-        if not isinstance(lower, bool):
-            raise file.error((*where, "lower"), "'lower' must be true or false")
-        paper = _figure(file, (*where, "paper"), content.get("paper"))
-        kept = tuple(task for task in tasks if task in chosen)
-        if kept:
-            claims.append(
-                Claim(
-                    text=text,
-                    better=str(content["better"]),
-                    than=str(content["than"]),
-                    tasks=kept,
-                    column=str(content.get("column") or ""),
-                    lower=lower,
-                    paper=None if paper is None else paper.value,
-                )
-            )
-    return tuple(claims)
+def _recipes(file: StudyFile, cells: Sequence[Cell]) -> tuple[str, ...]:
+    """The names of all recipes by which the cells are attacked.
+
+    Raises:
+        KdlabError: There is none, or no such recipe.
+    """
+    try:
+        names = tuple(dict.fromkeys(name for cell in cells for name in cell.attacks))
+    except KdlabError as e:
+        raise file.error(("common", "evaluation.attack"), str(e).rstrip(".")) from e
+    if not names:
+        raise file.error(("cells",), "its cells are not attacked: say 'evaluation.attack: [textfooler, bae]' in common")
+    return names
+
+
+def _heatmap(file: StudyFile, cells: Sequence[Cell]) -> tuple[str, ...]:
+    """The recipes that are drawn."""
+    if file.value("heatmap") is None:
+        return ()
+    drawn, known = file.names(("heatmap",), file.value("heatmap")), _recipes(file, cells)
+    for recipe in drawn:
+        if recipe not in known:
+            raise file.error(("heatmap",), str(nearest(recipe, known, "recipe of its cells")).rstrip("."))
+    return drawn

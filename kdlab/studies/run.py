@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kdlab.data.tasks import TRAIN, TaskSpec
@@ -13,6 +15,7 @@ from kdlab.pipeline import jobs as side_by_side
 from kdlab.pipeline.context import RunContext
 from kdlab.pipeline.execute import run_seed, run_where_free
 from kdlab.pipeline.run import check_outputs, run
+from kdlab.pipeline.standing import Standing
 from kdlab.planning.describe import show_plan
 from kdlab.planning.plan import Plan, make_plan
 from kdlab.results.ood import read_ood
@@ -93,12 +96,13 @@ def finished_runs(plans: Plans) -> dict[tuple[str, str], list[tuple[RunRecord, P
 
 def _run_open(study: Study, plans: Plans, shared: bool, reporter: Reporter) -> None:
     """Goes through the cells until all are finished; what another process is at comes last, and is waited for."""
-    progress = StudyProgress(study, plans, reporter)
-    different = {(plan.identity(None), *plan.seeds): plan for plan in plans.values()}  # two cells may be the same runs
+    progress, standing = StudyProgress(study, plans, reporter), Standing(reporter)
+    # two cells may be the same runs
+    different = {(plan.identity(None), plan.attacks, *plan.seeds): plan for plan in plans.values()}
     for wait in (False, True):
         for plan in different.values():
             again = plan.config.fresh and not shared
-            seeds = [seed for seed in plan.seeds if again or _is_open(plan, seed)]
+            seeds = [seed for seed in plan.seeds if again or _is_open(plan, seed, standing)]
             if not seeds or (wait and again):
                 continue
             if not wait:
@@ -112,12 +116,13 @@ def _run_open(study: Study, plans: Plans, shared: bool, reporter: Reporter) -> N
                 progress.show()
 
 
-def _is_open(plan: Plan, seed: int) -> bool:
-    """Whether a run is not finished, or not evaluated on all sets out of domain that are asked for."""
+def _is_open(plan: Plan, seed: int, standing: Standing) -> bool:
+    """Whether a run is not finished, not evaluated on all sets out of domain that are asked for, or not attacked so."""
     folder = RunFolder(plan.folder(seed))
     if folder.finished() is None:
         return True
-    return bool(plan.ood) and not {one.spec.name for one in plan.ood} <= read_ood(folder).keys()
+    lacks_sets = bool(plan.ood) and not {one.spec.name for one in plan.ood} <= read_ood(folder).keys()
+    return lacks_sets or standing.lacks(plan, seed)
 
 
 class StudyProgress:
@@ -180,6 +185,12 @@ def _check_same_data(study: Study, plans: Plans) -> None:
             )
         same_task = next(c for c in study.cells if c.task == cell.task)
         theirs = plans[same_task.row, cell.task].task
+        attacked = [c for c in study.cells if c.task == cell.task and plans[c.row, c.task].attacks is not None]
+        if cell in attacked and not _alike(plans[cell.row, cell.task], plans[attacked[0].row, cell.task]):
+            raise KdlabError(
+                f"{study.file}:{cell.line}: '{cell.row}' would be attacked otherwise than '{attacked[0].row}': put "
+                "evaluation.attack_* into 'common'."
+            )
         changed = [s for s in other.spec.reported_splits if theirs.fingerprints.get(s) != other.fingerprints.get(s)]
         if changed:
             raise KdlabError(
@@ -188,13 +199,20 @@ def _check_same_data(study: Study, plans: Plans) -> None:
             )
     lines = {cell.row: cell.line for cell in study.cells}
     for claim in study.claims:
-        for task in claim.tasks:
-            trained = [plans[row, task].task.unaugmented.fingerprints[TRAIN] for row in (claim.better, claim.than)]
-            if trained[0] != trained[1]:
+        for task, (better, than) in itertools.product(claim.tasks, claim.pairs):
+            trained = [plans[row, task].task.unaugmented.fingerprints[TRAIN] for row in (better, than)]
+            if trained[0] != trained[1] and not claim.other_rows:
                 raise KdlabError(
-                    f"{study.file}:{lines[claim.better]}: the claim '{claim.text[:80]}' compares '{claim.better}' and "
-                    f"'{claim.than}', which would be trained on different rows of {task}: give both the same data.*."
+                    f"{study.file}:{lines[better]}: the claim '{claim.text[:80]}' compares '{better}' and '{than}', "
+                    f"which would be trained on different rows of {task}: give both the same data.*, or the claim "
+                    "'other_rows: true'."
                 )
+
+
+def _alike(one: Plan, other: Plan) -> bool:
+    """Whether students are attacked on the same examples in the same way, by whatever recipes."""
+    ours, theirs = one.attacks, other.attacks
+    return ours is not None and theirs is not None and replace(ours, recipes=()) == replace(theirs, recipes=())
 
 
 def describe_cells(study: Study, plans: Plans) -> tuple[list[str], list[list[str]]]:

@@ -13,7 +13,7 @@ from kdlab.system.foreign import read_yaml
 
 SECTIONS = (
     *("title", "source", "statistic", "runs", "tasks", "seeds", "profiles", "fill", "common", "of_task", "cells"),
-    *("vary", "paper", "elsewhere", "claims", "search", "picture", "count"),
+    *("vary", "rows", "paper", "logs", "elsewhere", "claims", "search", "picture", "heatmap", "count"),
 )
 
 

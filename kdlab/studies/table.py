@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from kdlab.data.domains import TARGET
-from kdlab.data.tasks import DEV, TaskSpec
-from kdlab.results.ood import read_ood
-from kdlab.results.record import RunFolder
-from kdlab.results.run_record import RunRecord
 from kdlab.results.tables import mean_and_sd
-from kdlab.studies.answers import HOURS, KL, PARAMETERS, SPEED, Column, figure, find_column
-from kdlab.studies.notes import Results, Runs, notes_on
-from kdlab.studies.schema import Columns, Figure, Study
+from kdlab.studies.columns import PARAMETERS, Column
+from kdlab.studies.schema import Figure, Study
 
-TEACHER = "teacher"
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 _LATEX |= {"±": r"$\pm$", "²": r"$^2$", "α": r"$\alpha$", "δ": r"$\delta$", "–": "--", "×": r"$\times$"}
 
@@ -35,6 +27,8 @@ class Entry:
         column: What is shown.
         values: Ours, one a seed, in points where the column is a share; empty where there is none.
         paper: The paper's, in its own unit; None where it has none.
+        logs: That of the paper's published logs.
+        interval: The 95 % interval (Wilson) of a share of examples where there is one seed.
     """
 
     row: str
@@ -42,6 +36,8 @@ class Entry:
     column: Column
     values: tuple[float, ...]
     paper: Figure | None
+    logs: Figure | None = None
+    interval: tuple[float, float] | None = None
 
     def ours(self, statistic: str) -> float | None:
         """Our figure, made of its runs as the paper makes its own."""
@@ -50,19 +46,22 @@ class Entry:
         if statistic == "median":
             return statistics.median(self.values)
         if statistic == "best":
-            return min(self.values) if self.column.metric in (KL, HOURS) else max(self.values)
+            return min(self.values) if self.column.less_is_better else max(self.values)
         return statistics.fmean(self.values)
 
     def text(self, statistic: str) -> str:
-        """``ours ± sd (the paper's)``."""
+        """``ours ± sd (the paper's; logs theirs)``, and ``ours [low, high]`` of one seed."""
         ours = self.ours(statistic)
         parts = [] if ours is None else [_number(ours, self.column)]
         if len(self.values) > 1:
             parts.append(f"± {_number(mean_and_sd(self.values)[1], self.column)}")
-        if self.paper is not None:
-            sd = "" if self.paper.sd is None else f" ± {self.paper.sd:g}"
-            parts.append(f"({self.paper.value:{',' if self.paper.value >= 1000 else ''}.10g}{sd})")
-            parts = ["–", *parts] if ours is None else parts
+        elif self.interval is not None:
+            low, high = (_number(end, self.column) for end in self.interval)
+            parts.append(f"[{low}, {high}]")
+        beside = [] if self.paper is None else [_published(self.paper)]
+        beside += [] if self.logs is None else [f"logs {_published(self.logs)}"]
+        if beside:
+            parts = [*(["–"] if ours is None else parts), f"({'; '.join(beside)})"]
         return " ".join(parts)
 
 
@@ -121,16 +120,22 @@ class StudyTable:
         """One line for each place, with all that can be said of its runs."""
         out = io.StringIO()
         write = csv.writer(out, lineterminator="\n").writerow
-        write(["row", "task", "column", "unit", "n", "mean", "sd", "median", "best", "statistic", "paper", "paper_sd"])
+        write(
+            [
+                *("row", "task", "column", "unit", "n", "mean", "sd", "median", "best", "statistic"),
+                *("paper", "paper_sd", "logs", "low", "high"),
+            ]
+        )
         for entries in self.entries.values():
             for e in entries:
-                unit = "points" if e.column.in_points else {KL: "nats", HOURS: "h"}.get(e.column.metric, "")
                 ours = [""] * 4
                 if e.values:
                     mean, sd = mean_and_sd(e.values)
                     ours = [f"{x:.6g}" for x in (mean, sd, statistics.median(e.values), e.ours("best") or 0.0)]
                 paper = ["", ""] if e.paper is None else [e.paper.value, "" if e.paper.sd is None else e.paper.sd]
-                write([e.row, e.task, e.column.name, unit, len(e.values), *ours, self.study.statistic, *paper])
+                beside = ["" if e.logs is None else e.logs.value, *(f"{x:.6g}" for x in e.interval or ())]
+                place = [e.row, e.task, e.column.name, e.column.unit, len(e.values)]
+                write([*place, *ours, self.study.statistic, *paper, *beside])
         return out.getvalue()
 
     def _caption(self) -> list[str]:
@@ -144,119 +149,20 @@ def markdown_lines(header: Sequence[str], body: Sequence[Sequence[str]]) -> list
     return [lines[0], "|---" * len(header) + "|", *lines[1:]]
 
 
-def make_table(study: Study, specs: Mapping[str, TaskSpec], results: Results) -> StudyTable:
-    """The table of a study as far as its runs are finished.
-
-    Args:
-        study: The study.
-        specs: Of each of its tasks.
-        results: Finished runs.
-
-    Raises:
-        KdlabError: The file has a figure in a column that its task does not have.
-    """
-    places: list[tuple[str, Column]] = []
-    for task in study.tasks:
-        places += [(task, column) for column in _columns(study, specs[task], task, results)]
-    entries: dict[str, list[Entry]] = {}
-    wanted, teachers = study.elsewhere.get(TEACHER, {}), _teachers(results)
-    alone = len(teachers) == 1
-    for name, by_task in teachers.items():
-        row = TEACHER if alone else f"{TEACHER} {name}"
-        entries[row] = [
-            Entry(row, *place, _of_teacher(by_task, *place), paper_figure(wanted, specs, *place) if alone else None)
-            for place in places
-        ]
-    for row, figures in study.elsewhere.items():
-        if row != TEACHER or not alone:
-            entries[row] = [Entry(row, *place, (), paper_figure(figures, specs, *place)) for place in places]
-    for row in study.rows:
-        entries[row] = []
-        for task, column in places:
-            paper = paper_figure(study.paper.get(row, {}), specs, task, column)
-            values = _values(column, results.get((row, task), ()))
-            entries[row].append(Entry(row, task, column, values, paper))
-    return StudyTable(study, tuple(places), entries, tuple(notes_on(study, results)))
-
-
-def _columns(study: Study, spec: TaskSpec, task: str, results: Results) -> list[Column]:
-    """Those that the paper has; without one the reported metrics, and the divergence where there is a teacher."""
-    ood = study.ood_of(task)
-    named = [
-        name for figures in (study.paper, study.elsewhere) for row in figures.values() for name in row.get(task, {})
-    ]
-    if named:
-        return list(dict.fromkeys(find_column(name, spec, ood) for name in named))
-    columns = [Column(split, metric) for split in spec.reported_splits for metric in spec.metrics]
-    columns += [find_column(f"{name} accuracy", spec, ood) for name in ood]
-    here = [record for (_, on), runs in results.items() if on == task for record, _ in runs]
-    columns = [c for c in columns if c.ood or not here or any(c.split in r.student.metrics for r in here)]
-    splits = dict.fromkeys(split for record in here for split in record.divergence or {})
-    return columns + [Column(split, KL) for split in splits if not spec.regression and split in spec.reported_splits]
-
-
-def paper_figure(
-    figures: Mapping[str, Columns], specs: Mapping[str, TaskSpec], task: str, column: Column
-) -> Figure | None:
-    """A row's figure in a column of a task; None where the paper has none."""
-    by_column = figures.get(task, {})
-    if column.name in by_column:
-        return by_column[column.name]
-    main = next(iter(specs[task].reported_splits), DEV)
-    return by_column.get("") if (column.split, column.metric) == (main, specs[task].metrics[0]) else None
-
-
-def _values(column: Column, runs: Runs) -> tuple[float, ...]:
-    found = [figure(column, record, folder) for record, folder in runs]
-    return tuple(value * (100 if column.in_points else 1) for value in found if value is not None)
-
-
-Taught = dict[str, tuple[RunRecord, Path]]
-"""Task to a run whose record has the figures of a teacher."""
-
-
-def _teachers(results: Results) -> dict[str, Taught]:
-    """The teachers by where they come from, and with part of a fingerprint where one source gave several to a task."""
-    by_source: dict[str, dict[str, dict[str, tuple[RunRecord, Path]]]] = {}
-    for (_, task), runs in results.items():
-        for record, folder in runs:
-            if record.teacher is not None:
-                of = f" of the {record.teacher.domain} domain" if record.teacher.domain not in (None, TARGET) else ""
-                of_task = by_source.setdefault(f"{record.teacher.source}{of}", {}).setdefault(task, {})
-                key = str(record.fingerprints.teacher)
-                if key not in of_task or not math.isnan(record.teacher.samples_per_second):
-                    of_task[key] = record, folder
-    teachers: dict[str, Taught] = {}
-    for source, by_task in by_source.items():
-        several = any(len(by_key) > 1 for by_key in by_task.values())
-        for task, by_key in by_task.items():
-            for key, run in by_key.items():
-                teachers.setdefault(f"{source} ({key[:6]})" if several else source, {})[task] = run
-    return teachers
-
-
-def _of_teacher(by_task: Taught, task: str, column: Column) -> tuple[float, ...]:
-    """A teacher's figure in a column of a task."""
-    record, folder = by_task.get(task, (None, None))
-    if record is None or record.teacher is None or folder is None:
-        return ()
-    if column.ood:
-        entry = read_ood(RunFolder(folder)).get(column.split, {}).get("teacher") or {}
-        return (100 * float(entry[column.metric]["value"]),) if column.metric in entry else ()
-    if column.metric == PARAMETERS:
-        return (float(record.teacher.parameters),)
-    if column.metric == SPEED:
-        speed = record.teacher.samples_per_second
-        return () if math.isnan(speed) else (speed,)
-    value = record.teacher.metrics.get(column.split, {}).get(column.metric)
-    return () if value is None else (100 * value,)
-
-
 def _number(value: float, column: Column) -> str:
-    if column.metric == PARAMETERS:
-        return f"{value:,.0f}"
-    return f"{value:.{ {KL: 3, HOURS: 2, SPEED: 0}.get(column.metric, 1) }f}"
+    return f"{value:,.0f}" if column.metric == PARAMETERS else f"{value:.{column.digits}f}"
+
+
+def _published(figure: Figure) -> str:
+    """A paper's figure."""
+    sd = "" if figure.sd is None else f" ± {figure.sd:g}"
+    return f"{figure.value:{',' if figure.value >= 1000 else ''}.10g}{sd}"
 
 
 def _escaped(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in text)
+
+
+def file_name(name: str) -> str:
+    """A name that a file can have."""
+    return re.sub(r"[^\w.-]+", "-", name)

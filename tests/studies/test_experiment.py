@@ -19,9 +19,9 @@ from kdlab.errors import KdlabError
 from kdlab.planning.augment import plan_augmentation
 from kdlab.planning.plan import make_plan
 from kdlab.results.run_record import Fingerprints, RunRecord, SourceRecord, StudentRecord, TeacherRecord, TrainingRecord
-from kdlab.studies.answers import Column, find_column
+from kdlab.studies.columns import Column, find_column
+from kdlab.studies.fill import make_table
 from kdlab.studies.read import read_study
-from kdlab.studies.table import make_table
 from kdlab.system.cache import Cache
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +49,10 @@ CELLS = {
     **{
         f"l2a/{name}": n
         for name, n in (("table1", 40), ("table2", 20), ("table3", 4), ("figure2", 24), ("figure3", 8), ("scarce", 14))
+    },
+    **{
+        f"robustness/{name}": n
+        for name, n in (("table1", 7), ("table2", 7), ("table3", 12), ("table4", 3), ("heatmap", 12))
     },
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_file_is_read(write):
     assert study.paper["KD"]["mrpc"] == {"": None}
     assert study.elsewhere == {"Teacher": {"rte": {"": Figure(66.4)}}}
     first, second = study.claims
-    assert (first.better, first.than, first.tasks, first.paper) == ("KD", "FT", ("rte",), 1.5)
+    assert (first.pairs, first.tasks, first.paper) == ((("KD", "FT"),), ("rte",), 1.5)
     assert (second.tasks, second.column, second.lower) == (("rte", "mrpc"), "kl", True)
     assert study.search == {"training.learning_rate": [1e-5, 5e-5]}
 
@@ -98,7 +99,7 @@ def test_a_number_is_as_good_a_name_as_any(write):
     study = read_study(write(text + "claims: {c: {better: 6, than: 3}}"), {})
     assert [cell.settings["method"] for cell in study.cells] == ["mixkd", "pkd"]
     assert study.paper["6"]["rte"][""] == Figure(2.0)
-    assert study.claims[0].better == "6"
+    assert study.claims[0].better == ("6",)
 
 
 def test_a_setting_may_have_the_task_in_it(write):
@@ -180,3 +181,57 @@ def test_what_is_no_study(write, tmp_path: Path):
         read_study(write("cells: {a: [\n"), {})
     with pytest.raises(KdlabError, match="can't be read"):
         read_study(tmp_path / "nothing.yaml", {})
+
+
+ATTACKED = """\
+tasks: [rte]
+rows: cells
+common: {evaluation.attack: [bae, pruthi]}
+cells: {a: {method: kd}, b: {method: kd}, c: {method: kd}}
+logs: {b: {rte: {bae aua: 37.4}}}
+claims: {a is best: {better: [a], than: [b, c], column: aua, over: examples, other_rows: true}}
+heatmap: [pruthi]
+"""
+
+
+def test_attacks_are_read(write):
+    study = read_study(write(ATTACKED), {})
+    assert study.attacks_of("rte") == ["bae", "pruthi"]
+    assert study.table_rows == ("a", "b", "c")
+    assert study.logs == {"b": {"rte": {"bae aua": Figure(37.4)}}}
+    assert study.heatmap == ("pruthi",)
+    (claim,) = study.claims
+    assert (claim.pairs, claim.over, claim.other_rows) == ((("a", "b"), ("a", "c")), "examples", True)
+    recipes = ATTACKED.replace("rows: cells", "rows: recipes").replace("logs: {b:", "logs: {bae:")
+    assert read_study(write(recipes), {}).table_rows == ("bae", "pruthi")
+    assert (
+        read_study(write(recipes), {"evaluation.attack": ["bae", "pruthi", "textfooler"]}).table_rows[2] == "textfooler"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("rows: cells", "rows: models", r":2: .*'models'.*cells, recipes"),
+        ("rows: cells", "rows: recipes", r":5: .*'b'.*bae"),  # the logs are of a cell
+        ("logs: {b:", "logs: {d:", r":5: .*'d'"),
+        ("than: [b, c]", "than: [b, d]", r":6: .*'d'"),
+        ("than: [b, c]", "than: []", r":6: .*'\[\]'"),
+        ("over: examples", "over: sentences", r":6: .*'sentences'.*examples"),
+        ("other_rows: true", "other_rows: 1", r":6: 'other_rows' must be true or false"),
+        ("heatmap: [pruthi]", "heatmap: [textfooler]", r":7: .*'textfooler'.*bae, pruthi"),
+        ("heatmap: [pruthi]", "heatmap: pruthi", r":7: 'heatmap' must be a list of names"),
+        ("common: {evaluation.attack: [bae, pruthi]}", "common: {}", r":4: its cells are not attacked"),
+        ("[bae, pruthi]}", "[bae, pruthy]}", r":3: There is no recipe 'pruthy': did you mean pruthi"),
+    ],
+)
+def test_what_is_wrong_of_attacks_is_said_with_its_line(write, old: str, new: str, said: str):
+    assert ATTACKED.count(old) == 1, "the test changes one place"
+    with pytest.raises(KdlabError, match=said):
+        read_study(write(ATTACKED.replace(old, new)), {})
+
+
+def test_the_files_on_the_page_of_studies_are_read(write):
+    page = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    files = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert [len(read_study(write(text), {}).claims) for text in files] == [2, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from kdlab.evaluation.metrics import evaluate
-from kdlab.studies.verdicts import CONTRADICTED, REPRODUCED, UNDECIDED, Pairs, judge, least_seeds, p_value, score
+from kdlab.studies.pairs import Pairs, score
+from kdlab.studies.verdicts import CONTRADICTED, REPRODUCED, UNDECIDED, judge, judge_all, least_seeds, p_value
 
 
 def figures(gains, size: int = 4) -> Pairs:
@@ -157,3 +159,108 @@ def test_no_effect_is_hardly_ever_reproduced(seeds: int):
 
 def test_an_effect_of_twice_the_deviation_of_seeds_is_reproduced_with_ten():
     assert share_reproduced(2.0, 10, 100) >= 0.8
+
+
+def seeds_of(*texts: str, than: str, over: str = "examples") -> Pairs:
+    """Seeds of one student against the same answers of another: which of the examples each has right."""
+    better = np.array([[int(c) for c in text] for text in texts])
+    other = np.array([[int(c) for c in than]] * len(texts))
+    return Pairs(better, other, np.ones(len(than), dtype=int), "accuracy", over=over)
+
+
+def test_examples_decide_where_all_seeds_agree():
+    base = "0" * 30
+    one, two = "1" * 12 + "0" * 18, "1" * 6 + "0" * 24
+    agreed = judge([seeds_of(one, two, one, than=base)])[0]
+    assert (agreed.answer, agreed.test, agreed.agree, agreed.over) == (
+        REPRODUCED,
+        "sign-flip over examples",
+        3,
+        "examples",
+    )
+    assert agreed.p == pytest.approx(2**-12)  # twelve examples with a gain, and no other way gives as much
+    assert agreed.effect == pytest.approx((12 + 6 + 12) / 90)
+    few = judge([seeds_of(one, two, than=base)])[0]
+    assert (few.answer, few.note) == (UNDECIDED, "2 seeds can't decide: 3 are the fewest, or one alone")
+    lost = "0" * 29 + "1"
+    torn = judge([seeds_of(one, one, lost, than="0" * 28 + "11")])[0]
+    assert (torn.answer, torn.note) == (UNDECIDED, "2 of 3 seeds agree")
+    against = judge([seeds_of(base, base, base, than=one)])[0]
+    assert (against.answer, against.agree) == (CONTRADICTED, 0)
+    single = judge([seeds_of(one, than=base)])[0]
+    assert (single.answer, single.test) == (REPRODUCED, "McNemar")
+
+
+def test_of_many_seeds_one_may_differ():
+    up, down = "1" * 15 + "0" * 15, "0" * 30
+    nine = seeds_of(*[up] * 9, down, than="0" * 29 + "1")
+    assert nine.agreeing() == 9
+    assert judge([nine])[0].answer == REPRODUCED  # the test over ten seeds rejects by itself
+    assert judge([seeds_of(*[up] * 3, down, than="0" * 29 + "1")])[0].answer == UNDECIDED  # that over four can't
+
+
+def test_figures_of_examples_are_tested_over_them_only_when_asked():
+    gains = np.full((1, 40), 0.5)
+    figures_of = [Pairs(gains, np.zeros((1, 40)), np.zeros(40), "mean", over=over) for over in ("seeds", "examples")]
+    first, second = (judge([one])[0] for one in figures_of)
+    assert (first.answer, first.p) == (UNDECIDED, 1.0)
+    assert (second.answer, second.test, second.p) == (REPRODUCED, "sign-flip over examples", pytest.approx(2**-40))
+    together = judge([Pairs(gains > 0, gains < 0, np.ones(40), "f1", over="examples")])[0]
+    assert (together.answer, together.note) == (UNDECIDED, "examples can't decide: f1 is of all of them together")
+
+
+def test_undecided_examples_are_told_how_many_would_do():
+    gains = np.array([[1.0] * 6 + [-1.0] * 3 + [0.0] * 91])
+    one = judge([Pairs(gains, np.zeros_like(gains), np.zeros(100), "mean", over="examples")])[0]
+    assert one.answer == UNDECIDED
+    mean, sd = gains.mean(), gains.std(ddof=1)
+    assert one.needed == pytest.approx(((1.6449 + 0.8416) * sd / mean) ** 2, rel=0.01)
+
+
+def test_a_claim_of_several_pairs_is_true_where_each_is():
+    base, strong, weak = "0" * 40, "1" * 20 + "0" * 20, "1" * 3 + "0" * 37
+    pairs = [answers(text, base) for text in (strong, weak)]
+    both = judge_all([pairs])[0]
+    assert (both.answer, both.p, both.effect) == (UNDECIDED, 1 / 8, pytest.approx(3 / 40))  # the weaker one's
+    assert judge_all([[answers(strong, base), answers("1" * 10 + "0" * 30, base)]])[0].answer == REPRODUCED
+    worse = judge_all([[answers(strong, base), answers(base, strong)]])[0]
+    assert (worse.answer, worse.effect) == (CONTRADICTED, pytest.approx(-0.5))
+    assert judge_all([]) == []
+
+
+def test_the_rows_of_the_weakest_pair_are_named():
+    named = [
+        dataclasses.replace(answers(text, "0" * 20), rows=("A", name))
+        for text, name in (("1" * 20, "B"), ("1" * 9 + "0" * 11, "C"))
+    ]
+    assert judge_all([named])[0].rows == ("A", "C")
+
+
+def attacked(effect: float, seeds: int, spread: float, random: np.random.Generator) -> Pairs:
+    """Two students of each seed on 300 sentences; what a seed adds to the chance to survive is drawn anew for each."""
+    base = random.random(300) * 0.6 + 0.2
+    shifts = random.normal(0.0, spread, size=(2, seeds, 1))
+    better = random.random((seeds, 300)) < base + effect + shifts[0]
+    than = random.random((seeds, 300)) < base + shifts[1]
+    return Pairs(better.astype(int), than.astype(int), np.ones(300, dtype=int), "accuracy", over="examples")
+
+
+def share_over_examples(effect: float, seeds: int, spread: float, studies: int = 300) -> float:
+    random = np.random.default_rng(seeds)
+    drawn = [attacked(effect, seeds, spread, random) for _ in range(studies)]
+    return sum(p_value(one) <= 0.05 and (seeds == 1 or one.agreeing() == seeds) for one in drawn) / studies
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5])
+def test_examples_hardly_ever_reproduce_what_is_not_so_of_these_students(seeds: int):
+    assert share_over_examples(0.0, seeds, 0.0) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
+
+
+def test_seeds_that_differ_much_agree_by_chance_as_often_as_is_said():
+    three, five = (share_over_examples(0.0, seeds, 0.1) for seeds in (3, 5))
+    assert three <= 1 / 8 + 2 * math.sqrt(1 / 8 * 7 / 8 / 300)
+    assert five <= 1 / 32 + 2 * math.sqrt(1 / 32 * 31 / 32 / 300)
+
+
+def test_an_effect_is_found_over_examples():
+    assert share_over_examples(0.12, 3, 0.02, 100) >= 0.8
