@@ -50,6 +50,10 @@ CELLS = {
         f"l2a/{name}": n
         for name, n in (("table1", 40), ("table2", 20), ("table3", 4), ("figure2", 24), ("figure3", 8), ("scarce", 14))
     },
+    **{
+        f"robustness/{name}": n
+        for name, n in (("table1", 7), ("table2", 7), ("table3", 12), ("table4", 3), ("heatmap", 12))
+    },
 }
 
 
