@@ -146,3 +146,19 @@ def test_claims_may_be_of_other_rows_where_they_say_so(lab: Lab, tmp_path: Path,
     text = (STUDY + JUDGED).replace("{method: kd}", "{method: kd, data.limit_train: 12}")
     file.write_text(text.replace("column: aua", "column: aua, other_rows: true"))
     assert lab.run("experiment", file, "--dry-run", *words).code == 0
+
+
+def test_students_without_a_teacher_share_a_masked_lm_that_is_named(lab: Lab, tmp_path: Path, words: list[str]):
+    file = tmp_path / "small.yaml"
+    file.write_text(
+        f"tasks: [rte]\ncommon: {{evaluation.attack: [bae], evaluation.attack_examples: 4, "
+        f'evaluation.attack_masked_lm: "{lab.teacher}", student.source: "{lab.teacher}:layers:0,1"}}\n'
+        "cells: {FT: {method: finetune}, longer: {method: finetune, training.learning_rate: 1.0e-4}}\n"
+    )
+    others = [word for word in words if not word.startswith(("teacher.", "student."))]
+    done = lab.run("experiment", file, *others)
+    assert done.code == 0, done.err
+    files = list((tmp_path / "out").glob("finetune-*/attacks/student/figures.json"))
+    first, second = (json.loads(path.read_text())["bae"] for path in files)
+    assert first["victim_fingerprint"] != second["victim_fingerprint"]
+    assert first["models"] == second["models"]
