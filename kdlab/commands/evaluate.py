@@ -41,7 +41,7 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     runs = [str(expanded("RUN", run)) for run in arguments.runs]
     folder = arguments.ood_dir and str(expanded("--ood-dir", arguments.ood_dir))
     with large_imports():
-        from kdlab.pipeline.assail import attack_runs
+        from kdlab.pipeline.attack_models import attack_runs
         from kdlab.pipeline.evaluate import evaluate_runs
 
     if arguments.on:

@@ -36,7 +36,7 @@ _LEAST = 0.5  # cosine of a neighbour
 
 
 @dataclass(frozen=True)
-class Assailed:
+class AttackedModel:
     """Who is attacked.
 
     Attributes:
@@ -67,7 +67,7 @@ class Study:
     origins: tuple[Origin, ...]
 
 
-class Assault:
+class AttackRunner:
     """The recipes of a plan, ready for any victim; masked LM and sentence encoder are loaded when they are needed.
 
     Args:
@@ -100,7 +100,7 @@ class Assault:
         """
         return self.plan.key(recipe, victim, [origin.sha256 for origin in self._kits[recipe.name].origins])
 
-    def study(self, recipe: NamedRecipe, victim: Assailed) -> Study:
+    def study(self, recipe: NamedRecipe, victim: AttackedModel) -> Study:
         """A recipe's outcomes on a victim, from the cache as far as they are there.
 
         Args:
@@ -124,7 +124,7 @@ class Assault:
         outcomes = self.cache.get_or_make("attacks", key, build, about, resumable=True, load=read_outcomes)
         return Study(recipe.name, key, tuple(outcomes), kit.origins)
 
-    def _attack(self, recipe: NamedRecipe, kit: Kit, victim: Assailed, folder: Path) -> None:
+    def _attack(self, recipe: NamedRecipe, kit: Kit, victim: AttackedModel, folder: Path) -> None:
         """Attacks what an interrupted command has left, and has the victim look at every success once more."""
         plan, file = self.plan, folder / UNFINISHED
         done = _unfinished(file)

@@ -15,7 +15,7 @@ from kdlab.models.checkpoint import load_encoder
 from kdlab.models.encoder import TextEncoder
 from kdlab.models.recurrent import new_bilstm
 from kdlab.models.student import take_layers
-from kdlab.pipeline.assail import attack_run
+from kdlab.pipeline.attack_models import attack_run
 from kdlab.pipeline.context import RunContext
 from kdlab.pipeline.evaluate import evaluate_run, is_recorded
 from kdlab.pipeline.finished import CONFIG, open_run

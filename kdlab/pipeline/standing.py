@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from kdlab.data.sources import Hub
-from kdlab.pipeline.assail import ATTACKS, STUDENT, models_of, task_of
-from kdlab.pipeline.attack import Assault
+from kdlab.pipeline.attack import AttackRunner
+from kdlab.pipeline.attack_models import ATTACKS, STUDENT, models_of, task_of
 from kdlab.pipeline.finished import FinishedRun, open_run
 from kdlab.planning.attack import AttackSettings, plan_attack
 from kdlab.planning.plan import Plan
@@ -25,7 +25,7 @@ class Standing:
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._assaults: dict[str, Assault] = {}
+        self._runners: dict[str, AttackRunner] = {}
 
     def lacks(self, plan: Plan, seed: int) -> bool:
         """Whether a finished run has not been attacked as its plan says, by one recipe at least.
@@ -43,19 +43,19 @@ class Standing:
         recorded = read_attacks(folder)
         if not recorded:
             return True
-        assault = self._assault(open_run(plan.folder(seed)), plan, plan.attacks)
-        for recipe in assault.plan.recipes:
+        runner = self._runner(open_run(plan.folder(seed)), plan, plan.attacks)
+        for recipe in runner.plan.recipes:
             entry: dict[str, Any] = recorded.get(recipe.name, {})
-            known = entry.get("key") == assault.key(recipe, str(entry.get("victim_fingerprint")))
+            known = entry.get("key") == runner.key(recipe, str(entry.get("victim_fingerprint")))
             if not known or not (folder / f"{recipe.name}.jsonl").is_file():
                 return True
         return False
 
-    def _assault(self, run: FinishedRun, plan: Plan, settings: AttackSettings) -> Assault:
+    def _runner(self, run: FinishedRun, plan: Plan, settings: AttackSettings) -> AttackRunner:
         """The attacks as the run would be attacked now; one for all runs of the same data and models."""
         alike = json.dumps([run.task_setting, run.profile, run.data, models_of(run), repr(settings)], default=str)
-        if alike not in self._assaults:
+        if alike not in self._runners:
             hub, resources = Hub(), Resources(settings.resources, plan.cache)
             asked = plan_attack(settings, task_of(run, hub), models_of(run), hub, resources)
-            self._assaults[alike] = Assault(asked, plan.hardware, plan.cache, self._reporter)
-        return self._assaults[alike]
+            self._runners[alike] = AttackRunner(asked, plan.hardware, plan.cache, self._reporter)
+        return self._runners[alike]

@@ -16,7 +16,7 @@ from kdlab.data.task_data import TaskData, load_data
 from kdlab.errors import KdlabError
 from kdlab.models.checkpoint import cached_on_disk, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder, usable_positions
-from kdlab.pipeline.attack import Assailed, Assault, Study
+from kdlab.pipeline.attack import AttackedModel, AttackRunner, Study
 from kdlab.pipeline.finished import CONFIG, FinishedRun, find_teacher, open_run
 from kdlab.planning.attack import LONGEST, AttackPlan, AttackSettings, check_task, name_of, plan_attack
 from kdlab.planning.backbone import open_checkpoint
@@ -63,13 +63,13 @@ class _Victim:
     """A model with the data that it is attacked on.
 
     Attributes:
-        assailed: The model.
+        model: The model.
         task: The data.
         models_of: The checkpoint that masked LM and sentence encoder are made of by default.
         folder: For what is found.
     """
 
-    assailed: Assailed
+    model: AttackedModel
     task: TaskData
     models_of: str
     folder: Path
@@ -94,17 +94,17 @@ def attack_models(names: Sequence[str], settings: AttackSettings, asked: Asked) 
     hardware = resolve_hardware(asked.accelerator, 1, "32")
     victims = [_open(name, asked, hub, hardware) for name in names]
     if len(victims) > 1 and asked.out is not None:
-        victims = [_Victim(v.assailed, v.task, v.models_of, v.folder / v.assailed.name) for v in victims]
+        victims = [_Victim(v.model, v.task, v.models_of, v.folder / v.model.name) for v in victims]
     tables = []
     for plan, same in _plans(victims, settings, hub, cache):
         for victim in same:
             if asked.fresh:
-                _set_aside(victim.folder, plan, victim.assailed.key)
-            check_folder(victim.folder, about_attacks(plan), victim.assailed.key)
+                _set_aside(victim.folder, plan, victim.model.key)
+            check_folder(victim.folder, about_attacks(plan), victim.model.key)
         reporter.say(_announced(plan, len(same)))
-        assault = Assault(plan, hardware, cache, reporter)
+        runner = AttackRunner(plan, hardware, cache, reporter)
         for victim in same:
-            found = attack_one(assault, victim.assailed, victim.folder)
+            found = attack_one(runner, victim.model, victim.folder)
             tables += found
             reporter.say(f"Outcomes: {victim.folder}")
     show_attacks(tables, reporter)
@@ -171,18 +171,18 @@ def attack_run(
         elif rank() == 0:
             _set_aside(folder / name, plan, victim.key)
     reporter.say(_announced(plan, len(victims)))
-    assault = Assault(plan, hardware, cache, reporter)
+    runner = AttackRunner(plan, hardware, cache, reporter)
     tables = []
     for name, victim in victims.items():
-        tables += attack_one(assault, victim, folder / name)
+        tables += attack_one(runner, victim, folder / name)
     show_attacks(tables, reporter)
 
 
-def attack_one(assault: Assault, victim: Assailed, folder: Path) -> list[AttackTable]:
+def attack_one(runner: AttackRunner, victim: AttackedModel, folder: Path) -> list[AttackTable]:
     """Attacks a victim by all recipes of a plan, and records what is found as soon as a recipe is done."""
     tables = []
-    for recipe in assault.plan.recipes:
-        table = _table(assault, victim, assault.study(recipe, victim), recipe.kind.needs)
+    for recipe in runner.plan.recipes:
+        table = _table(runner, victim, runner.study(recipe, victim), recipe.kind.needs)
         if rank() == 0:
             write_attacks(folder, [table])
         tables.append(table)
@@ -257,24 +257,24 @@ def _open(name: str, asked: Asked, hub: Hub, hardware: Hardware) -> _Victim:
 
     title = name_of(checkpoint.source)
     folder = Path(asked.out).expanduser() if asked.out else Path(ATTACKS) / f"{title}-{spec.name}-{key[:8]}"
-    return _Victim(Assailed(title, key, load), task, name, folder)
+    return _Victim(AttackedModel(title, key, load), task, name, folder)
 
 
-def _student(run: FinishedRun, hardware: Hardware) -> Assailed:
+def _student(run: FinishedRun, hardware: Hardware) -> AttackedModel:
     checkpoint, length = run.student, run.record.max_length
     prints = checkpoint.weights_fingerprint, checkpoint.tokenizer_fingerprint
-    return Assailed(
+    return AttackedModel(
         _title(run),
         fingerprint("victim", *prints, run.order, length),
         lambda: _victim(load_encoder(checkpoint, run.labels, run.order, 0), run, hardware),
     )
 
 
-def _teacher(run: FinishedRun, teacher: TextEncoder, key: str, hardware: Hardware) -> Assailed:
+def _teacher(run: FinishedRun, teacher: TextEncoder, key: str, hardware: Hardware) -> AttackedModel:
     length = run.record.max_length
     # the tokenizer as it was before training: how it cuts and pads is saved with a student, and differs between them
     name = fingerprint("teacher victim", key, run.record.fingerprints.tokenizer, length)
-    return Assailed(TEACHER, name, lambda: _victim(teacher, run, hardware))
+    return AttackedModel(TEACHER, name, lambda: _victim(teacher, run, hardware))
 
 
 def _victim(encoder: TextEncoder, run: FinishedRun, hardware: Hardware) -> EncoderVictim:
@@ -308,8 +308,8 @@ def about_attacks(plan: AttackPlan) -> dict[str, Any]:
     }
 
 
-def _table(assault: Assault, victim: Assailed, study: Study, needs: Any) -> AttackTable:
-    plan = assault.plan
+def _table(runner: AttackRunner, victim: AttackedModel, study: Study, needs: Any) -> AttackTable:
+    plan = runner.plan
     models: dict[str, tuple[str, str]] = {}
     if MASKED_LM in needs and plan.masked_lm is not None:
         models[MASKED_LM] = (name_of(plan.masked_lm.checkpoint.source), plan.masked_lm_key)
@@ -323,7 +323,7 @@ def _table(assault: Assault, victim: Assailed, study: Study, needs: Any) -> Atta
         outcomes=study.outcomes,
         origins=study.origins,
         models=models,
-        substituted=tuple(assault.substituted_of(study.recipe)),
+        substituted=tuple(runner.substituted_of(study.recipe)),
         antonyms=_antonyms(study.outcomes, plan.resources),
     )
 
