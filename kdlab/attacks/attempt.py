@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from kdlab.attacks.asks import AskVictim, Steps
 from kdlab.attacks.constraints import Constraint, Unchangeable
@@ -58,6 +57,7 @@ class Attempt:
         passes: Texts that it really answered.
         before: Score of the example itself.
         best: The result so far.
+        precision: Of the victim's answers.
     """
 
     attack: Attack
@@ -69,7 +69,8 @@ class Attempt:
     passes: int = 0
     before: float = 0.0
     best: Scored | None = None
-    _known: dict[tuple[str, ...], Tensor] = field(default_factory=dict)
+    precision: type[np.floating] = np.float32
+    _known: dict[tuple[str, ...], tuple[float, int, bool]] = field(default_factory=dict)
 
     def run(self) -> Steps[str]:
         """The attack; ends with ``skipped``, ``failed`` or ``succeeded``."""
@@ -89,8 +90,9 @@ class Attempt:
             self.passes += len(missing)
             logits = yield AskVictim(missing)
             rows = self.attack.goal.probabilities(logits, self.compat)
-            self._known.update(zip(missing, rows.unbind(), strict=True))
-        return [self.attack.goal.judge(text, self._known[text.texts], self.label) for text in texts]
+            self.precision = np.float64 if rows.dtype == torch.float64 else np.float32
+            self._known.update(zip(missing, self.attack.goal.verdicts(rows, self.label), strict=True))
+        return [Scored(text, *self._known[text.texts]) for text in texts]
 
     def places(self, text: AttackText, among: Collection[int] | None = None) -> list[int]:
         """Positions of the words that may be changed.
@@ -129,9 +131,3 @@ class Attempt:
         """
         values = np.array(scores, dtype=self.precision)
         return (-values).argsort() if self.compat else (-values).argsort(kind="stable")
-
-    @property
-    def precision(self) -> type[np.floating]:
-        """Of the victim's answers."""
-        row = next(iter(self._known.values()), None)
-        return np.float64 if row is not None and row.dtype == torch.float64 else np.float32

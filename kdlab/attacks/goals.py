@@ -53,5 +53,14 @@ class Untargeted:
             row: Its probabilities, ``(C,)``.
             label: The example's.
         """
-        predicted = int(row.argmax())
-        return Scored(text, (1 - row[label]).item(), predicted, predicted != label)
+        return Scored(text, *self.verdicts(row[None], label)[0])
+
+    def verdicts(self, rows: Tensor, label: int) -> list[tuple[float, int, bool]]:
+        """Score, predicted label and success of texts.
+
+        Args:
+            rows: Their probabilities, ``(N, C)``.
+            label: The example's.
+        """
+        scores, predicted = (1 - rows[:, label]).tolist(), rows.argmax(1).tolist()
+        return [(score, given, given != label) for score, given in zip(scores, predicted, strict=True)]

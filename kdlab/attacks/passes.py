@@ -73,18 +73,17 @@ class Passes:
         found = torch.empty(len(texts), width, dtype=dtype)
         for start in range(0, len(texts), AT_ONCE):
             groups = list(self._groups(texts[start : start + AT_ONCE]))
-
-            def answered(group: tuple[list[int], Inputs]) -> tuple[list[int], Tensor]:
-                return group[0], answer(group[1])
-
-            if shares_cores(self.device) and len(groups) > 1:
-                answers = in_halves(answered, groups)
-            else:
-                with torch.no_grad():
-                    answers = [answered(group) for group in groups]
-            for rows, part in answers:
+            answers = self._answers([inputs for _, inputs in groups], answer)
+            for (rows, _), part in zip(groups, answers, strict=True):
                 found[[start + row for row in rows]] = part.cpu()
         return found
+
+    def _answers(self, parts: Sequence[Inputs], answer: Callable[[Inputs], Tensor]) -> list[Tensor]:
+        """What the model says of batches, without gradients."""
+        if shares_cores(self.device) and len(parts) > 1:
+            return in_halves(answer, parts)
+        with torch.no_grad():
+            return [answer(part) for part in parts]
 
     def _groups(self, texts: Sequence[str | tuple[str, ...]]) -> Iterator[tuple[list[int], Inputs]]:
         """Positions and inputs of batches, the longest first, so that a device's memory is asked for once."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from kdlab.attacks.passes import Inputs, Passes
 from kdlab.errors import KdlabError
 from kdlab.models.encoder import TextEncoder
+from kdlab.models.last_layer import first_token_alone
 from kdlab.models.packed import packed
 
 
@@ -61,7 +62,7 @@ class EncoderVictim(Victim):
 
     def logits(self, texts: Sequence[tuple[str, ...]]) -> Tensor:
         """See ``Victim.logits``."""
-        with packed(self.encoder):
+        with packed(self.encoder), first_token_alone(self.encoder):
             rows = self._passes.run(texts, self._answer, self.encoder.num_outputs, self._dtype)
         if not rows.isfinite().all():
             raise KdlabError("The model that is attacked gives logits that are no numbers: its training has diverged.")

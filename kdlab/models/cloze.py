@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kdlab.models.generator import MaskedLM
+from kdlab.models.last_layer import at_one_token
 from kdlab.models.packed import pack_for_good
 
 
@@ -30,7 +31,6 @@ class Cloze(nn.Module):
         del layers[-1]
         self._heads = int(model.model.config.num_attention_heads)
         pack_for_good(self)
-        self._projections = [self.last.get_submodule(path) for path in model.family.projections or ()]
 
     @torch.no_grad()
     def forward(
@@ -70,18 +70,5 @@ class Cloze(nn.Module):
         hidden = torch.zeros_like(input_ids, dtype=torch.bool)
         hidden[rows, at] = True
         states = self.masked_lm.read(input_ids, attention_mask, token_type_ids, hidden, labels)  # (B, T, D)
-        return self._answer(states, states[rows, at], attention_mask.bool())
-
-    def _answer(self, states: Tensor, asked: Tensor, mask: Tensor) -> Tensor:
-        """The last layer for one position each, ``(B, T, D)`` and ``(B, D)`` to ``(B, D)``."""
-        query, key, value = (
-            project(inputs).unflatten(-1, (self._heads, -1)).transpose(1, 2)
-            for project, inputs in zip(self._projections, (asked[:, None], states, states), strict=True)
-        )
-        context = nn.functional.scaled_dot_product_attention(query, key, value, mask[:, None, None])  # (B, H, 1, D / H)
-        context, last = context.flatten(1), self.last
-        if self.masked_lm.family.segments:  # BERT and RoBERTa
-            asked = last.attention.output(context, asked)
-            return last.output(last.intermediate(asked), asked)  # type: ignore[no-any-return]
-        asked = last.sa_layer_norm(last.attention.out_lin(context) + asked)
-        return last.output_layer_norm(last.ffn.ff_chunk(asked) + asked)  # type: ignore[no-any-return]
+        mask = attention_mask.bool()[:, None, None]
+        return at_one_token(self.last, self.masked_lm.family, self._heads, states[rows, at], states, mask)

@@ -21,6 +21,8 @@ def words_from_text(text: str) -> list[str]:
 
     Chinese is split at blanks alone; the library asks jieba for its words, and does the same where jieba fails.
     """
+    if text.isascii() and text.isalnum():  # most candidates, and they are many
+        return [text]
     return list(_of_word(text)) if len(text) <= _SHORT else _found(text)
 
 
