@@ -135,7 +135,7 @@ def main() -> int:
     arguments = parser.parse_args()
     slow, figures = False, {}
     print("| recipe | kdlab, examples/s | TextAttack's, padding mended | ratio | wanted | of CPU time ", end="")
-    print(f"| of {arguments.shipped}, kdlab | TextAttack as shipped | ratio | end alike |\n|---|---|---|---|---|---|---|---|---|---|")
+    print(f"| of {arguments.shipped}, kdlab | TextAttack as shipped | ratio | end alike |\n{'|---' * 10}|")
     with tempfile.TemporaryDirectory() as name:
         for recipe in arguments.recipes:
             job: Job = {
@@ -159,7 +159,7 @@ def main() -> int:
                 stretch: [count / side[stretch]["seconds"] for side in (ours, theirs)]
                 for stretch, count in job["stretches"].items()
             }
-            found = [dict((row[0], row[1:]) for row in side["mended"]["outcomes"]) for side in (ours, theirs)]
+            found = [{row[0]: row[1:] for row in side["mended"]["outcomes"]} for side in (ours, theirs)]
             alike = sum(found[0][i] == found[1][i] for i in found[0])
             cpu = [side["mended"]["cpu"] / arguments.sentences for side in (ours, theirs)]
             figures[recipe] = {"examples/s": rates, "CPU seconds an example": cpu, "alike": alike}
