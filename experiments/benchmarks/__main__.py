@@ -24,7 +24,7 @@ from pathlib import Path
 # cases of `world.CASES` that are measured against a loop written by hand
 AGAINST = ("finetune", "kd", "kd, dropout", "mixkd", "ad2", "ad2, own pass", "ad2, deep kd", "pkd", "tinybert_kd")
 CYCLE = "mate_kd"  # against a loop with the structure of MATE-KD's public code, over a whole cycle
-FILLED, REWARDED, PLAYED = "masked lm", "l2a", "ganbert"
+FILLED, REWARDED, PLAYED, ATTACKED = "masked lm", "l2a", "ganbert", "attacks"
 # name: what must hold of the ratio
 BOUNDS = {
     "speed": (">=", 0.95),
@@ -45,6 +45,11 @@ BOUNDS = {
     "reward": ("<=", 0.25),
     "step of ganbert": ("<=", 1.25),
     "memory of ganbert": ("<=", 1.15),
+    "attack beside passes": (">=", 0.8),
+    "passes of an attack": (">=", 0.7),
+    "second victim of bae": (">=", 1.5),
+    "second victim": (">=", 0.0),
+    "memory of attacks": ("<=", 1.5),
 }
 WHOLE_RUN = 90.0  # CPU seconds
 START = 1.5  # CPU seconds to the first step beyond the imports of torch, lightning and transformers' BERT
@@ -179,6 +184,8 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
         rows += rewarded(rounds, steps, bf16, folder)
     if PLAYED in only:
         rows += played(rounds, steps, bf16, folder)
+    if ATTACKED in only:
+        rows += attacked(rounds)
     if only:
         return rows
     rows.append(
@@ -232,7 +239,8 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
                 rounds,
             )
         )
-    return rows + filled(rounds) + rewarded(rounds, steps, bf16, folder) + played(rounds, steps, bf16, folder)
+    rows += filled(rounds) + rewarded(rounds, steps, bf16, folder) + played(rounds, steps, bf16, folder)
+    return rows + attacked(rounds)
 
 
 def filled(rounds: int) -> list[Row]:
@@ -281,6 +289,36 @@ def played(rounds: int, steps: int, bf16: bool, folder: Path) -> list[Row]:
     return [speed, compare(f"{what}, peak memory of a process", "memory of ganbert", *sides, 1)]
 
 
+def attacked(rounds: int) -> list[Row]:
+    """Attacks beside the bare passes over all that they ask, a second victim, and memory by the number of texts."""
+    from experiments.benchmarks.attacks import EXAMPLES, FEW, MANY, Asked, run_bare, run_engine, second_victim
+    from experiments.benchmarks.attacks import peak_memory as memory_of
+
+    rows = []
+    for recipe in EXAMPLES:
+        asked, shares = Asked(), []
+        run_engine(recipe, asked=asked)
+
+        def engine(recipe: str = recipe, shares: list[float] = shares) -> float:
+            ran = run_engine(recipe)
+            shares.append(ran.passes)
+            return ran.rate
+
+        bare = functools.partial(run_bare, recipe, asked)
+        rows.append(compare(f"{recipe} / bare passes, examples/s", "attack beside passes", engine, bare, rounds))
+        middle = statistics.median(shares)
+        what = f"passes / all of {recipe}'s time"
+        rows.append(Row(what, "passes of an attack", middle, min(shares), max(shares), middle, 1.0))
+        first, second, _ = second_victim(recipe)
+        ratio = second.rate / first.rate
+        bound = "second victim of bae" if recipe == "bae" else "second victim"
+        what = f"{recipe} on a second victim / on the first, examples/s"
+        rows.append(Row(what, bound, ratio, ratio, ratio, second.rate, first.rate))
+    many, few = memory_of(MANY), memory_of(FEW)
+    what = f"attacks on {MANY:,} / on {FEW} texts, peak memory of a process"
+    return [*rows, Row(what, "memory of attacks", many / few, many / few, many / few, many, few)]
+
+
 def show(rows: list[Row]) -> None:
     """Prints one line a method, and below them what is compared besides."""
     print("| method | samples/s | of the hand-written loop's (lowest to highest) | peak MiB | of the loop's | |")
@@ -320,7 +358,7 @@ def main() -> int:
         "--only",
         action="append",
         default=[],
-        choices=(*AGAINST, CYCLE, FILLED, REWARDED, PLAYED),
+        choices=(*AGAINST, CYCLE, FILLED, REWARDED, PLAYED, ATTACKED),
         help="this case alone; repeatable",
     )
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
