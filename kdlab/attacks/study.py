@@ -66,8 +66,9 @@ def run_study(
             attempts[id(attempt)] = target.id
             yield attempt
 
-    for attempt, status in attack_all(made(), models, beside):
-        yield outcome_of(attempts.pop(id(attempt)), attempt, status, attempt.before, models.victim.labels)
+    with models.victim.many_questions():
+        for attempt, status in attack_all(made(), models, beside):
+            yield outcome_of(attempts.pop(id(attempt)), attempt, status, attempt.before, models.victim.labels)
 
 
 def replayed(outcomes: Sequence[Outcome], models: Models) -> list[Outcome]:

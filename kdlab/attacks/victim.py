@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -32,6 +33,11 @@ class Victim(ABC):
         Args:
             texts: N examples, each one text or two.
         """
+
+    @contextmanager
+    def many_questions(self) -> Iterator[None]:
+        """Many are asked while this lasts, and weights stay as they are."""
+        yield
 
 
 class EncoderVictim(Victim):
@@ -67,6 +73,12 @@ class EncoderVictim(Victim):
         if not rows.isfinite().all():
             raise KdlabError("The model that is attacked gives logits that are no numbers: its training has diverged.")
         return rows
+
+    @contextmanager
+    def many_questions(self) -> Iterator[None]:
+        """See ``Victim.many_questions``: weights are packed once."""
+        with packed(self.encoder), first_token_alone(self.encoder):
+            yield
 
     def _answer(self, inputs: Inputs) -> Tensor:
         return self.encoder(inputs.ids, inputs.mask, inputs.types).logits  # type: ignore[no-any-return]
