@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from kdlab.transformations.packing import batches
 _BUDGET = {"cpu": (1024, 128), "cuda": (16384, 1024)}
 """Tokens of a batch, padding included, and rows; a processor is fastest while a batch stays in its cache."""
 _OF_A_BATCH = 64  # tokens that take as long as a batch more
+_FOR_ONE = 128  # tokens that are not worth sharing
 AT_ONCE = 4096
 """Texts whose tokens are held at a time."""
 
@@ -89,7 +91,11 @@ class Passes:
         """Positions and inputs of batches, the longest first, so that a device's memory is asked for once."""
         encoded = self._core.encode_batch_fast([_whole(text) for text in texts])
         ids, types = [one.ids for one in encoded], [one.type_ids for one in encoded]
-        for rows in batches([len(one) for one in ids], *self._budget, _OF_A_BATCH):
+        lengths = [len(one) for one in ids]
+        budget, most = self._budget
+        if shares_cores(self.device):
+            budget = _for_two(lengths, budget)
+        for rows in batches(lengths, budget, most, _OF_A_BATCH):
             width = len(ids[rows[0]])
             yield (
                 rows,
@@ -102,6 +108,15 @@ class Passes:
 
     def _tensor(self, rows: list[list[int]]) -> Tensor:
         return torch.tensor(rows).to(self.device)
+
+
+def _for_two(lengths: Sequence[int], budget: int) -> int:
+    """A budget, as large as the one given at most, by which two threads get about the same; rounds may be small."""
+    total = sum(lengths)
+    if total <= _FOR_ONE:
+        return budget
+    parts = 2 * math.ceil(total / (2 * budget))
+    return min(budget, math.ceil(total / parts) + max(lengths))
 
 
 def _whole(text: str | tuple[str, ...]) -> str | tuple[str, ...]:
