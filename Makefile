@@ -18,7 +18,7 @@ BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-full test-slow format lint types check architecture bench bench-peers bench-lexical clean
+.PHONY: help install run test test-full test-slow format lint types check architecture bench bench-peers bench-lexical bench-attacks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -95,6 +95,9 @@ $(TEXTATTACK)/.installed: experiments/peers/textattack.txt
 
 bench-lexical: $(STAMP) $(TEXTATTACK)/.installed ## lexical augmenters beside TextAttack's, in an environment of its own
 	"$(BIN)" -m experiments.peers.lexical --python $(TEXTATTACK)/bin/python $(ARGS)
+
+bench-attacks: $(STAMP) $(TEXTATTACK)/.installed ## attacks beside TextAttack's, in the same environment of its own
+	"$(BIN)" -m experiments.peers.attacks --python $(TEXTATTACK)/bin/python $(ARGS)
 
 clean: ## remove .venv, caches and build outputs of this repository
 	rm -rf .venv $(PEERS) $(TEXTATTACK) .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -20,11 +20,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 # cases of `world.CASES` that are measured against a loop written by hand
 AGAINST = ("finetune", "kd", "kd, dropout", "mixkd", "ad2", "ad2, own pass", "ad2, deep kd", "pkd", "tinybert_kd")
 CYCLE = "mate_kd"  # against a loop with the structure of MATE-KD's public code, over a whole cycle
-FILLED, REWARDED = "masked lm", "l2a"
+FILLED, REWARDED, ATTACKED = "masked lm", "l2a", "attacks"
 # name: what must hold of the ratio
 BOUNDS = {
     "speed": (">=", 0.95),
@@ -43,6 +44,11 @@ BOUNDS = {
     "one word at a time, long": (">=", 6.0),
     "epoch of l2a": ("<=", 2.0),
     "reward": ("<=", 0.25),
+    "attack": (">=", 0.8),
+    "passes": (">=", 0.7),
+    "second victim": (">=", 1.5),
+    "shown": (">=", 0.0),
+    "memory of many": ("<=", 1.1),
 }
 WHOLE_RUN = 90.0  # CPU seconds
 START = 1.5  # CPU seconds to the first step beyond the imports of torch, lightning and transformers' BERT
@@ -175,6 +181,8 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
         rows += filled(rounds)
     if REWARDED in only:
         rows += rewarded(rounds, steps, bf16, folder)
+    if ATTACKED in only:
+        rows += attacked(rounds)
     if only:
         return rows
     rows.append(
@@ -228,7 +236,7 @@ def measure(rounds: int, steps: int, bf16: bool, folder: Path, only: list[str]) 
                 rounds,
             )
         )
-    return rows + filled(rounds) + rewarded(rounds, steps, bf16, folder)
+    return rows + filled(rounds) + rewarded(rounds, steps, bf16, folder) + attacked(rounds)
 
 
 def filled(rounds: int) -> list[Row]:
@@ -260,6 +268,49 @@ def rewarded(rounds: int, steps: int, bf16: bool, folder: Path) -> list[Row]:
     what = f"rewards on {REWARD_ROWS} rows / an epoch of l2a, time"
     rows.append(Row(what, "reward", statistics.median(shares), min(shares), max(shares), medians[1], medians[0]))
     return rows
+
+
+def attacked(rounds: int) -> list[Row]:
+    """What attacks cost beside the passes of their models, and for a second victim; the memory of many."""
+    from experiments.benchmarks.attacks import EXAMPLES, FEW, MANY, Asked, Ran, peak_memory, run_bare, run_engine
+    from experiments.benchmarks.attacks import second_victim as run_second
+
+    rows = []
+    for recipe in EXAMPLES:
+        asked, found = Asked(), [run_engine(recipe)]  # a first time, for what libraries make when they first meet it
+        run_engine(recipe, asked=asked)
+
+        def engine(name: str = recipe, runs: list[Ran] = found) -> float:
+            runs.append(run_engine(name))
+            return runs[-1].rate
+
+        what = f"{recipe}: the engine / the bare passes, attacked examples/s"
+        rows.append(compare(what, "attack", engine, functools.partial(run_bare, recipe, asked), rounds))
+        shares = [run.passes for run in found[1:]]
+        middle = statistics.median(shares)
+        rows.append(Row(f"{recipe}: time in passes", "passes", middle, min(shares), max(shares), middle, 1.0))
+        read = ", ".join(map(str, found[-1].read))
+        print(f"{recipe}: {EXAMPLES[recipe]} examples, {found[-1].fooled} fooled; read by {read}", file=sys.stderr)
+    for recipe in EXAMPLES:
+        runs = [run_second(recipe) for _ in range(max(rounds // 2, 1))]
+        bound = "second victim" if recipe == "bae" else "shown"
+        rows.append(
+            _ratio(f"{recipe}: second victim / first, attacked examples/s", bound, [(b, a) for a, b, _ in runs])
+        )
+        if recipe in ("bae", "textfooler"):
+            what = f"{recipe}: second victim / the same with nothing known, attacked examples/s"
+            rows.append(_ratio(what, "shown", [(b, c) for _, b, c in runs]))
+            print(f"{recipe}, read by first, second, second alone: {[run.read for run in runs[0]]}", file=sys.stderr)
+    what = f"peak MiB of TextFooler on {MANY:,} sentences / on {FEW}"
+    rows.append(compare(what, "memory of many", lambda: peak_memory(MANY), lambda: peak_memory(FEW), 1))
+    return rows
+
+
+def _ratio(what: str, bound: str, pairs: Sequence[tuple[Any, Any]]) -> Row:
+    """A comparison of rates that were measured together."""
+    ratios, rates = [a.rate / b.rate for a, b in pairs], [(a.rate, b.rate) for a, b in pairs]
+    medians = [statistics.median(side) for side in zip(*rates, strict=True)]
+    return Row(what, bound, statistics.median(ratios), min(ratios), max(ratios), *medians)
 
 
 def show(rows: list[Row]) -> None:
@@ -301,7 +352,7 @@ def main() -> int:
         "--only",
         action="append",
         default=[],
-        choices=(*AGAINST, CYCLE, FILLED, REWARDED),
+        choices=(*AGAINST, CYCLE, FILLED, REWARDED, ATTACKED),
         help="this case alone; repeatable",
     )
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
