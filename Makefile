@@ -96,7 +96,7 @@ $(TEXTATTACK)/.installed: experiments/peers/textattack.txt
 bench-lexical: $(STAMP) $(TEXTATTACK)/.installed ## lexical augmenters beside TextAttack's, in an environment of its own
 	"$(BIN)" -m experiments.peers.lexical --python $(TEXTATTACK)/bin/python $(ARGS)
 
-bench-attacks: $(STAMP) $(TEXTATTACK)/.installed ## attacks beside TextAttack's: ARGS="--victim … --data-dir …"
+bench-attacks: $(STAMP) $(TEXTATTACK)/.installed ## attacks beside TextAttack's, in the same environment of its own
 	"$(BIN)" -m experiments.peers.attacks --python $(TEXTATTACK)/bin/python $(ARGS)
 
 clean: ## remove .venv, caches and build outputs of this repository

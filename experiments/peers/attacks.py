@@ -32,6 +32,7 @@ from kdlab.models.generator import load_masked_lm
 from kdlab.models.sentences import load_sentence_model
 from kdlab.system.cache import Cache
 from kdlab.system.draw import Draw
+from kdlab.system.memory import keep_freed_memory
 from kdlab.system.quiet import quiet_libraries
 from kdlab.transformations.resources import Resources
 from kdlab.transformations.tagger import UNIVERSAL
@@ -58,6 +59,7 @@ def kdlab_side(job: Job, out: Path) -> None:
     import torch
 
     quiet_libraries()
+    keep_freed_memory()  # as the command does
     torch.set_num_threads(job["threads"])
     kind, compat = load_recipe(job["recipe"]), job["mode"] == "compat"
     one = resolve_checkpoint(job["victim"], offline=True)
@@ -134,8 +136,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=Path("runs/peers-attacks.json"))
     arguments = parser.parse_args()
     slow, figures = False, {}
-    print("| recipe | kdlab, examples/s | TextAttack's, padding mended | ratio | wanted | of CPU time ", end="")
-    print(f"| of {arguments.shipped}, kdlab | TextAttack as shipped | ratio | end alike |\n{'|---' * 10}|")
+    columns = ["recipe", "kdlab, examples/s", "TextAttack, padding mended", "ratio (wanted)", "of CPU time"]
+    columns += [f"of {arguments.shipped} examples: kdlab", "TextAttack as shipped", "ratio", "end alike"]
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
     with tempfile.TemporaryDirectory() as name:
         for recipe in arguments.recipes:
             job: Job = {
@@ -163,11 +166,16 @@ def main() -> int:
             alike = sum(found[0][i] == found[1][i] for i in found[0])
             cpu = [side["mended"]["cpu"] / arguments.sentences for side in (ours, theirs)]
             figures[recipe] = {"examples/s": rates, "CPU seconds an example": cpu, "alike": alike}
-            a, b = rates["mended"]
-            slow |= a < WANTED[recipe] * b
-            c, d = rates.get("shipped", (float("nan"), float("nan")))
-            print(f"| `{recipe}` | {a:.2f} | {b:.2f} | {a / b:.2f} | {WANTED[recipe]} | {cpu[1] / cpu[0]:.2f} ", end="")
-            print(f"| {c:.2f} | {d:.3f} | {c / d:.1f} | {alike} of {arguments.sentences} |", flush=True)
+            first, second = rates["mended"]
+            slow |= first < WANTED[recipe] * second
+            cells = [f"`{recipe}`", f"{first:.2f}", f"{second:.2f}", f"{first / second:.2f} ({WANTED[recipe]:.1f})"]
+            cells.append(f"{cpu[1] / cpu[0]:.2f}")
+            if "shipped" in rates:
+                first, second = rates["shipped"]
+                cells += [f"{first:.2f}", f"{second:.3f}", f"{first / second:.1f}"]
+            else:
+                cells += ["–"] * 3
+            print(f"| {' | '.join(cells)} | {alike} of {arguments.sentences} |", flush=True)
     print(f"{arguments.threads} threads, load {' '.join(f'{x:.1f}' for x in os.getloadavg())}")
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
