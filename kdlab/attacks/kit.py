@@ -25,8 +25,6 @@ KINDS = (NEIGHBOURS, SYNONYMS, STOP_WORDS, TAGGER, MASKED_LM, SENTENCE_ENCODER)
 LEXICAL = (NEIGHBOURS, SYNONYMS, STOP_WORDS, TAGGER)
 """What a recipe may need that is no model."""
 _PREMISE = ("premise", "hypothesis")
-
-
 _MOST, _LEAST = 50, 0.5
 """Neighbours of a word, and their cosine at least."""
 

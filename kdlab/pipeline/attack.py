@@ -31,8 +31,6 @@ from kdlab.transformations.tables import Origin
 
 OUTCOMES, UNFINISHED = "outcomes.jsonl", "unfinished.jsonl"
 _ANSWERS = "answers"
-_MOST = 50  # neighbours of a word
-_LEAST = 0.5  # cosine of a neighbour
 
 
 @dataclass(frozen=True)

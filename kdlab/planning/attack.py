@@ -134,9 +134,7 @@ class AttackPlan:
         targets: The examples.
         masked_lm: What is done for the masked LM; None where no recipe needs one.
         sentences: The sentence encoder's checkpoint; None where no recipe needs one.
-        sentences_named: Whether the user named it.
         resources: Lexical resources.
-        seed: Of a masked LM's head.
     """
 
     settings: AttackSettings
