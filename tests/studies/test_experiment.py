@@ -52,7 +52,7 @@ CELLS = {
     },
     **{
         f"robustness/{name}": n
-        for name, n in (("table1", 7), ("table2", 7), ("table3", 12), ("table4", 3), ("heatmap", 12))
+        for name, n in (("table1", 7), ("table2", 7), ("table3", 12), ("table4", 3), ("heatmap", 12), ("scarce", 20))
     },
 }
 
