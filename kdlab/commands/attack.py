@@ -90,7 +90,8 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         raise KdlabError("--recipe names no recipe: see kdlab list recipes.")
     with large_imports():
         from kdlab.pipeline.attack_check import check_resources
-        from kdlab.pipeline.attack_models import Asked, attack_models
+        from kdlab.pipeline.attack_models import attack_models
+        from kdlab.pipeline.victims import Asked
 
     if arguments.check:
         return check_resources(arguments.resources, arguments.masked_lm, arguments.sentence_encoder)

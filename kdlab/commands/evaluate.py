@@ -47,5 +47,5 @@ def main(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     if arguments.on:
         evaluate_runs(runs, arguments.on, folder, arguments.fresh, arguments.accelerator)
     if arguments.attack:
-        attack_runs(runs, settings, arguments.accelerator)
+        attack_runs(runs, settings, arguments.accelerator, arguments.fresh)
     return 0

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kdlab.attacks.kit import MASKED_LM, SENTENCE_ENCODER
 from kdlab.attacks.outcome import Outcome
-from kdlab.attacks.victim import EncoderVictim
-from kdlab.config.schema import DataConfig
-from kdlab.data.sources import Hub, choose_source, find_task
-from kdlab.data.task_data import TaskData, load_data
+from kdlab.data.sources import Hub
 from kdlab.errors import KdlabError
-from kdlab.models.checkpoint import cached_on_disk, head_order, load_encoder
-from kdlab.models.encoder import TextEncoder, usable_positions
 from kdlab.pipeline.attack import AttackedModel, AttackRunner, Study
-from kdlab.pipeline.finished import CONFIG, FinishedRun, find_teacher, open_run
-from kdlab.planning.attack import LONGEST, AttackPlan, AttackSettings, check_task, name_of, plan_attack
-from kdlab.planning.backbone import open_checkpoint
+from kdlab.pipeline.finished import FinishedRun, find_teacher, open_run
+from kdlab.pipeline.victims import (
+    ATTACKS,
+    STUDENT,
+    TEACHER,
+    Asked,
+    OpenVictim,
+    models_of,
+    open_victim,
+    student_of,
+    task_of,
+    teacher_of,
+    title_of,
+    told_apart,
+)
+from kdlab.planning.attack import AttackPlan, AttackSettings, name_of, plan_attack
 from kdlab.results.attacks import FIGURES, AttackTable, check_folder, show_attacks, write_attacks
 from kdlab.results.record import free_name
 from kdlab.system.cache import Cache
@@ -30,49 +38,6 @@ from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.system.memory import keep_freed_memory
 from kdlab.system.quiet import quiet_libraries
 from kdlab.transformations.resources import Resources
-
-ATTACKS = "attacks"
-STUDENT, TEACHER = "student", "teacher"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line says besides the attacks' own settings.
-
-    Attributes:
-        task: The task of a victim that is no run.
-        data_dir: ``--data-dir`` for it.
-        profile: ``--profile`` for it.
-        labels: Order of a head's outputs that are called LABEL_0, LABEL_1, …
-        out: Folder for what is found; None takes ``attacks`` in the run's folder, or below the working directory.
-        fresh: Whether a folder that holds something else is set aside.
-        accelerator: ``auto``, ``cpu`` or ``gpu``.
-    """
-
-    task: str | None = None
-    data_dir: str | None = None
-    profile: str = "auto"
-    labels: tuple[str, ...] | None = None
-    out: str | None = None
-    fresh: bool = False
-    accelerator: str = "auto"
-
-
-@dataclass(frozen=True)
-class _Victim:
-    """A model with the data that it is attacked on.
-
-    Attributes:
-        model: The model.
-        task: The data.
-        models_of: The checkpoint that masked LM and sentence encoder are made of by default.
-        folder: For what is found.
-    """
-
-    model: AttackedModel
-    task: TaskData
-    models_of: str
-    folder: Path
 
 
 def attack_models(names: Sequence[str], settings: AttackSettings, asked: Asked) -> list[AttackTable]:
@@ -92,9 +57,11 @@ def attack_models(names: Sequence[str], settings: AttackSettings, asked: Asked) 
     settings.check()
     hub, cache = Hub(), Cache(say=reporter.warn)
     hardware = resolve_hardware(asked.accelerator, 1, "32")
-    victims = [_open(name, asked, hub, hardware) for name in names]
+    victims = [open_victim(name, asked, hub, hardware) for name in dict.fromkeys(names)]
+    apart = told_apart([victim.model.name for victim in victims], list(dict.fromkeys(names)))
+    victims = [replace(v, model=replace(v.model, name=name)) for v, name in zip(victims, apart, strict=True)]
     if len(victims) > 1 and asked.out is not None:
-        victims = [_Victim(v.model, v.task, v.models_of, v.folder / v.model.name) for v in victims]
+        victims = [OpenVictim(v.model, v.task, v.models_of, v.folder / v.model.name) for v in victims]
     tables = []
     for plan, same in _plans(victims, settings, hub, cache):
         for victim in same:
@@ -111,13 +78,14 @@ def attack_models(names: Sequence[str], settings: AttackSettings, asked: Asked) 
     return tables
 
 
-def attack_runs(runs: Sequence[str], settings: AttackSettings, accelerator: str) -> None:
-    """``kdlab evaluate RUN --attack``: student and teacher of finished runs.
+def attack_runs(runs: Sequence[str], settings: AttackSettings, accelerator: str, fresh: bool) -> None:
+    """``kdlab evaluate RUN --attack``: students and teachers of finished runs, in one table, a shared teacher once.
 
     Args:
         runs: Their folders.
         settings: What is done.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
+        fresh: Whether the output of other attacks in their folders is set aside; it is refused otherwise.
 
     Raises:
         KdlabError: Anything a user can get wrong.
@@ -127,10 +95,14 @@ def attack_runs(runs: Sequence[str], settings: AttackSettings, accelerator: str)
     reporter = Reporter(quiet=number() != 0)
     settings.check()
     cache, hardware = Cache(say=reporter.warn), resolve_hardware(accelerator, 1, "32")
-    opened = [open_run(Path(name).expanduser().resolve()) for name in runs]
-    for run in opened:
+    opened = [open_run(path) for path in dict.fromkeys(Path(name).expanduser().resolve() for name in runs)]
+    apart = told_apart([title_of(run) for run in opened], [run.folder.path for run in opened])
+    tables: dict[str, AttackTable] = {}
+    for run, name in zip(opened, apart, strict=True):
         with run.folder.locked(reporter.say):
-            attack_run(run, settings, hardware, cache, reporter)
+            for table in attack_run(run, settings, hardware, cache, reporter, aside=fresh, name=name):
+                tables.setdefault(table.key, table)
+    show_attacks(list(tables.values()), reporter)
 
 
 def attack_run(
@@ -140,7 +112,8 @@ def attack_run(
     cache: Cache,
     reporter: Reporter,
     aside: bool = False,
-) -> None:
+    name: str | None = None,
+) -> list[AttackTable]:
     """Attacks a finished run's student, and its teacher where it still is.
 
     Args:
@@ -150,6 +123,10 @@ def attack_run(
         cache: What is kept between commands.
         reporter: Shows progress.
         aside: Whether the output of other attacks in its folder is set aside; it is refused otherwise.
+        name: The student's in tables; None takes method and seed.
+
+    Returns:
+        A table for each recipe on teacher and student; they are recorded.
 
     Raises:
         KdlabError: Anything a user can get wrong.
@@ -158,24 +135,21 @@ def attack_run(
     task = task_of(run, hub)
     plan = plan_attack(settings, task, models_of(run), hub, Resources(settings.resources, cache))
     folder = run.folder.path / ATTACKS
-    victims = {STUDENT: _student(run, hardware)}
+    victims = {STUDENT: student_of(run, hardware, name)}
     teacher, why = find_teacher(run, cache)
     key = run.record.fingerprints.teacher
     if why:
         reporter.warn(f"{why}: the student alone is attacked.")
     if teacher is not None and key is not None:
-        victims = {TEACHER: _teacher(run, teacher, key, hardware), **victims}
-    for name, victim in victims.items():
+        victims = {TEACHER: teacher_of(run, teacher, key, hardware), **victims}
+    for who, victim in victims.items():
         if not aside:
-            check_folder(folder / name, about_attacks(plan), victim.key)
+            check_folder(folder / who, about_attacks(plan), victim.key)
         elif rank() == 0:
-            _set_aside(folder / name, plan, victim.key)
+            _set_aside(folder / who, plan, victim.key)
     reporter.say(_announced(plan, len(victims)))
     runner = AttackRunner(plan, hardware, cache, reporter)
-    tables = []
-    for name, victim in victims.items():
-        tables += attack_one(runner, victim, folder / name)
-    show_attacks(tables, reporter)
+    return [table for who, victim in victims.items() for table in attack_one(runner, victim, folder / who)]
 
 
 def attack_one(runner: AttackRunner, victim: AttackedModel, folder: Path) -> list[AttackTable]:
@@ -189,108 +163,15 @@ def attack_one(runner: AttackRunner, victim: AttackedModel, folder: Path) -> lis
     return tables
 
 
-def task_of(run: FinishedRun, hub: Hub) -> TaskData:
-    """The data of a finished run, cut as it was.
-
-    Raises:
-        KdlabError: It is not where it was, or is other data.
-    """
-    spec, base = find_task(run.task_setting, hub)
-    known = {name: value for name, value in run.data.items() if name in DataConfig.__dataclass_fields__}
-    data = DataConfig(**known)
-    source = choose_source(spec, base, run.profile, data.dir, hub)
-    task = load_data(spec, source, hub, data.amount, data.selection, data.holdout, data.split_seed)
-    split = task.reported_splits[0]
-    recorded = run.record.fingerprints.splits.get(split)
-    if recorded is not None and recorded != task.fingerprints[split]:
-        raise KdlabError(
-            f"{split} of {spec.name} in {source.where} is not what the run in {run.folder.path} was judged on: put the "
-            "data back where it was, or attack its folder student/ with --task and --data-dir."
-        )
-    return task
-
-
 def _plans(
-    victims: Sequence[_Victim], settings: AttackSettings, hub: Hub, cache: Cache
-) -> list[tuple[AttackPlan, list[_Victim]]]:
+    victims: Sequence[OpenVictim], settings: AttackSettings, hub: Hub, cache: Cache
+) -> list[tuple[AttackPlan, list[OpenVictim]]]:
     """Victims that share data and models share a plan."""
     resources = Resources(settings.resources, cache)
-    groups: dict[str, list[_Victim]] = {}
+    groups: dict[str, list[OpenVictim]] = {}
     for victim in victims:
         groups.setdefault(fingerprint(victim.task.fingerprint, victim.models_of), []).append(victim)
     return [(plan_attack(settings, g[0].task, g[0].models_of, hub, resources), g) for g in groups.values()]
-
-
-def _open(name: str, asked: Asked, hub: Hub, hardware: Hardware) -> _Victim:
-    path = Path(name).expanduser()
-    if (path / CONFIG).is_file():
-        run = open_run(path.resolve())
-        if asked.task is not None and asked.task not in (run.record.task, run.task_setting):
-            raise KdlabError(
-                f"--task {asked.task}: the run in {path} is on {run.record.task}, so leave --task out, or attack "
-                f"{path / 'student'}."
-            )
-        folder = Path(asked.out).expanduser() if asked.out else run.folder.path / ATTACKS / STUDENT
-        return _Victim(_student(run, hardware), task_of(run, hub), models_of(run), folder)
-    if asked.task is None:
-        raise KdlabError(f"{name} is no run of kdlab's, so say which task it is for: --task sst2.")
-    checkpoint = open_checkpoint(name, hub)
-    if asked.labels is not None:
-        checkpoint = checkpoint.with_labels(asked.labels)
-    spec, base = find_task(asked.task, hub)
-    check_task(spec)
-    source = choose_source(spec, base, asked.profile, asked.data_dir, hub)
-    task = load_data(spec, source, hub, None, "dev", 0.0, 0)
-    order = head_order(checkpoint, spec.labels, spec.aliases)
-    if order is None:
-        what = f"its labels are {', '.join(checkpoint.head_labels)}" if checkpoint.has_head else "it has no head"
-        raise KdlabError(
-            f"{name} is no classifier of {spec.name} ({', '.join(spec.labels)}): {what}. Give a fine-tuned one, or "
-            "--labels for a head that calls them LABEL_0, LABEL_1, …"
-        )
-    length = min(LONGEST, usable_positions(checkpoint.config))
-    key = fingerprint("victim", checkpoint.weights_fingerprint, checkpoint.tokenizer_fingerprint, order, length)
-
-    def load() -> EncoderVictim:
-        encoder = load_encoder(checkpoint, spec.labels, order, 0)
-        return EncoderVictim(encoder, spec.labels, checkpoint.tokenizer, length, hardware.device)
-
-    title = name_of(checkpoint.source)
-    folder = Path(asked.out).expanduser() if asked.out else Path(ATTACKS) / f"{title}-{spec.name}-{key[:8]}"
-    return _Victim(AttackedModel(title, key, load), task, name, folder)
-
-
-def _student(run: FinishedRun, hardware: Hardware) -> AttackedModel:
-    checkpoint, length = run.student, run.record.max_length
-    prints = checkpoint.weights_fingerprint, checkpoint.tokenizer_fingerprint
-    return AttackedModel(
-        _title(run),
-        fingerprint("victim", *prints, run.order, length),
-        lambda: _victim(load_encoder(checkpoint, run.labels, run.order, 0), run, hardware),
-    )
-
-
-def _teacher(run: FinishedRun, teacher: TextEncoder, key: str, hardware: Hardware) -> AttackedModel:
-    length = run.record.max_length
-    # the tokenizer as it was before training: how it cuts and pads is saved with a student, and differs between them
-    name = fingerprint("teacher victim", key, run.record.fingerprints.tokenizer, length)
-    return AttackedModel(TEACHER, name, lambda: _victim(teacher, run, hardware))
-
-
-def _victim(encoder: TextEncoder, run: FinishedRun, hardware: Hardware) -> EncoderVictim:
-    return EncoderVictim(encoder, run.labels, run.student.tokenizer, run.record.max_length, hardware.device)
-
-
-def _title(run: FinishedRun) -> str:
-    return f"{run.record.method}-s{run.record.seed}"
-
-
-def models_of(run: FinishedRun) -> str:
-    """The checkpoint that masked LM and sentence encoder are made of where none is named."""
-    teacher = run.record.teacher
-    if teacher is not None and cached_on_disk(teacher.source):
-        return teacher.source
-    return str(run.student.folder)
 
 
 def about_attacks(plan: AttackPlan) -> dict[str, Any]:

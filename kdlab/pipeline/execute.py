@@ -23,6 +23,7 @@ from kdlab.pipeline.metrics_json import run_record
 from kdlab.pipeline.ood import answer_sets
 from kdlab.pipeline.resources import hand_in
 from kdlab.planning.plan import Plan, student_head
+from kdlab.results.attacks import show_attacks
 from kdlab.results.card import model_card
 from kdlab.results.ood import OOD_FILE, show_ood
 from kdlab.results.record import RunFolder, environment
@@ -183,7 +184,8 @@ def _attack(context: RunContext, folder: RunFolder) -> None:
     plan = context.plan
     if plan.attacks is not None:
         barrier()  # rank 0 has written the student
-        attack_run(open_run(folder.path), plan.attacks, plan.hardware, plan.cache, context.reporter, aside=True)
+        run, reporter = open_run(folder.path), context.reporter
+        show_attacks(attack_run(run, plan.attacks, plan.hardware, plan.cache, reporter, aside=True), reporter)
 
 
 def _complete(context: RunContext, folder: RunFolder) -> None:

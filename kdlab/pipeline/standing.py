@@ -7,8 +7,8 @@ from typing import Any
 
 from kdlab.data.sources import Hub
 from kdlab.pipeline.attack import AttackRunner
-from kdlab.pipeline.attack_models import ATTACKS, STUDENT, models_of, task_of
 from kdlab.pipeline.finished import FinishedRun, open_run
+from kdlab.pipeline.victims import ATTACKS, STUDENT, models_of, task_of
 from kdlab.planning.attack import AttackSettings, plan_attack
 from kdlab.planning.plan import Plan
 from kdlab.results.attacks import read_attacks

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kdlab.attacks.attempt import FAILED, SKIPPED, SUCCEEDED
 from kdlab.attacks.outcome import Outcome
 from kdlab.evaluation.metrics import wilson
-from kdlab.pipeline.attack_models import ATTACKS, STUDENT
+from kdlab.pipeline.victims import ATTACKS, STUDENT
 from kdlab.results.attacks import FIGURES, read_attacks, read_rows
 from kdlab.studies.columns import ACCURACY, AUA, DROP, QUERIES, SUCCESS, WORDS, Column
 from kdlab.system.foreign import door

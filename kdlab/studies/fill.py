@@ -11,7 +11,7 @@ from pathlib import Path
 from kdlab.data.domains import TARGET
 from kdlab.data.tasks import DEV, TaskSpec
 from kdlab.errors import KdlabError
-from kdlab.pipeline.attack_models import TEACHER
+from kdlab.pipeline.victims import TEACHER
 from kdlab.results.ood import read_ood
 from kdlab.results.record import RunFolder
 from kdlab.results.run_record import RunRecord

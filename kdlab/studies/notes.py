@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdlab.data.domains import BOTH
-from kdlab.pipeline.attack_models import ATTACKS, STUDENT
+from kdlab.pipeline.victims import ATTACKS, STUDENT
 from kdlab.results.attacks import FIGURES, read_attacks
 from kdlab.results.run_record import RunRecord
 from kdlab.studies.schema import CELLS, STATISTICS, Study

@@ -99,6 +99,22 @@ def test_attacks_at_the_end_of_a_run(lab: Lab, resources: Path, tmp_path: Path):
     assert other.name == folder.name  # attacks change nothing of the student
 
 
+def test_several_runs_stand_in_one_table_with_their_teacher_once(lab: Lab, resources: Path, tmp_path: Path):
+    (first,), (second,) = lab.train(tmp_path / "a"), lab.train(tmp_path / "b", method="finetune")
+    (alike,) = lab.train(tmp_path / "c", "kd.temperature=3")
+    words = ("evaluate", first, second, alike, first, "--attack", "pruthi", "-n", "8", "--resources", resources)
+    done = lab.run(*words)
+    assert done.code == 0, done.err
+    apart = [f"{one.parent.name}-{one.name}" for one in (first, alike)]
+    table = [line.split()[0] for line in done.out.splitlines() if " pruthi " in line and " all " in line]
+    assert table == ["teacher", apart[0], "finetune-s0", apart[1]]
+    refused = lab.run(*words, "--seed", "1").sentence
+    assert "with another seed (0 and not 1)" in refused
+    assert lab.run(*words, "--seed", "1", "--fresh").code == 0
+    assert figures(first / "attacks" / "student")["pruthi"]["seed"] == 1
+    assert figures(first / "attacks" / "student.1")["pruthi"]["seed"] == 0
+
+
 @pytest.mark.full
 def test_two_processes_attack_once(lab: Lab):
     asked = ("evaluation.attack=[bae,deepwordbug]", "evaluation.attack_examples=6")
