@@ -16,7 +16,7 @@ from kdlab.errors import KdlabError
 from kdlab.system.imports import large_imports
 
 if TYPE_CHECKING:
-    from kdlab.planning.attack import AttackSettings
+    from kdlab.planning.attack_settings import AttackSettings
 
 EXAMPLE = "kdlab attack runs/kd-sst2-local-s0-1234abcd --recipe textfooler bae -n 300"
 INTERRUPTED = "the same command goes on from the last attack that ended"
@@ -67,7 +67,7 @@ def attack_settings(arguments: argparse.Namespace, recipes: Sequence[str]) -> At
         recipes: Who attacks.
     """
     with large_imports():
-        from kdlab.planning.attack import AttackSettings
+        from kdlab.planning.attack_settings import AttackSettings
 
     return AttackSettings(
         recipes=tuple(recipes),

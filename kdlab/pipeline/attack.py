@@ -21,7 +21,8 @@ from kdlab.models.generator import MaskedLM
 from kdlab.models.sentences import load_sentence_model
 from kdlab.pipeline.attack_progress import AttackProgress
 from kdlab.pipeline.generator import obtain_generator
-from kdlab.planning.attack import AttackPlan, NamedRecipe
+from kdlab.planning.attack import AttackPlan
+from kdlab.planning.attack_settings import NamedRecipe
 from kdlab.system.cache import Cache
 from kdlab.system.console import Reporter
 from kdlab.system.files import fingerprint, write_atomic, writing

@@ -27,7 +27,8 @@ from kdlab.pipeline.victims import (
     title_of,
     told_apart,
 )
-from kdlab.planning.attack import AttackPlan, AttackSettings, name_of, plan_attack
+from kdlab.planning.attack import AttackPlan, name_of, plan_attack
+from kdlab.planning.attack_settings import AttackSettings
 from kdlab.results.attacks import FIGURES, AttackTable, check_folder, show_attacks, write_attacks
 from kdlab.results.record import free_name
 from kdlab.system.cache import Cache
@@ -57,11 +58,12 @@ def attack_models(names: Sequence[str], settings: AttackSettings, asked: Asked) 
     settings.check()
     hub, cache = Hub(), Cache(say=reporter.warn)
     hardware = resolve_hardware(asked.accelerator, 1, "32")
-    victims = [open_victim(name, asked, hub, hardware) for name in dict.fromkeys(names)]
-    apart = told_apart([victim.model.name for victim in victims], list(dict.fromkeys(names)))
+    names = list(dict.fromkeys(names))
+    victims = [open_victim(name, asked, hub, hardware) for name in names]
+    apart = told_apart([victim.model.name for victim in victims], names)
     victims = [replace(v, model=replace(v.model, name=name)) for v, name in zip(victims, apart, strict=True)]
     if len(victims) > 1 and asked.out is not None:
-        victims = [OpenVictim(v.model, v.task, v.models_of, v.folder / v.model.name) for v in victims]
+        victims = [replace(v, folder=v.folder / v.model.name) for v in victims]
     tables = []
     for plan, same in _plans(victims, settings, hub, cache):
         for victim in same:

@@ -9,7 +9,8 @@ from kdlab.data.sources import Hub
 from kdlab.pipeline.attack import AttackRunner
 from kdlab.pipeline.finished import FinishedRun, open_run
 from kdlab.pipeline.victims import ATTACKS, STUDENT, models_of, task_of
-from kdlab.planning.attack import AttackSettings, plan_attack
+from kdlab.planning.attack import plan_attack
+from kdlab.planning.attack_settings import AttackSettings
 from kdlab.planning.plan import Plan
 from kdlab.results.attacks import read_attacks
 from kdlab.system.console import Reporter

@@ -15,7 +15,8 @@ from kdlab.models.checkpoint import cached_on_disk, head_order, load_encoder
 from kdlab.models.encoder import TextEncoder, usable_positions
 from kdlab.pipeline.attack import AttackedModel
 from kdlab.pipeline.finished import CONFIG, FinishedRun, open_run
-from kdlab.planning.attack import LONGEST, check_task, name_of
+from kdlab.planning.attack import LONGEST, name_of
+from kdlab.planning.attack_settings import check_task
 from kdlab.planning.backbone import open_checkpoint
 from kdlab.system.files import fingerprint
 from kdlab.system.hardware import Hardware

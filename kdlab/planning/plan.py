@@ -19,7 +19,7 @@ from kdlab.methods.base import DistillModule
 from kdlab.methods.contract import MethodContract
 from kdlab.methods.shared.settings import TrainingConfig
 from kdlab.models.checkpoint import Checkpoint, head_order
-from kdlab.planning.attack import AttackSettings
+from kdlab.planning.attack_settings import AttackSettings
 from kdlab.planning.identity import run_part
 from kdlab.planning.models import Models, choose_models
 from kdlab.planning.request import Request, read_request

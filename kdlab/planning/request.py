@@ -21,7 +21,7 @@ from kdlab.methods import about_method, load_method
 from kdlab.methods.base import DistillModule
 from kdlab.models.checkpoint import EMBEDDED
 from kdlab.models.student import parse_student
-from kdlab.planning.attack import AttackSettings, attacks_in_run
+from kdlab.planning.attack_settings import AttackSettings, attacks_in_run
 from kdlab.planning.backbone import choose_backbone
 from kdlab.system.hardware import Hardware, resolve_hardware
 from kdlab.training.steps import epochs_for

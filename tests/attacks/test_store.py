@@ -104,7 +104,7 @@ def test_damage_that_shows_later_costs_another_question_alone(tmp_path: Path):
     content = file.read_bytes()
     third = len(content) // 3
     file.write_bytes(content[:third] + b"\xff" * third + content[2 * third :])
-    ask(Store(tmp_path), *many)  # whatever is left, the answers are right
+    assert set(ask(Store(tmp_path), *many)) <= set(many)  # whatever is left, the answers are right
 
 
 def test_several_at_a_time(tmp_path: Path):

@@ -27,7 +27,8 @@ import kdlab.methods.ganbert
 from kdlab.errors import KdlabError
 from kdlab.losses.gan_bert import feature_matching, fooling, told_fake, told_real
 from kdlab.methods.base import TrainingConfig
-from kdlab.methods.ganbert import GANBERT, GANBERTConfig, how_it_ended, repetitions
+from kdlab.methods.ganbert import GANBERT, how_it_ended, repetitions
+from kdlab.methods.ganbert_settings import GANBERTConfig
 from kdlab.methods.shared.labelled import gold_loss
 
 METHOD = kdlab.methods.ganbert

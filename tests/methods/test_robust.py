@@ -375,7 +375,10 @@ def test_bad_input(settings, said):
 
 
 def test_settings_that_go_together():
-    RobustConfig(use="continue", finetune_epochs=0, online="pruthi", attacked=1.0, alpha=1.0).validate()
+    config = RobustConfig(use="continue", finetune_epochs=0, online="pruthi", attacked=1.0, alpha=1.0)
+    config.validate()
+    assert config.attacked_of(7) == 7
+    assert [phase.name for phase in Robust.phases_of(config)] == ["augmented"]
 
 
 @pytest.mark.parametrize(("profile", "batch", "epochs"), [("auto", 32, 3), ("paper", 64, 10)])
