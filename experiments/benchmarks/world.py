@@ -63,6 +63,10 @@ class Lengths(EncodedSplit):
         self.names, self.labelled, self.domain = range(examples), None, None
         self.from_source = 0
 
+    def own(self, augmented: bool = False) -> list[int]:
+        """As ``Examples.own``: no row was made of another."""
+        return [] if augmented else list(range(len(self)))
+
 
 def drawn(draw: np.random.Generator, number: int, deciles: Sequence[int]) -> NDArray[np.int64]:
     """Numbers of a distribution that is known by its deciles."""
