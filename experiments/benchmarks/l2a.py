@@ -69,7 +69,7 @@ def time_epoch(steps: int, bf16: bool, folder: Path) -> tuple[float, float]:
     count, nothing = steps * BATCH, np.zeros(steps * BATCH)
     rows = np.repeat(np.arange(-(-count // 20)), 20)[:count]
     module.pool = Pool(splits["train"], [("",)] * count, [()] * count, rows, nothing, nothing.astype(np.float32))
-    module.rows_of = lambda config, sizes: count  # type: ignore[method-assign, assignment, misc]
+    module.rows_in = lambda config, sizes, phase: count  # type: ignore[method-assign, assignment, misc]
     data = GLUEDataModule(
         TASKS["sst2"],
         splits,

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from kdlab.attacks.passes import Inputs, Passes
 from kdlab.errors import KdlabError
+from kdlab.models.answering import answering
 from kdlab.models.encoder import TextEncoder
-from kdlab.models.last_layer import first_token_alone
-from kdlab.models.packed import packed
 
 
 class Victim(ABC):
@@ -68,7 +67,7 @@ class EncoderVictim(Victim):
 
     def logits(self, texts: Sequence[tuple[str, ...]]) -> Tensor:
         """See ``Victim.logits``."""
-        with packed(self.encoder), first_token_alone(self.encoder):
+        with answering(self.encoder):
             rows = self._passes.run(texts, self._answer, self.encoder.num_outputs, self._dtype)
         if not rows.isfinite().all():
             raise KdlabError("The model that is attacked gives logits that are no numbers: its training has diverged.")
@@ -77,7 +76,7 @@ class EncoderVictim(Victim):
     @contextmanager
     def many_questions(self) -> Iterator[None]:
         """See ``Victim.many_questions``: weights are packed once."""
-        with packed(self.encoder), first_token_alone(self.encoder):
+        with answering(self.encoder):
             yield
 
     def _answer(self, inputs: Inputs) -> Tensor:

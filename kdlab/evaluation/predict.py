@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +10,8 @@ from torch import Tensor
 from kdlab.data.batches import EncodedSplit
 from kdlab.data.module import eval_loader
 from kdlab.evaluation.halves import in_halves, shares_cores
+from kdlab.models.answering import answering
 from kdlab.models.encoder import TextEncoder
-from kdlab.models.packed import packed
 from kdlab.system.cost import Cost, Meter
 from kdlab.system.distributed import gather
 
@@ -49,9 +48,8 @@ def predict(encoder: TextEncoder, split: EncodedSplit, batch_size: int, device: 
     encoder.eval()
     meter = Meter()
     loader = eval_loader(split, batch_size)
-    eager = encoder.compiled is None
-    with packed(encoder) if eager else nullcontext():
-        if eager and shares_cores(device):
+    with answering(encoder):
+        if encoder.compiled is None and shares_cores(device):
             own_batches = in_halves(lambda batch: (batch.index, encoder.classify(batch).float()), loader)
         else:
             with torch.no_grad():

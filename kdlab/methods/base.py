@@ -6,7 +6,7 @@ one-player method declares its ``Config`` and ``needs`` and overrides ``compute_
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from kdlab.methods.shared.randomness import seed_step
 from kdlab.methods.shared.settings import MethodConfig, Phase, TrainingConfig
 from kdlab.methods.shared.terms import StepTerms
 from kdlab.methods.shared.validation import Validation, answers_on, evaluating, scores_of
+from kdlab.models.answering import answering
 from kdlab.models.encoder import TextEncoder, freeze
 from kdlab.models.packed import packed
 from kdlab.system.distributed import agree, gather, rank, world_size
@@ -82,11 +83,22 @@ class DistillModule(MethodContract):
         """
         if self.context.data is None:
             raise ValueError("a score needs data: the phase was begun without any")
-        eager = self.student.compiled is None
-        with evaluating(self), packed(self) if eager else nullcontext():
-            threaded = eager and type(self).answer is MethodContract.answer  # one of a user's own may keep things
+        with evaluating(self), self.answering():
+            threaded = self.student.compiled is None and not self._answers_itself()  # its own may keep things
             answers = answers_on(self.context.data, split, self.answer, self.device, threaded)
         return scores_of(answers, self.task)[metric or self.task.monitor]
+
+    def answering(self) -> AbstractContextManager[None]:
+        """In eval mode ``answer`` has the same result at the least cost, for as long as this lasts.
+
+        A method that answers in a way of its own may read any layer's states, so nothing is left out there.
+        """
+        if self._answers_itself():
+            return nullcontext() if self.student.compiled else packed(self)
+        return answering(self.student)
+
+    def _answers_itself(self) -> bool:
+        return type(self).answer is not MethodContract.answer
 
     def train(self, mode: bool = True) -> DistillModule:
         """Sets the mode of everything but the teacher, which stays in eval mode."""

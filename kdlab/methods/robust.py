@@ -23,7 +23,6 @@ from kdlab.methods.robust_settings import APPEND, AUGMENTED, FINETUNE, RobustCon
 from kdlab.methods.shared.attacked import Attacked, attack_rows, texts_of
 from kdlab.methods.shared.validation import evaluating
 from kdlab.models.encoder import TextEncoder
-from kdlab.models.packed import packed
 from kdlab.types import Batch, LossTerms, Need, RecipeResource, Resource
 
 RECIPE = "recipe"
@@ -182,7 +181,7 @@ class Robust(DistillModule):
         """The student as it stands, without dropout and in float32; then everything is as it was."""
         compiled, self.student.compiled = self.student.compiled, None
         try:
-            with evaluating(self), packed(self.student):
+            with evaluating(self), self.answering():
                 yield EncoderVictim(self.student, self.task.labels, data.tokenizer, data.max_length, self.device)
         finally:
             self.student.compiled = compiled

@@ -1,14 +1,16 @@
 """Linear layers whose weights lie as oneDNN multiplies them, for inference on a processor.
 
 PyTorch leaves float32 matrix products to MKL, which keeps AMD's processors from their widest instructions; oneDNN does
-not, and takes less than half of the time there (docs/speed.md).
+not, and takes less than half of the time there. Intel's get as much of MKL, which needs no copy (docs/speed.md).
 """
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
+from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
@@ -17,6 +19,14 @@ from torch import Tensor, nn
 _ROWS, _STEP = 256, 16
 """Rows that are multiplied at a time, and what the rest is filled up to a multiple of: oneDNN keeps a program of about
 a megabyte for each number of rows that it meets."""
+
+
+@cache
+def mkl_is_quick() -> bool:
+    """Whether float32 products use this processor's widest instructions without being packed."""
+    described = Path("/proc/cpuinfo")  # Windows tells the vendor by platform
+    vendor = described.read_text() if described.is_file() else platform.processor()
+    return torch.backends.mkl.is_available() and "GenuineIntel" in vendor  # type: ignore[no-untyped-call]
 
 
 class _Product:
@@ -67,7 +77,8 @@ class _Product:
 def pack(model: nn.Module) -> list[nn.Linear]:
     """Has the float32 linear layers of a model on a CPU multiply a packed copy of their weights, without gradients.
 
-    Where this PyTorch has no such products, all layers stay as they are; so does one whose ``forward`` was replaced.
+    Where this PyTorch has no such products or gains nothing by them, all layers stay as they are; so does one whose
+    ``forward`` was replaced.
     Names and weights of the model do not change; weights that change in place are not seen before ``unpack`` and
     another ``pack``.
 
@@ -75,7 +86,7 @@ def pack(model: nn.Module) -> list[nn.Linear]:
         The layers, for ``unpack``; those that were packed already are not among them.
     """
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if not (available and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")):
+    if mkl_is_quick() or not (available and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")):
         return []
     layers = [layer for layer in model.modules() if _fits(layer)]
     for layer in layers:

@@ -27,9 +27,9 @@ from kdlab.system.cost import Cost
 from kdlab.system.distributed import barrier, broadcast, local_world_size, rank, world_size
 from kdlab.system.files import write_atomic
 from kdlab.system.hardware import Hardware
+from kdlab.training.answering import QuickValidation
 from kdlab.training.checkpoints import Checkpoints
 from kdlab.training.history import CSVHistory
-from kdlab.training.packing import PackedValidation
 from kdlab.training.progress import TrainingProgress
 from kdlab.training.resume import finished_phase, forget_later, goes_on, take_up
 from kdlab.training.steps import count_steps
@@ -248,7 +248,7 @@ def _fit_phase(
         plugins=[keep.writer],
         callbacks=[
             Validations(training.validate_every),
-            PackedValidation(module),
+            QuickValidation(module),
             keep,
             TrainingProgress(reporter, module, title, epochs),
             samples,

@@ -208,7 +208,7 @@ def test_under_autocast_the_recurrence_stays_in_float32(task):
 
 
 @BOTH
-def test_packed_layers_and_compilation_leave_its_answers(task):
+def test_packed_layers_and_compilation_leave_its_answers(task, packs):
     encoder, batch = tiny_bilstm(task), tiny_batch()
     with torch.no_grad():
         plain = encoder.classify(batch)

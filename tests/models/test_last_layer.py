@@ -15,7 +15,7 @@ MASK = (IDS != 0).long()
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_logits_are_those_of_the_whole_layer(family: str, attention: str):
+def test_the_logits_are_those_of_the_whole_layer(family: str, attention: str, packs):
     encoder = tiny_encoder(family).eval()
     encoder.model.set_attn_implementation(attention)
     with torch.no_grad():

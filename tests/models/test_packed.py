@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import io
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from kdlab.models.packed import pack, pack_for_good, packed, unpack
+from kdlab.models import packed as packed_layers
+from kdlab.models.packed import mkl_is_quick, pack, pack_for_good, packed, unpack
 
 HERE = torch.backends.mkldnn.is_available()
+pytestmark = pytest.mark.usefixtures("packs")
 
 
 def net() -> nn.Sequential:
@@ -106,6 +109,26 @@ def test_what_is_not_packed(monkeypatch: pytest.MonkeyPatch):
     assert model[0].forward is own
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert pack(net()) == []
+
+
+@pytest.mark.parametrize(
+    ("vendor", "quick"), [("GenuineIntel", True), ("AuthenticAMD", False), ("0x41, Neoverse", False)]
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_intels_products_are_left_to_mkl(
+    vendor: str, quick: bool, there: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    described = tmp_path / "cpuinfo"
+    if there:  # Linux
+        described.write_text(f"processor : 0\nvendor_id : {vendor}\n")
+    monkeypatch.setattr("platform.processor", lambda: f"Family 6 Model 143, {vendor}")
+    monkeypatch.setattr(packed_layers, "Path", lambda name: described)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    assert mkl_is_quick.__wrapped__() is quick
+    monkeypatch.setattr(packed_layers, "mkl_is_quick", mkl_is_quick.__wrapped__)
+    assert (pack(net()) == []) is (quick or not HERE)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
+    assert not mkl_is_quick.__wrapped__()
 
 
 @pytest.mark.skipif(not HERE, reason="this PyTorch has no oneDNN")

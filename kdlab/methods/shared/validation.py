@@ -27,13 +27,14 @@ Answers = list[tuple[Tensor, ...]]
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Eval mode for as long as this lasts; each part then has the mode that it had."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
+    in_training = [part for part in module.modules() if part.training]  # a teacher is not, and has many parts
+    for part in in_training:
+        part.training = False
     try:
         yield
     finally:
-        for part, mode in modes.items():
-            part.training = mode
+        for part in in_training:
+            part.training = True
 
 
 def answers_on(

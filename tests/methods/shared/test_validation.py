@@ -9,7 +9,9 @@ import torch
 from helpers import CPU, tiny_data, tiny_encoder, tiny_method
 
 from kdlab.methods.base import PhaseContext
+from kdlab.methods.finetune import FineTune
 from kdlab.methods.shared.validation import answers_on
+from kdlab.types import Batch, Taps
 
 
 @pytest.mark.parametrize("threaded", [False, True])
@@ -47,3 +49,21 @@ def test_a_score_is_of_the_weights_that_the_student_has(cache, two_threads):
             weight.div_(1.5)
     assert module.score("dev", "loss") == pytest.approx(before, abs=1e-5)
     assert not any("forward" in vars(part) for part in module.modules())
+
+
+class Averaged(FineTune):
+    """Answers by the mean of all tokens' last states."""
+
+    name = "averaged"
+
+    def answer(self, batch: Batch) -> torch.Tensor:
+        return self.student.read(batch, Taps(hidden=(2,))).hidden[2].mean(1)[:, :2]
+
+
+def test_a_method_with_an_answer_of_its_own_sees_every_token(cache, two_threads):
+    module, data = tiny_method(Averaged), tiny_data(cache)
+    module.begin_phase(PhaseContext(data=data))
+    widths: list[int] = []
+    module.student.encoder_layers()[-1].register_forward_hook(lambda _module, _in, out: widths.append(out.shape[1]))
+    module.score("dev")
+    assert min(widths) > 1
