@@ -71,7 +71,10 @@ def test_validation_gives_the_answers_that_are_predicted(name, cache, tmp_path):
     data = data_of(module, cache)
     fitted = train(module, data, tmp_path)
     predicted = predict(module.finished_student(), data.split(data.select_on), data.eval_batch_size, CPU.device)
-    assert torch.equal(fitted.answers.logits, predicted.logits)
+    if type(module).answer is DistillModule.answer:
+        assert torch.equal(fitted.answers.logits, predicted.logits)
+    else:  # its own may read what predictions leave out
+        torch.testing.assert_close(fitted.answers.logits, predicted.logits, atol=1e-6, rtol=0)
     assert 0 < fitted.answers.cost.seconds < fitted.cost.seconds
 
 
