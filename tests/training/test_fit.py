@@ -115,6 +115,19 @@ def test_validation_scores_the_whole_split_at_once(cache, tmp_path):
     assert float(line.split(",")[-1]) == pytest.approx(loss, rel=1e-5)
 
 
+def test_validation_leaves_out_what_no_head_reads(cache, tmp_path):
+    module, data, widths = tiny_method("finetune"), tiny_data(cache), {True: set(), False: set()}
+
+    def look(layer, inputs, out):
+        widths[layer.training].add(out.shape[1])
+
+    module.student.encoder_layers()[-1].register_forward_hook(look)
+    train(module, data, tmp_path, epochs=2)
+    assert widths[False] == {1}
+    assert min(widths[True]) > 1
+    assert not any("forward" in vars(part) for part in module.modules())
+
+
 def test_biases_and_layer_norms_do_not_decay(cache, tmp_path):
     module, groups = tiny_method("finetune"), []
     module.on_train_start = lambda: groups.extend(module.trainer.optimizers[0].param_groups)
