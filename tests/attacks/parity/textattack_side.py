@@ -181,6 +181,7 @@ def patch_masked_lm(folder: Path, double: bool, mend_padding: bool) -> None:
 
 def make_victim(job: dict[str, Any]) -> Any:
     """A ``ModelWrapper`` that counts what it is asked."""
+    import torch
     from textattack.models.wrappers import HuggingFaceModelWrapper, ModelWrapper
 
     if job["victim"] == "small":
@@ -209,9 +210,9 @@ def make_victim(job: dict[str, Any]) -> Any:
             if not job["mend_padding"]:
                 return super().__call__(texts)
             limit = LIMIT if tokenizer.model_max_length == int(1e30) else tokenizer.model_max_length
-            return model(
-                **tokenizer(texts, padding=True, max_length=limit, truncation=True, return_tensors="pt")
-            ).logits
+            batch = tokenizer(texts, padding=True, max_length=limit, truncation=True, return_tensors="pt")
+            with torch.no_grad():
+                return model(**batch).logits
 
     return Wrapper(model, tokenizer)
 
